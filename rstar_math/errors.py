@@ -1,0 +1,57 @@
+"""What can go wrong?
+
+Every error that this project raises on purpose derives from `RstarError`, so that the command line can print it as one
+message (what, where, got, expected, the way out) and exit without a traceback. A failure *of the work* is no exception:
+a generated program that crashes is an `Execution` with a status, an answer nobody can compare is `Verdict.UNDECIDED`.
+
+    RstarError
+    ├── ConfigError      a knob is unknown, impossible, or contradicts another
+    ├── InputError       a file or row that the user gave cannot be used
+    ├── StageError       a stage's folder contradicts what is asked of it
+    ├── EngineError      a model cannot be loaded, or its server does not answer
+    ├── SandboxError     the sandbox cannot keep what it promises
+    ├── TrainingError    a training cannot start or did not end well
+    └── Interrupted      a signal asked the run to stop; everything finished is kept
+"""
+
+from __future__ import annotations
+
+
+class RstarError(Exception):
+    """The root of all errors that are raised on purpose; its text is written for the person at the keyboard."""
+
+    exit_code = 1
+
+
+class ConfigError(RstarError):
+    """A knob is unknown, impossible, or contradicts another."""
+
+    exit_code = 2
+
+
+class InputError(RstarError):
+    """A file or row given by the user cannot be used; the message names file, row and the way out."""
+
+    exit_code = 2
+
+
+class StageError(RstarError):
+    """A stage's folder contradicts what is asked of it (another configuration, a missing input, damage)."""
+
+
+class EngineError(RstarError):
+    """A model cannot be loaded, or the server that holds it does not answer."""
+
+
+class SandboxError(RstarError):
+    """The sandbox cannot be started, or cannot keep a promise that the run requires."""
+
+
+class TrainingError(RstarError):
+    """A training cannot start, or did not end well."""
+
+
+class Interrupted(RstarError):
+    """A signal asked the run to stop. Finished work is kept; the same command continues."""
+
+    exit_code = 130

@@ -76,13 +76,18 @@ class SearchConfig:
     unvisited: Literal["first", "no-bonus"] = "first"
     #: "terminal": every q starts at 0 (rounds 1 and 2). "ppm": q starts at the PPM's score, as one visit (from round 3).
     annotation: Literal["terminal", "ppm"] = "terminal"
-    #: More rollouts for a problem none of whose trajectories is right (a hard one), as often as this many times.
-    extra_rollouts: Natural = 0
-    extra_times: Natural = 1
-    #: Rollouts of the last resort, for problems still unsolved after that: totals to reach, in order (round 4: 80, 128).
+    #: For a problem none of whose trajectories is right (a hard one): totals of rollouts to go on to, in order, as long
+    #: as that lasts. Rounds 2 and 3: 32. Round 4: 80, then 128.
     escalate_to: tuple[int, ...] = ()
-    #: Trees grown a problem, each from its own random seed.
+    #: Trees at most, each from its own random seed; the next is planted only if the one before did not solve it.
     trees: Count = 1
+
+    @model_validator(mode="after")
+    def _rising(self) -> SearchConfig:
+        totals = (self.rollouts, *self.escalate_to)
+        if any(later <= earlier for earlier, later in zip(totals, totals[1:], strict=False)):
+            raise ValueError(f"escalate_to={list(self.escalate_to)} must rise from rollouts={self.rollouts}")
+        return self
 
 
 @dataclass(frozen=True, config=_STRICT)

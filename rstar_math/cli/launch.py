@@ -1,0 +1,63 @@
+"""configuration -> a run with its directory, fleet and watchers, opened and closed.
+
+Shared by the commands that do a stage or all of them. The order of the stages is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rstar_math.cluster.fleet import Fleet
+from rstar_math.config import RunConfig
+from rstar_math.errors import StageError
+from rstar_math.evolution.run import Run
+from rstar_math.evolution.store import Place, Store, write_json
+from rstar_math.report.progress import Progress
+from rstar_math.tracking import Tracker
+
+_PACKAGES = ("torch", "ray", "deepspeed", "transformers", "datasets", "math-verify", "hydra-core", "wandb")
+
+
+@contextmanager
+def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iterator[Run]:
+    """The run in `root`, its only writer; SIGTERM ends it as Ctrl-C does, and every actor ends with it.
+
+    Raises:
+        StageError: another process is writing there, or `until` names no stage.
+    """
+    last = Place.parse(until) if until else None
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(root / ".lock", timeout=0), open_fleet(config) as fleet, Progress() as progress:
+            resolved = asdict(config)
+            write_json(root / "run.json", {"config": resolved, "versions": _versions()})
+            tracker = Tracker(root, config.tracking, config.name, resolved)
+            yield Run(config, Store(root), fleet, progress, tracker, last)
+    except Timeout:
+        raise StageError(
+            f"another process is writing to {root}; wait for it, end it, or start another run with name=NEW"
+        ) from None
+
+
+@contextmanager
+def open_fleet(config: RunConfig) -> Iterator[Fleet]:
+    """The actors of one start of the program; all of them end with it, on SIGTERM too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    fleet = Fleet(config)
+    try:
+        yield fleet
+    finally:
+        asyncio.run(fleet.release())
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}

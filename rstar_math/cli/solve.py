@@ -1,0 +1,77 @@
+"""question -> answer, with the path that leads to it.
+
+System 2 on one question (paper §4.1): the search of a run's evaluation, read out for a person. Which models, if none are
+named: those of the run's last finished round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from rstar_math.checkpoints import resolve
+from rstar_math.cli.launch import open_fleet
+from rstar_math.cluster.fleet import Fleet, Models
+from rstar_math.config import RunConfig
+from rstar_math.errors import ConfigError
+from rstar_math.evaluation.choice import Choice, choose_answer
+from rstar_math.evaluation.plans import system2
+from rstar_math.evolution.store import MANIFEST
+from rstar_math.records import Problem, Tree
+from rstar_math.report.solution import show_solution
+
+
+def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_json: bool) -> None:
+    """Searches, chooses by the PPM, prints.
+
+    Raises:
+        ConfigError: no models were named and the run has no finished round.
+    """
+    models = _models(config, given)
+    plan = config.plan(config.rounds)
+
+    async def work(fleet: Fleet) -> Tree:
+        search = system2(plan.evaluation, plan.search)
+        grown = fleet.grow([Problem("question", question, "")], models, search, seed=config.seed, graded=False)
+        (tree,) = [tree async for trees in grown for tree in trees]
+        return tree
+
+    with open_fleet(config) as fleet:
+        tree = asyncio.run(work(fleet))
+    choice = choose_answer(tree, plan.evaluation.choose, plan.evaluation.top)
+    if as_json:
+        click.echo(json.dumps(_object(tree, choice), ensure_ascii=False))
+        return
+    leaf = choice.leaf if choice else 0
+    scores = [tree.nodes[index].prior for index in tree.path(leaf)]
+    show_solution(tree.steps(leaf), scores, choice.answer if choice else None, choice.score if choice else None)
+
+
+def _object(tree: Tree, choice: Choice | None) -> dict[str, object]:
+    nodes = [tree.nodes[index] for index in tree.path(choice.leaf)] if choice else []
+    path = [{"step": node.step.text, "output": node.step.output, "score": node.prior} for node in nodes]
+    return {
+        "question": tree.problem.question,
+        "answer": choice.answer if choice else None,
+        "score": choice.score if choice else None,
+        "path": path,
+        "rollouts": len(tree.rollouts),
+    }
+
+
+def _models(config: RunConfig, given: Mapping[str, str]) -> Models:
+    if "policy" in given:
+        return Models(resolve(given["policy"]), resolve(given["ppm"]) if "ppm" in given else None)
+    root = Path(config.runs) / config.name
+    rounds = sorted(root.glob("round-*"), key=lambda path: int(path.name[6:]), reverse=True)
+    for folder in rounds:
+        if (folder / "policy" / MANIFEST).is_file() and (folder / "ppm" / MANIFEST).is_file():
+            return Models(str(folder / "policy"), str(folder / "ppm"))
+    raise ConfigError(
+        f"{root} has no finished round to take the models from; run `rstar-math evolve` first, or name them: "
+        "policy=FOLDER ppm=FOLDER"
+    )

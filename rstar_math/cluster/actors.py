@@ -1,0 +1,122 @@
+"""What lives in a process of its own?
+
+Three kinds of Ray actors: a policy engine, a PPM engine, and a search worker with its own sandbox and judge. Each wraps one
+door; the rules stand behind the doors. Heavy libraries are imported inside the actor's process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, SandboxConfig, SearchConfig
+from rstar_math.ports import Policy, Scorer
+from rstar_math.records import Problem, Proposal, Sampling, Transcript, Tree
+from rstar_math.search.mcts import Doors, grow
+
+
+class PolicyActor:
+    """A vLLM engine that says what the policy would say next."""
+
+    def __init__(self, path: str, config: EngineConfig) -> None:
+        from rstar_math.engines.vllm_policy import VllmPolicy
+
+        self._engine = VllmPolicy(path, config)
+
+    async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+        """See `ports.Policy`."""
+        return await self._engine.propose(transcript, count, sampling)
+
+    async def load(self, path: str) -> None:
+        """Swaps the weights and forgets cached prefixes."""
+        await self._engine.load(path)
+
+
+class ScorerActor:
+    """A vLLM engine that says what a path is worth."""
+
+    def __init__(self, path: str, config: EngineConfig) -> None:
+        from rstar_math.engines.vllm_ppm import VllmScorer
+
+        self._engine = VllmScorer(path, config)
+
+    async def score(self, transcripts: Sequence[Transcript]) -> list[float]:
+        """See `ports.Scorer`."""
+        return await self._engine.score(transcripts)
+
+    async def load(self, path: str) -> None:
+        """Swaps the weights and forgets cached prefixes."""
+        await self._engine.load(path)
+
+
+@dataclass(slots=True)
+class _Replica:
+    actor: Any
+    busy: int = 0
+
+
+class Replicas:
+    """Engines of one kind as one door: each request goes to the replica with the fewest under way."""
+
+    def __init__(self, actors: Sequence[Any]) -> None:
+        self._replicas = [_Replica(actor) for actor in actors]
+
+    async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+        """See `ports.Policy`."""
+        proposals: list[Proposal] = await self._ask("propose", transcript, count, sampling)
+        return proposals
+
+    async def score(self, transcripts: Sequence[Transcript]) -> list[float]:
+        """See `ports.Scorer`."""
+        scores: list[float] = await self._ask("score", transcripts)
+        return scores
+
+    async def _ask(self, method: str, *arguments: Any) -> Any:
+        replica = min(self._replicas, key=lambda candidate: candidate.busy)
+        replica.busy += 1
+        try:
+            return await getattr(replica.actor, method).remote(*arguments)
+        finally:
+            replica.busy -= 1
+
+
+class SearchActor:
+    """Grows the trees of many problems at once, each in its own coroutine, over one sandbox and one judge."""
+
+    def __init__(self, sandbox: SandboxConfig, grading: GradingConfig) -> None:
+        self._sandbox, self._grading = sandbox, grading
+        self._stack = AsyncExitStack()
+        self._doors: Doors | None = None
+
+    async def open(self, policy: Sequence[Any] | PolicyConfig, scorers: Sequence[Any]) -> None:
+        """Connects the doors: engines by their actor handles (or a remote endpoint), an own sandbox and judge."""
+        from rstar_math.grading import ProcessJudge
+        from rstar_math.sandbox import ProcessSandbox
+
+        generator: Policy
+        if isinstance(policy, PolicyConfig):
+            from rstar_math.engines.endpoint import EndpointPolicy
+
+            generator = await self._stack.enter_async_context(EndpointPolicy(policy))
+        else:
+            generator = Replicas(policy)
+        scorer: Scorer | None = Replicas(scorers) if scorers else None
+        if self._doors is None:
+            sandbox = await self._stack.enter_async_context(ProcessSandbox(self._sandbox))
+            judge = await self._stack.enter_async_context(ProcessJudge(self._grading))
+            self._doors = Doors(generator, sandbox, scorer, judge)
+        else:
+            self._doors = replace(self._doors, policy=generator, scorer=scorer)
+
+    async def grow(self, problem: Problem, plan: SearchConfig, seed: int, graded: bool) -> list[Tree]:
+        """All trees of one problem; without `graded` the ground truth stays out of the search (test time)."""
+        if self._doors is None:
+            raise RuntimeError("open() comes before grow()")
+        doors = self._doors if graded else replace(self._doors, judge=None)
+        return await grow(problem, doors, plan, seed)
+
+    async def close(self) -> None:
+        """Ends the sandbox and the judge."""
+        await self._stack.aclose()

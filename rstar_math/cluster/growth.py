@@ -1,0 +1,70 @@
+"""problems -> a folder of trees, continued where it stopped.
+
+Trees are written in parts as they finish, so a kill loses the last unwritten part at most, and nothing is grown twice. How a
+tree grows stands in `search`, who grows it in `fleet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rstar_math.cluster.fleet import Fleet, Models
+from rstar_math.config import SearchConfig
+from rstar_math.records import Problem, Tree
+from rstar_math.search.storage import read_trees, write_trees
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to grow with. Without `graded` the ground truth stays out of the search (test time)."""
+
+    models: Models
+    plan: SearchConfig
+    seed: int
+    graded: bool
+
+
+async def grow_into(
+    folder: Path, problems: Sequence[Problem], fleet: Fleet, order: Order, on_grown: Callable[[list[Tree]], None]
+) -> None:
+    """Grows every problem that has no tree in `folder` yet; `on_grown` hears of each, those of an earlier start too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = set()
+    for tree in read_trees(folder):
+        if tree.problem.id not in done:
+            done.add(tree.problem.id)
+            on_grown([tree])
+    left = [problem for problem in problems if problem.id not in done]
+    if not left:
+        return
+    parts = _Parts(folder, fleet.config.cluster.trees_per_part)
+    grown = fleet.grow(left, order.models, order.plan, seed=order.seed, graded=order.graded)
+    try:
+        async for trees in grown:
+            parts.add(trees)
+            on_grown(trees)
+    finally:
+        await grown.aclose()
+        parts.flush()
+
+
+@dataclass
+class _Parts:
+    """Writes `part-00000.parquet`, `part-00001.parquet`, ... below a folder; a problem's trees stay together."""
+
+    folder: Path
+    trees_per_part: int
+    _waiting: list[Tree] = field(default_factory=list)
+
+    def add(self, trees: list[Tree]) -> None:
+        self._waiting.extend(trees)
+        if len(self._waiting) >= self.trees_per_part:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            number = 1 + max((int(part.stem[5:]) for part in self.folder.glob("part-*.parquet")), default=-1)
+            write_trees(self.folder / f"part-{number:05d}.parquet", self._waiting)
+            self._waiting = []

@@ -1,0 +1,64 @@
+"""The whole story: problems in, a better policy and a better PPM out, round after round (paper §3.4, figure 1).
+
+    problems ─grow─▶ trees ─harvest─▶ policy examples ─▶ policy ─┐
+        ▲                └──harvest─▶ preference pairs ─▶ PPM ───┤
+        └──────────────────── next round ◀───────────────────────┘
+
+Every `once` below is a stage that happens once: what is finished is returned unread, what was stopped is continued. Between
+stages only paths travel. What a stage does stands in `stages`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rstar_math.evolution.run import Run, UntilReached
+from rstar_math.evolution.stages import (
+    gather_problems,
+    grow,
+    harvest,
+    score,
+    train_control,
+    train_policy,
+    train_ppm,
+)
+
+
+def evolve(run: Run) -> None:
+    """Does every stage of the plan that is not done yet, up to `until`.
+
+    Raises:
+        RstarError: a stage cannot be done; everything finished before it stays.
+    """
+    try:
+        _rounds(run)
+    except UntilReached:
+        run.progress.say("Stopped where until= says; the same command without it goes on.")
+
+
+def _rounds(run: Run) -> None:
+    once, plan = run.once, run.config.plan
+    problems = once(0, "problems", gather_problems, problems=run.config.problems)
+    once(0, "scores", score, evaluation=plan(1).evaluation, problems=problems, policy=run.base, ppm=None)
+
+    generator, ppm = run.bootstrap, None
+    for number in range(1, run.config.rounds + 1):
+        this = plan(number)
+        trees = once(number, "trees", grow, search=this.search, problems=problems, policy=generator, ppm=ppm)
+        crop = once(number, "harvest", harvest, harvest=this.harvest, trees=trees)
+        policy = once(number, "policy", train_policy, training=this.policy, base=run.base, crop=crop)
+        ppm = once(number, "ppm", train_ppm, training=this.ppm, policy=policy, crop=crop)
+        once(number, "scores", score, evaluation=this.evaluation, problems=problems, policy=policy, ppm=ppm)
+        generator = str(policy)
+
+    if run.config.control:
+        _control(run, problems, Path(generator))
+
+
+def _control(run: Run, problems: Path, policy: Path) -> None:
+    """What the base gains from its own solved problems in as many steps: self-evolution's gain is the gain over it."""
+    last = run.config.plan(run.config.rounds)
+    number = run.config.rounds
+    control = run.once(number, "control", train_control, training=last.policy, base=run.base, like=policy)
+    evaluation = last.evaluation
+    run.once(number, "control-scores", score, evaluation=evaluation, problems=problems, policy=control, ppm=None)

@@ -1,0 +1,148 @@
+"""What does one run have at hand?
+
+A run directory, the resolved configuration, the fleet, and those who watch. `once` is how every stage is called: it works
+out the stage's fingerprint, shows it, tracks it, and leaves the rest to `store`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rstar_math.checkpoints import resolve
+from rstar_math.cluster.fleet import Fleet
+from rstar_math.config import PolicyConfig, RunConfig
+from rstar_math.evolution.store import Fingerprint, Place, Store, digest_of, once
+from rstar_math.report.progress import Bar, Progress
+from rstar_math.rng import derive
+from rstar_math.tracking import Tracker
+
+#: What a stage reads: a folder of an earlier stage, a model's folder or name, an endpoint, or nothing.
+Input = Path | str | PolicyConfig | None
+
+
+class UntilReached(Exception):
+    """The stage after `until=` would be next: the run ends here, as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a stage works with besides its knobs and inputs."""
+
+    config: RunConfig
+    place: Place
+    fleet: Fleet
+    progress: Progress
+    log: Callable[..., None]
+    #: Rounds of the run; 0 where the stage is done by itself.
+    rounds: int = 0
+
+    @property
+    def seed(self) -> int:
+        """The stage's own seed."""
+        return derive(self.config.seed, self.place.round, self.place.stage)
+
+    def bar(self, total: int | None, unit: str, what: str = "") -> Bar:
+        """A live line for this stage; `what` names a part of it."""
+        name = f"{self.place.stage} {what}".strip()
+        return self.progress.stage(self.place.round, self.rounds, name, total, unit)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the pipeline on its directory."""
+
+    config: RunConfig
+    store: Store
+    fleet: Fleet
+    progress: Progress
+    tracker: Tracker
+    until: tuple[int, str | None] | None = None
+
+    @property
+    def base(self) -> str:
+        """Folder or name of the base model that every round fine-tunes."""
+        return resolve(self.config.base)
+
+    @property
+    def bootstrap(self) -> str | PolicyConfig:
+        """What generates in round 1: an endpoint, a model of its own, or the base model."""
+        policy = self.config.policy
+        return policy if policy.kind == "endpoint" else resolve(policy.path or self.config.base)
+
+    def once(self, number: int, stage: str, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
+        """The folder of the finished stage. `given`: its knobs (configuration objects) and its inputs, by name.
+
+        Raises:
+            StageError: it was finished or begun with another setting.
+            UntilReached: it lies beyond `until`.
+        """
+        place = Place.of(number, stage)
+        if self.until and place > _last(self.until):
+            raise UntilReached
+        do = partial(self._work, place, self.config.rounds, work, given)
+        done = self.store.once(place, self._fingerprint(place, given), do)
+        if done.before:
+            self.progress.done_before(number, self.config.rounds, stage, round(done.seconds), "s")
+        return done.folder
+
+    def alone(self, stage: str, out: Path, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
+        """The same for a stage that is done by itself, into `out`."""
+        place = Place.of(0, stage)
+        done = once(out, self._fingerprint(place, given), partial(self._work, place, 0, work, given))
+        if done.before:
+            self.progress.done_before(0, 0, stage, round(done.seconds), "s")
+        return done.folder
+
+    def _work(
+        self,
+        place: Place,
+        rounds: int,
+        work: Callable[..., Mapping[str, Any]],
+        given: Mapping[str, Any],
+        folder: Path,
+    ) -> Mapping[str, Any]:
+        with self.tracker.stage(place.round, place.stage) as watch:
+            metrics = work(Desk(self.config, place, self.fleet, self.progress, watch.log, rounds), folder, **given)
+            watch.log(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
+        return metrics
+
+    def _fingerprint(self, place: Place, given: Mapping[str, Any]) -> Fingerprint:
+        knobs: dict[str, Any] = {"seed": self.config.seed}
+        inputs: dict[str, str] = {}
+        for name, value in given.items():
+            if isinstance(value, PolicyConfig):
+                inputs[name] = f"{value.url} {value.model}"
+            elif is_dataclass(value) and not isinstance(value, type):
+                knobs |= _flat(_knob_name(place, name), asdict(value))
+            elif value is not None:
+                inputs[name] = _digest(value)
+        return Fingerprint(knobs, inputs)
+
+
+def _last(until: tuple[int, str | None]) -> Place:
+    return Place.of(until[0], until[1] or "control-scores")
+
+
+def _knob_name(place: Place, name: str) -> str:
+    """The name a user would write to turn this knob."""
+    if name == "problems":
+        return name
+    return f"round.r{max(place.round, 1)}.{place.stage if name == 'training' else name}"
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        key = f"{prefix}.{name}"
+        flat |= _flat(key, value) if isinstance(value, Mapping) else {key: list(value) if isinstance(value, tuple) else value}
+    return flat
+
+
+def _digest(given: Path | str) -> str:
+    path = Path(given)
+    return digest_of(path) if path.exists() else hashlib.sha256(str(given).encode()).hexdigest()

@@ -1,0 +1,183 @@
+"""What does each stage do?
+
+One function a stage: it fills the folder it is given, from its knobs and inputs, and returns its numbers. They hold no state
+and know no order; `evolve` calls them, `store` sees to it that each happens once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from rstar_math.checkpoints import copy_model
+from rstar_math.cluster.fleet import Models, connect
+from rstar_math.cluster.growth import Order, grow_into
+from rstar_math.config import (
+    EvaluationConfig,
+    HarvestConfig,
+    PolicyConfig,
+    ProblemsConfig,
+    SearchConfig,
+    TrainingConfig,
+)
+from rstar_math.evaluation.choice import choose_answer
+from rstar_math.evaluation.plans import greedy, system2
+from rstar_math.evaluation.scores import Scored, answer_row, grade_choices, score_metrics
+from rstar_math.evolution.run import Desk
+from rstar_math.evolution.store import read_manifest, write_json
+from rstar_math.grading import ProcessJudge
+from rstar_math.harvest.crop import gather, write_examples
+from rstar_math.problems import problem_sets, read_problems
+from rstar_math.problems.sets import read_set, write_set
+from rstar_math.records import Tree
+from rstar_math.report.progress import Bar
+from rstar_math.search.storage import read_trees
+from rstar_math.seedling.solved import solved_problems
+from rstar_math.training.launch import TrainingJob, train
+
+Metrics = Mapping[str, Any]
+
+
+def gather_problems(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
+    """Reads all problems once, and fixes which are trained on, held out, and kept for measuring the PPM."""
+    sets = problem_sets(problems, desk.config.seed)
+    for name, chosen in sets.named():
+        write_set(folder / f"{name}.jsonl", chosen)
+    for note in sets.notes:
+        desk.progress.say(note)
+    return {name: len(chosen) for name, chosen in sets.named()}
+
+
+def gather_benchmark(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
+    """All problems as held-out ones: an evaluation by itself trains on none. Nothing named: the embedded held-out set."""
+    named = problems.path or problems.dataset
+    chosen = tuple(read_problems(problems)) if named else problem_sets(problems, desk.config.seed).held_out
+    write_set(folder / "held_out.jsonl", chosen)
+    return {"held_out": len(chosen)}
+
+
+def grow(
+    desk: Desk, folder: Path, *, search: SearchConfig, problems: Path, policy: str | PolicyConfig, ppm: Path | None
+) -> Metrics:
+    """Policy MCTS rollouts over the training problems and, apart from them, the PPM's validation problems (paper §3.2)."""
+    order = Order(Models(policy, str(ppm) if ppm else None), search, desk.seed, graded=True)
+    sets = {name: read_set(problems / f"{name}.jsonl") for name in ("train", "validation")}
+    with desk.bar(sum(map(len, sets.values())), "problems") as bar:
+        tally = _Tally(bar)
+
+        async def work() -> None:
+            for name, chosen in sets.items():
+                await grow_into(folder / name, chosen, desk.fleet, order, tally.hear)
+            await desk.fleet.stage_over()
+
+        asyncio.run(work())
+    return tally.metrics()
+
+
+@dataclass
+class _Tally:
+    """What the trees cost so far, shown while they grow."""
+
+    bar: Bar
+    solved: int = 0
+    sums: Counter[str] = field(default_factory=Counter)
+
+    def hear(self, trees: list[Tree]) -> None:
+        self.solved += any(rollout.value > 0 for rollout in trees[-1].rollouts)
+        self.sums["problems"] += 1
+        for tree in trees:
+            self.sums.update({name: value for name, value in asdict(tree.cost).items() if name != "seconds"})
+            self.sums.update(trees=1, nodes=len(tree.nodes), rollouts=len(tree.rollouts))
+        self.bar.advance(1, solved=f"{self.solved / self.sums['problems']:.0%}")
+
+    def metrics(self) -> Metrics:
+        return dict(self.sums)
+
+
+def harvest(desk: Desk, folder: Path, *, harvest: HarvestConfig, trees: Path) -> Metrics:
+    """What is worth learning from: the best trajectories for the policy, step preferences for the PPM (paper §3.3)."""
+    with desk.bar(1, "folder of trees") as bar:
+        metrics = gather(trees / "train", trees / "validation", folder, harvest)
+        bar.advance(1)
+        bar.finish(
+            f"{metrics['policy_examples']:.0f} examples, {metrics['pairs']:.0f} pairs, coverage {metrics['coverage']:.1%}"
+        )
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def train_policy(desk: Desk, folder: Path, *, training: TrainingConfig, base: str, crop: Path) -> Metrics:
+    """The base model fine-tuned on the round's best trajectories: from the base again, not from the last round's (§3.4)."""
+    rows = crop / "policy.parquet"
+    if pq.read_metadata(rows).num_rows:
+        return _train(desk, TrainingJob("policy", base, rows, folder, training, desk.seed))
+    desk.progress.say("No problem was solved, so there is nothing to train the policy on: this round's policy is the base.")
+    copy_model(base, folder)
+    return {"steps": 0, "rows": 0}
+
+
+def train_ppm(desk: Desk, folder: Path, *, training: TrainingConfig, policy: Path, crop: Path) -> Metrics:
+    """The PPM, started from the policy just trained, on pairwise step preferences (paper §3.3)."""
+    data, held_out = crop / "pairs.parquet", crop / "validation_pairs.parquet"
+    if not pq.read_metadata(data).num_rows:
+        desk.progress.say("No problem had right and wrong trajectories, so there are no pairs: the PPM stays untrained.")
+    return _train(desk, TrainingJob("ppm", str(policy), data, folder, training, desk.seed, held_out))
+
+
+def train_control(desk: Desk, folder: Path, *, training: TrainingConfig, base: str, like: Path) -> Metrics:
+    """The base trained on its own solved problems for as many steps as the policy in `like`."""
+    rows = folder / "solved.parquet"
+    write_examples(rows, ((found.problem, found.solution) for found in solved_problems()))
+    steps = int(read_manifest(like)["metrics"]["steps"])
+    same_length = replace(training, max_steps=max(steps, 1), epochs=float(max(steps, 1)))
+    return _train(desk, TrainingJob("policy", base, rows, folder, same_length, desk.seed))
+
+
+def score(
+    desk: Desk, folder: Path, *, evaluation: EvaluationConfig, problems: Path, policy: str | Path, ppm: Path | None
+) -> Metrics:
+    """Greedy pass@1 of the policy on held-out problems and, once there is a PPM, System 2: the search that it guides (§4)."""
+    held_out = read_set(problems / "held_out.jsonl")
+    models = Models(str(policy), str(ppm) if ppm else None)
+    limits = desk.config.plan(max(desk.place.round, 1)).search
+    plans = {"greedy": greedy(limits)} | ({"mcts": system2(evaluation, limits)} if ppm else {})
+
+    async def work() -> dict[str, list[Scored]]:
+        for name, plan in plans.items():
+            order = Order(models, plan, desk.seed, graded=False)
+            with desk.bar(len(held_out), "problems", name) as bar:
+                await grow_into(folder / "trees" / name, held_out, desk.fleet, order, lambda _, bar=bar: bar.advance(1))
+        await desk.fleet.stage_over()
+        choose = partial(choose_answer, rule=evaluation.choose, top=evaluation.top)
+        async with ProcessJudge(desk.config.grading) as judge:
+            return {name: await grade_choices(read_trees(folder / "trees" / name), choose, judge) for name in plans}
+
+    metrics: dict[str, float] = {}
+    with (folder / "answers.jsonl").open("w") as answers:
+        for name, scored in asyncio.run(work()).items():
+            metrics |= score_metrics(name, scored, resamples=evaluation.bootstrap, seed=desk.seed)
+            answers.writelines(json.dumps(answer_row(name, row)) + "\n" for row in scored)
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def _train(desk: Desk, job: TrainingJob) -> Metrics:
+    connect(desk.config)
+    with desk.bar(None, "steps") as bar:
+
+        def hear(done: int, total: int, loss: float) -> None:
+            bar.reach(done, total, loss=loss)
+            desk.log(step=done, loss=loss)
+
+        metrics = train(job, hear)
+        shown = [f"{name.replace('_', ' ')} {metrics[name]:.3g}" for name in ("loss", "pair_accuracy") if name in metrics]
+        bar.finish(", ".join(shown))
+    return metrics

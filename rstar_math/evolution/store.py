@@ -1,0 +1,220 @@
+"""What is already done?
+
+The run directory is the state. A stage works in `NAME.partial/`, writes its manifest last and renames: so a finished folder
+is whole, and a partial one can be continued. A finished stage is returned unread if its fingerprint (its own knobs and the
+manifests it read) is the same, and refused with the changed knob if not. What a stage does is not known here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rstar_math.errors import StageError
+
+MANIFEST = "manifest.json"
+_BEGUN = "begun.json"
+#: number of the round -> order of its stages; round 0 holds what stands before the first round.
+ORDER = {"problems": 0, "trees": 1, "harvest": 2, "policy": 3, "ppm": 4, "scores": 5, "control": 6, "control-scores": 7}
+
+#: A stage's work: fills the folder it is given and returns the numbers worth keeping.
+Work = Callable[[Path], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A stage of a round, in the order of the story."""
+
+    round: int
+    order: int
+    stage: str
+
+    @classmethod
+    def of(cls, round_number: int, stage: str) -> Place:
+        """The place of a stage by its name."""
+        return cls(round_number, ORDER[stage], stage)
+
+    @classmethod
+    def parse(cls, written: str) -> tuple[int, str | None]:
+        """`round-3` or `round-3.ppm` -> (3, None) or (3, "ppm").
+
+        Raises:
+            StageError: it is written in another way.
+        """
+        head, _, stage = written.partition(".")
+        number = head.removeprefix("round-")
+        if not (head.startswith("round-") and number.isdigit()) or (stage and stage not in ORDER):
+            stages = ", ".join(ORDER)
+            raise StageError(f"'{written}' names no stage; write round-N or round-N.STAGE, STAGE one of: {stages}")
+        return int(number), stage or None
+
+    def __str__(self) -> str:
+        return f"round-{self.round}/{self.stage}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a stage's result depends on: its knobs (flat names -> values) and the digests of what it reads."""
+
+    knobs: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+    def difference(self, kept: Mapping[str, Any]) -> str | None:
+        """The first thing in which a kept fingerprint differs from this one, in words; None if nothing does."""
+        for kind, mine in (("knob", dict(self.knobs)), ("input", dict(self.inputs))):
+            theirs = kept.get(f"{kind}s", {})
+            for name in sorted({*mine, *theirs}):
+                was, now = theirs.get(name), json.loads(json.dumps(mine.get(name)))
+                if was != now:
+                    return f"the {kind} '{name}' was {json.dumps(was)} and is now {json.dumps(now)}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished stage: its folder, its metrics, the seconds it took in all, and whether it had been done before."""
+
+    folder: Path
+    metrics: Mapping[str, Any]
+    seconds: float
+    before: bool
+
+
+@dataclass(frozen=True)
+class Store:
+    """A run directory."""
+
+    root: Path
+
+    def folder(self, place: Place) -> Path:
+        """Where a finished stage stands."""
+        return self.root / f"round-{place.round}" / place.stage
+
+    def once(self, place: Place, fingerprint: Fingerprint, work: Work) -> Done:
+        """Does the stage if it is not done; see `once`."""
+        redo = f"redo the stage and all that follow with from=round-{place.round}.{place.stage}"
+        return once(self.folder(place), fingerprint, work, redo)
+
+    def set_aside(self, start: str) -> list[Path]:
+        """Moves the named stage and all later ones to dated names, so that they are done again (`from=`)."""
+        number, stage = Place.parse(start)
+        first = (number, ORDER[stage] if stage else 0)
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        moved = []
+        for place in self._present():
+            for folder in (self.folder(place), self.folder(place).with_name(place.stage + ".partial")):
+                if (place.round, place.order) >= first and folder.exists():
+                    moved.append(folder.rename(folder.with_name(f"{folder.name}.replaced-{stamp}")))
+        return moved
+
+    def _present(self) -> Iterator[Place]:
+        numbers = [int(path.name[6:]) for path in self.root.glob("round-*") if path.name[6:].isdigit()]
+        yield from (Place.of(number, stage) for number in sorted(numbers) for stage in ORDER)
+
+
+def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name another out= folder") -> Done:
+    """Returns the finished stage in `final`, doing or continuing its work only if it is not finished.
+
+    Raises:
+        StageError: the stage is finished or begun with another fingerprint; the message names what changed.
+    """
+    if (final / MANIFEST).is_file():
+        manifest = read_manifest(final)
+        _refuse_change(final, fingerprint, manifest["fingerprint"], redo)
+        return Done(final, manifest["metrics"], manifest["seconds"], before=True)
+    partial = final.with_name(final.name + ".partial")
+    begun = _begin(partial, fingerprint, redo)
+    started = time.monotonic()
+    try:
+        metrics = dict(work(partial))
+    finally:
+        begun["seconds"] += time.monotonic() - started
+        write_json(partial / _BEGUN, begun)
+    (partial / _BEGUN).unlink()
+    _finish(final, partial, fingerprint, metrics, begun["seconds"])
+    return Done(final, metrics, begun["seconds"], before=False)
+
+
+def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]:
+    if (partial / _BEGUN).is_file():
+        begun: dict[str, Any] = json.loads((partial / _BEGUN).read_text())
+        _refuse_change(partial, fingerprint, begun["fingerprint"], redo)
+        return begun
+    partial.mkdir(parents=True, exist_ok=True)
+    begun = {"fingerprint": {"knobs": fingerprint.knobs, "inputs": fingerprint.inputs}, "seconds": 0.0}
+    write_json(partial / _BEGUN, begun)
+    return begun
+
+
+def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mapping[str, Any], seconds: float) -> None:
+    files = {
+        str(path.relative_to(partial)): {"bytes": path.stat().st_size, "sha256": digest(path)}
+        for path in sorted(partial.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    manifest = {
+        "fingerprint": {"knobs": fingerprint.knobs, "inputs": fingerprint.inputs},
+        "metrics": metrics,
+        "seconds": round(seconds, 3),
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "files": files,
+    }
+    write_json(partial / MANIFEST, manifest)
+    partial.rename(final)
+
+
+def _refuse_change(folder: Path, now: Fingerprint, kept: Mapping[str, Any], redo: str) -> None:
+    change = now.difference(kept)
+    if change:
+        raise StageError(
+            f"{folder} was made with another setting: {change}. Put it back, or {redo}, or start another run with name=NEW"
+        )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A finished stage's manifest.
+
+    Raises:
+        StageError: it is missing or damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise StageError(
+            f"{path} cannot be read ({error}); the stage is not whole. Delete {folder} and start again"
+        ) from error
+    return manifest
+
+
+def digest_of(path: Path) -> str:
+    """What a stage's input is known by: its manifest's digest, a file's digest, or a model folder's names and sizes."""
+    if (path / MANIFEST).is_file():
+        return digest(path / MANIFEST)
+    if path.is_file():
+        return digest(path)
+    sizes = sorted((p.name, p.stat().st_size) for p in path.iterdir() if p.suffix in {".safetensors", ".json", ".bin"})
+    return hashlib.sha256(repr(sizes).encode()).hexdigest()
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file whole or not at all, on disk before it takes its name."""
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("w") as file:
+        json.dump(value, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

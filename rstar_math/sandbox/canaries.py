@@ -1,0 +1,206 @@
+"""What does the sandbox hold on this machine?
+
+Canary programs in a real sandbox -> promise, held or not, by what. Each tries to do one forbidden thing; whether it
+happened is judged from outside where that is possible: by a listener that must hear nothing, a file that must stay as it
+was. Promises are tested, not mechanisms: a wall that stands but does not hold is not held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from rstar_math.config import SandboxConfig
+from rstar_math.records import Execution, Status
+from rstar_math.sandbox.door import ENVIRONMENT, ProcessSandbox
+
+
+class Promise(NamedTuple):
+    """`by`: what keeps it, or why it is not kept."""
+
+    name: str
+    held: bool
+    by: str
+
+
+class _Traps(NamedTuple):
+    """Things outside that a program must not touch."""
+
+    stream: socket.socket
+    datagram: socket.socket
+    abstract: socket.socket
+    file: Path
+    secret: str
+
+    def address(self) -> dict[str, object]:
+        """Where they are, as the names that canaries use."""
+        return {
+            "PORT": self.stream.getsockname()[1],
+            "DATAGRAM_PORT": self.datagram.getsockname()[1],
+            "NAME": self.abstract.getsockname(),
+            "FILE": str(self.file),
+            "OWNER": os.getpid(),
+        }
+
+
+class _Canary(NamedTuple):
+    """A forbidden thing to try. `walls`: those that stop it, the strongest first; "limits" always stand."""
+
+    name: str
+    program: str
+    held: Callable[[_Traps, Execution], bool]
+    walls: tuple[str, ...]
+
+
+def _unheard(listener: socket.socket) -> bool:
+    try:
+        listener.recv(1) if listener.type == socket.SOCK_DGRAM else listener.accept()[0].close()
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _unchanged(traps: _Traps) -> bool:
+    return os.listdir(traps.file.parent) == [traps.file.name] and traps.file.read_text() == traps.secret
+
+
+_TRY = """
+def attempt(action):
+    try:
+        return action()
+    except Exception as error:
+        return None
+"""
+_CANARIES = (
+    _Canary(
+        "no connection",
+        "import socket\nsocket.create_connection(('127.0.0.1', PORT), 1)",
+        lambda traps, _: _unheard(traps.stream),
+        ("seccomp", "namespaces", "landlock"),
+    ),
+    _Canary(
+        "no datagram",
+        "import socket\nsocket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'!', ('127.0.0.1', DATAGRAM_PORT))",
+        lambda traps, _: _unheard(traps.datagram),
+        ("seccomp", "namespaces"),
+    ),
+    _Canary(
+        "no local socket",
+        "import socket\nsocket.socket(socket.AF_UNIX).connect(NAME)",
+        lambda traps, _: _unheard(traps.abstract),
+        ("seccomp", "namespaces", "landlock"),
+    ),
+    _Canary(
+        "no file of others read",
+        "print(open(FILE).read())",
+        lambda traps, execution: traps.secret not in execution.stdout,
+        ("landlock", "seccomp"),
+    ),
+    _Canary(
+        "no file outside written, made, renamed or removed",
+        "import os\nattempt(lambda: open(FILE, 'a').write('!'))\nattempt(lambda: open(FILE + '2', 'w'))\n"
+        "attempt(lambda: os.rename(FILE, FILE + '3'))\nattempt(lambda: os.remove(FILE))",
+        lambda traps, _: _unchanged(traps),
+        ("seccomp", "landlock"),
+    ),
+    _Canary(
+        "no signal to others",
+        "import os\nfor process in (OWNER, os.getppid()):\n    os.kill(process, 0)\n    print('reached', flush=True)",
+        lambda _, execution: "reached" not in execution.stdout,
+        ("seccomp", "namespaces", "landlock"),
+    ),
+    _Canary(
+        "no environment but the fixed one",
+        "import os\nprint(sorted(os.environ))\n"
+        "for process in (OWNER, os.getppid()):\n    print(attempt(lambda: open(f'/proc/{process}/environ').read()))",
+        lambda _, execution: execution.stdout == f"{sorted(ENVIRONMENT)}\nNone\nNone\n",
+        ("landlock", "namespaces", "seccomp"),
+    ),
+    _Canary(
+        "no flood of output",
+        "while True:\n    print('!' * 1000)",
+        lambda _, execution: execution.status is Status.OUTPUT_LIMIT,
+        ("limits",),
+    ),
+    _Canary(
+        "no memory beyond the limit",
+        "everything = bytearray(2 * MEMORY)",
+        lambda _, execution: execution.status is Status.MEMORY,
+        ("limits",),
+    ),
+)
+_NO_PROCESS = _Canary(
+    "no new process",
+    "import os\nos.fork()\nprint('forked', flush=True)",
+    lambda _, execution: "forked" not in execution.stdout,
+    ("seccomp", "limits"),
+)
+_NO_DELAY = _Canary(
+    "no program without end",
+    "10 ** 10 ** 10",
+    lambda _, execution: execution.status is Status.TIMEOUT,
+    ("limits",),
+)
+
+
+@contextmanager
+def _traps() -> Iterator[_Traps]:
+    with ExitStack() as stack:
+        stream = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        datagram = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        datagram.bind(("127.0.0.1", 0))
+        abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
+        abstract.bind(f"\0rstar-canary-{secrets.token_hex(8)}")
+        abstract.listen()
+        for listener in (stream, datagram, abstract):
+            listener.setblocking(False)
+        file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rstar-canary-"))) / "secret"
+        secret = secrets.token_hex(16)
+        file.write_text(secret)
+        yield _Traps(stream, datagram, abstract, file, secret)
+
+
+async def probe(sandbox: ProcessSandbox, *, endless: bool = False) -> list[Promise]:
+    """Every promise, tested in `sandbox`. `endless` adds the one that takes the whole wall-clock limit."""
+    limits = sandbox.config
+    canaries = [*_CANARIES, *(() if limits.processes else (_NO_PROCESS,)), *((_NO_DELAY,) if endless else ())]
+    with _traps() as traps:
+        names = traps.address() | {"MEMORY": limits.memory_mb << 20}
+        head = _TRY + "".join(f"{name} = {place!r}\n" for name, place in names.items())
+        executions = await sandbox.run([(head, canary.program) for canary in canaries])
+        return [
+            Promise(canary.name, held, _by(canary, held, sandbox.walls))
+            for canary, execution in zip(canaries, executions, strict=True)
+            for held in (canary.held(traps, execution),)
+        ]
+
+
+def _by(canary: _Canary, held: bool, walls: dict[str, str]) -> str:
+    words = {"limits": "limits", **walls}
+    standing = [wall for wall in canary.walls if not words[wall].startswith("none")]
+    if held:
+        return standing[0] if standing else "no wall of this sandbox"
+    missing = [f"{wall} {words[wall]}" for wall in canary.walls if wall not in standing]
+    return f"not held ({'; '.join(missing) or ', '.join(standing) + ' stand, yet it happened'})"
+
+
+def promises(config: SandboxConfig) -> list[Promise]:
+    """Every promise, tested in a sandbox of its own. Takes about two seconds; not for a running event loop.
+
+    Raises:
+        SandboxError: the sandbox does not start.
+    """
+
+    async def ask() -> list[Promise]:
+        async with ProcessSandbox(replace(config, wall_seconds=min(config.wall_seconds, 1.0))) as sandbox:
+            return await probe(sandbox, endless=True)
+
+    return asyncio.run(ask())

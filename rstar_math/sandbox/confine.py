@@ -1,0 +1,133 @@
+"""How does a process give up what it could do?
+
+The kernel's means, each through a system call or two: namespaces, dropped capabilities, Landlock. Every function says in
+words what it achieved, or why not; it never decides what is enough. Seccomp has a file of its own (`syscalls`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_SET_PARENT_DEATH_SIGNAL, _SET_DUMPABLE, _DROP_BOUND, _SET_NO_NEW_PRIVILEGES = 1, 4, 24, 38
+_KILL_SIGNAL = 9
+_LAST_CAPABILITY = 63
+#: Header of capset: version 3, this process. Then effective, permitted and inheritable, twice 32 bits each: none.
+_CAPABILITY_HEADER, _NO_CAPABILITIES = struct.pack("II", 0x20080522, 0), bytes(24)
+
+_NAMESPACES = {
+    "mount": 0x00020000,
+    "uts": 0x04000000,
+    "ipc": 0x08000000,
+    "user": 0x10000000,
+    "pid": 0x20000000,
+    "network": 0x40000000,
+}
+
+# Landlock has the same numbers on every architecture.
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_ASK_VERSION, _PATH_RULE = 1, 1
+_READ_FILE, _READ_FOLDER = 1 << 2, 1 << 3
+#: Rights over files by the version of Landlock that brought them: 13 at first, then refer, truncate, device ioctl.
+_FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
+_TCP_RIGHTS, _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11, 0b11
+#: Execute, device ioctl, devices, sockets and links across folders are for nobody, not even in the scratch folder.
+_NEVER = 1 << 0 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 13 | 1 << 15
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+def die_with_parent(parent: int) -> None:
+    """The kernel kills this process when its parent, process `parent`, ends. A fork clears it: each child asks anew."""
+    _checked(_libc.prctl(_SET_PARENT_DEATH_SIGNAL, _KILL_SIGNAL, 0, 0, 0), "parent-death signal")
+    if os.getppid() != parent:  # it ended before the call
+        os._exit(1)
+
+
+def enter_namespaces() -> str:
+    """New user, pid, network, ipc, uts and mount namespaces; only children are in the new pid namespace.
+
+    Returns the words for what holds now, starting with "none" where the kernel refuses.
+    """
+    user, group = os.geteuid(), os.getegid()
+    try:
+        _checked(_libc.unshare(sum(_NAMESPACES.values())), "unshare")
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    except OSError as error:
+        return f"none ({error.strerror})"
+    return ", ".join(_NAMESPACES)
+
+
+def drop_privileges() -> None:
+    """No capability now or later, no set-uid gains, no debugger; for this process and its children."""
+    for capability in range(_LAST_CAPABILITY + 1):
+        _libc.prctl(_DROP_BOUND, capability, 0, 0, 0)  # refused for an ordinary user, who has none to lose
+    _checked(_libc.capset(_CAPABILITY_HEADER, _NO_CAPABILITIES), "capset")
+    _checked(_libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0), "no_new_privs")
+    _checked(_libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
+
+
+def landlock_version() -> int:
+    """The kernel's Landlock ABI; 0 where it has none."""
+    return max(0, int(_libc.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION)))
+
+
+def fence(readable: Iterable[Path], writable: Path | None = None) -> int:
+    """A Landlock ruleset as a descriptor: read below `readable`, also write below `writable`, nothing else anywhere.
+
+    TCP is refused from ABI 4 on, signals and abstract sockets to processes outside from ABI 6 on.
+
+    Raises:
+        OSError: the kernel has no Landlock.
+    """
+    version = landlock_version()
+    rights = _FILE_RIGHTS[max(1, min(version, max(_FILE_RIGHTS)))]
+    network, scopes = _TCP_RIGHTS if version >= 4 else 0, _ABSTRACT_SOCKETS_AND_SIGNALS if version >= 6 else 0
+    size = 24 if version >= 6 else 16 if version >= 4 else 8
+    attributes = struct.pack("QQQ", rights, network, scopes)[:size]
+    ruleset = _checked(_libc.syscall(_CREATE_RULESET, attributes, size, 0), "landlock_create_ruleset")
+    for path in readable:
+        if path.exists():
+            _allow(ruleset, path, _READ_FILE | _READ_FOLDER if path.is_dir() else _READ_FILE)
+    if writable is not None:
+        _allow(ruleset, writable, rights & ~_NEVER)
+    return ruleset
+
+
+def _allow(ruleset: int, path: Path, rights: int) -> None:
+    opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        rule = struct.pack("=Qi", rights, opened)
+        _checked(_libc.syscall(_ADD_RULE, ruleset, _PATH_RULE, rule, 0), f"landlock_add_rule {path}")
+    finally:
+        os.close(opened)
+
+
+def stay_behind(ruleset: int) -> None:
+    """Puts a fence around the calling process and its children, for good. Needs no_new_privs."""
+    _checked(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
+
+
+def collapse_memory() -> None:
+    """Asks for huge pages under all private memory, so that a fork copies few page tables. A refusal costs only time."""
+    collapse, huge_page = 25, 1 << 21
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, permissions, _, _, inode, *_ = line.split()
+        if permissions != "rw-p" or inode != "0" or "[stack" in line:
+            continue
+        start, end = (int(address, 16) for address in span.split("-"))
+        start, end = -(-start // huge_page) * huge_page, end // huge_page * huge_page
+        if start < end:
+            _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), collapse)

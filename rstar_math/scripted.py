@@ -1,0 +1,76 @@
+"""What if the outside world were scripted?
+
+Small fakes of the four doors, for tests and for measuring the search alone. They draw from named random streams, so two
+runs with them write equal bytes. Nothing in the pipeline uses them unless a test hands them in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rstar_math.records import Execution, Program, Proposal, Sampling, Status, Transcript, Verdict
+from rstar_math.rng import stream
+from rstar_math.text import join
+
+#: transcript -> the distinct texts the policy might say next.
+Script = Callable[[str], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class ScriptedPolicy:
+    """Draws its next steps from a script; with temperature 0 it says the script's first."""
+
+    script: Script
+    seed: int = 0
+
+    async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+        """`count` draws, the same for the same transcript and seed."""
+        written = join(transcript)
+        choices = self.script(written)
+        if not choices:
+            return []
+        draw = stream(self.seed, written)
+        texts = [choices[0] if sampling.temperature == 0 else draw.choice(choices) for _ in range(count)]
+        return [Proposal(text, len(text.split())) for text in texts]
+
+
+@dataclass(frozen=True)
+class ScriptedScorer:
+    """Scores a transcript by a function of its text."""
+
+    worth: Callable[[str], float]
+
+    async def score(self, transcripts: Sequence[Transcript]) -> list[float]:
+        """`worth` of each."""
+        return [self.worth(join(transcript)) for transcript in transcripts]
+
+
+class InProcessSandbox:
+    """Runs programs right here, with no isolation at all: for scripted, trusted code only."""
+
+    async def run(self, programs: Sequence[Program]) -> list[Execution]:
+        """Each program's execution; any of Python's ordinary errors counts as `error`."""
+        return [_run_here("".join(program)) for program in programs]
+
+
+def _run_here(code: str) -> Execution:
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, "<step>", "exec"), {"__name__": "__main__"})
+    except (ArithmeticError, LookupError, NameError, SyntaxError, TypeError, ValueError) as error:
+        return Execution(Status.ERROR, printed.getvalue(), f"{type(error).__name__}: {error}")
+    return Execution(Status.OK, printed.getvalue())
+
+
+class ExactJudge:
+    """Right is what has the same text; an empty answer is undecided."""
+
+    async def grade(self, answer: str, gold: str) -> Verdict:
+        """Equality of the stripped texts."""
+        if not answer:
+            return Verdict.UNDECIDED
+        return Verdict.CORRECT if answer.strip() == gold.strip() else Verdict.WRONG

@@ -1,0 +1,108 @@
+"""trees -> parquet, and back.
+
+One row a tree, nodes and rollouts as lists of structs, so any data tool opens them. A folder of parts is read as a stream:
+whoever reads trees never holds them all. It does not decide when a part is written (`evolution.store` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rstar_math.errors import StageError
+from rstar_math.records import Cost, End, Node, Problem, Rollout, Step, Tree, Verdict
+
+_STEP = [("text", pa.string()), ("output", pa.string())]
+_NODE = pa.struct(
+    [
+        ("parent", pa.int32()),
+        *_STEP,
+        ("visits", pa.int32()),
+        ("value", pa.float64()),
+        ("prior", pa.float64()),
+        ("answer", pa.string()),
+        ("verdict", pa.string()),
+    ]
+)
+_ROLLOUT = pa.struct([("leaf", pa.int32()), ("end", pa.string()), ("value", pa.float64())])
+_PROBLEM = pa.struct(
+    [
+        *((name, pa.string()) for name in ("id", "question", "answer", "level", "subject", "source")),
+        ("synthetic", pa.bool_()),
+    ]
+)
+_COST = pa.struct([(name, pa.float64() if name == "seconds" else pa.int64()) for name in asdict(Cost())])
+SCHEMA = pa.schema(
+    [
+        ("problem", _PROBLEM),
+        ("seed", pa.int64()),
+        ("nodes", pa.list_(_NODE)),
+        ("rollouts", pa.list_(_ROLLOUT)),
+        ("cost", _COST),
+    ]
+)
+
+
+def write_trees(path: Path, trees: Sequence[Tree]) -> None:
+    """Writes one part whole or not at all: under another name first, then renamed."""
+    unfinished = path.with_suffix(".unfinished")
+    pq.write_table(pa.Table.from_pylist([_row(tree) for tree in trees], schema=SCHEMA), unfinished, compression="zstd")
+    unfinished.rename(path)
+
+
+def read_trees(folder: Path) -> Iterator[Tree]:
+    """The trees of all parts below `folder`, in the order of their parts' names.
+
+    Raises:
+        StageError: a part is damaged.
+    """
+    for part in sorted(folder.glob("part-*.parquet")):
+        try:
+            rows = pq.read_table(part).to_pylist()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StageError(f"{part} is damaged ({error}); delete it and start again to grow its trees anew") from error
+        yield from (_tree(row) for row in rows)
+
+
+def _row(tree: Tree) -> dict[str, Any]:
+    return {
+        "problem": tree.problem._asdict(),
+        "seed": tree.seed,
+        "nodes": [
+            {
+                "parent": node.parent,
+                "text": node.step.text,
+                "output": node.step.output,
+                "visits": node.visits,
+                "value": node.value,
+                "prior": node.prior,
+                "answer": node.answer,
+                "verdict": node.verdict,
+            }
+            for node in tree.nodes
+        ],
+        "rollouts": [rollout._asdict() for rollout in tree.rollouts],
+        "cost": asdict(tree.cost),
+    }
+
+
+def _tree(row: dict[str, Any]) -> Tree:
+    nodes = tuple(
+        Node(
+            node["parent"],
+            Step(node["text"], node["output"]),
+            node["visits"],
+            node["value"],
+            node["prior"],
+            node["answer"],
+            Verdict(node["verdict"]) if node["verdict"] else None,
+        )
+        for node in row["nodes"]
+    )
+    rollouts = tuple(Rollout(r["leaf"], End(r["end"]), r["value"]) for r in row["rollouts"])
+    return Tree(Problem(**row["problem"]), row["seed"], nodes, rollouts, Cost(**row["cost"]))

@@ -1,8 +1,8 @@
 """What reward does a PPM's raw score stand for?
 
-score -> reward in [-1, 1]: the tanh on top of the PPM's one linear output (paper §3.3). A PPM folder is a stock sequence
-classifier whose output is the raw score, so this one function turns it into a reward, in training (on a tensor) and in
-serving (on a number) alike. It imports no torch: a tensor brings its own tanh.
+score -> reward in [-1, 1]: the tanh on top of the PPM's one linear output (paper §3.3). A PPM folder is a stock
+sequence classifier whose output is the raw score, so this one function turns it into a reward, in training (on a
+tensor) and in serving (on a number) alike. It imports no torch: a tensor brings its own tanh.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ is prompted with. Training and serving both call `encode`; nothing here knows mo
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Protocol
+from typing import Any
 
 from rstar_math.records import Transcript
 
@@ -17,25 +17,17 @@ from rstar_math.records import Transcript
 _REMEMBERED = 65_536
 
 
-class Tokenizer(Protocol):
-    """What is asked of a tokenizer: the one method of Hugging Face's."""
-
-    def encode(self, text: str, /, *, add_special_tokens: bool, verbose: bool) -> list[int]:
-        """Token ids of `text`; `verbose` lets it warn about long texts."""
-        ...
-
-
 @lru_cache(maxsize=_REMEMBERED)
-def _segment(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
+def _segment(tokenizer: Any, text: str) -> tuple[int, ...]:
     return tuple(tokenizer.encode(text, add_special_tokens=False, verbose=False))
 
 
-def encode(tokenizer: Tokenizer, transcript: Transcript) -> list[int]:
-    """The token ids of a transcript, its segments tokenised one by one."""
+def encode(tokenizer: Any, transcript: Transcript) -> list[int]:
+    """The token ids of a transcript; `tokenizer` is any of Hugging Face's."""
     return [token for segment in transcript for token in _segment(tokenizer, segment.text)]
 
 
-def encode_with_mask(tokenizer: Tokenizer, transcript: Transcript) -> tuple[list[int], list[bool]]:
+def encode_with_mask(tokenizer: Any, transcript: Transcript) -> tuple[list[int], list[bool]]:
     """The same ids, and for each whether the policy wrote it (both of one length)."""
     ids: list[int] = []
     by_policy: list[bool] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from rstar_math.checkpoints import resolve
+from rstar_math.evolution.models import resolve
 from rstar_math.cli.launch import open_run
 from rstar_math.config import RoundConfig, RunConfig
 from rstar_math.errors import ConfigError
@@ -60,7 +60,7 @@ def evaluate_alone(config: RunConfig, given: Given) -> None:
     out = Path(given["out"])
     with open_run(config, out) as run:
         problems = run.alone("problems", out / "problems", stages.gather_benchmark, problems=config.problems)
-        ppm = Path(resolve(given["ppm"])) if "ppm" in given else None
+        ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
         policy, evaluation = resolve(given["policy"]), _plan(config, given).evaluation
         scores = run.alone(
             "scores", out / "scores", stages.score, evaluation=evaluation, problems=problems, policy=policy, ppm=ppm

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from rstar_math.checkpoints import resolve
+from rstar_math.evolution.models import resolve
 from rstar_math.cli.launch import open_fleet
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.config import RunConfig
@@ -65,7 +65,7 @@ def _object(tree: Tree, choice: Choice | None) -> dict[str, object]:
 
 def _models(config: RunConfig, given: Mapping[str, str]) -> Models:
     if "policy" in given:
-        return Models(resolve(given["policy"]), resolve(given["ppm"]) if "ppm" in given else None)
+        return Models(resolve(given["policy"]), resolve(given["ppm"], "ppm") if "ppm" in given else None)
     root = Path(config.runs) / config.name
     rounds = sorted(root.glob("round-*"), key=lambda path: int(path.name[6:]), reverse=True)
     for folder in rounds:

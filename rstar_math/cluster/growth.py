@@ -6,8 +6,9 @@ tree grows stands in `search`, who grows it in `fleet`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from rstar_math.cluster.fleet import Fleet, Models
@@ -26,16 +27,24 @@ class Order:
     graded: bool
 
 
+def grown_problems(folder: Path) -> Iterator[list[Tree]]:
+    """The trees in `folder`, problem by problem; those of one problem stand next to each other."""
+    for _, trees in groupby(read_trees(folder), key=lambda tree: tree.problem.id):
+        yield list(trees)
+
+
 async def grow_into(
-    folder: Path, problems: Sequence[Problem], fleet: Fleet, order: Order, on_grown: Callable[[list[Tree]], None]
+    folder: Path, problems: Sequence[Problem], fleet: Fleet, order: Order, on_grown: Callable[[list[Tree], bool], None]
 ) -> None:
-    """Grows every problem that has no tree in `folder` yet; `on_grown` hears of each, those of an earlier start too."""
+    """Grows every problem that has no tree in `folder` yet.
+
+    `on_grown` hears of each problem's trees, and whether an earlier start grew them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     done = set()
-    for tree in read_trees(folder):
-        if tree.problem.id not in done:
-            done.add(tree.problem.id)
-            on_grown([tree])
+    for trees in grown_problems(folder):
+        done.add(trees[0].problem.id)
+        on_grown(trees, True)
     left = [problem for problem in problems if problem.id not in done]
     if not left:
         return
@@ -44,7 +53,7 @@ async def grow_into(
     try:
         async for trees in grown:
             parts.add(trees)
-            on_grown(trees)
+            on_grown(trees, False)
     finally:
         await grown.aclose()
         parts.flush()

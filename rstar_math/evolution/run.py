@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from rstar_math.checkpoints import resolve
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import PolicyConfig, RunConfig
+from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import Fingerprint, Place, Store, digest_of, once
 from rstar_math.report.progress import Bar, Progress
 from rstar_math.rng import derive
@@ -63,12 +63,12 @@ class Run:
     tracker: Tracker
     until: tuple[int, str | None] | None = None
 
-    @property
+    @cached_property
     def base(self) -> str:
         """Folder or name of the base model that every round fine-tunes."""
         return resolve(self.config.base)
 
-    @property
+    @cached_property
     def bootstrap(self) -> str | PolicyConfig:
         """What generates in round 1: an endpoint, a model of its own, or the base model."""
         policy = self.config.policy

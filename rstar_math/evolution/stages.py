@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +18,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from rstar_math.checkpoints import copy_model
 from rstar_math.cluster.fleet import Models, connect
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.config import (
@@ -90,13 +90,16 @@ class _Tally:
     solved: int = 0
     sums: Counter[str] = field(default_factory=Counter)
 
-    def hear(self, trees: list[Tree]) -> None:
+    def hear(self, trees: list[Tree], before: bool) -> None:
         self.solved += any(rollout.value > 0 for rollout in trees[-1].rollouts)
         self.sums["problems"] += 1
         for tree in trees:
             self.sums.update({name: value for name, value in asdict(tree.cost).items() if name != "seconds"})
             self.sums.update(trees=1, nodes=len(tree.nodes), rollouts=len(tree.rollouts))
-        self.bar.advance(1, solved=f"{self.solved / self.sums['problems']:.0%}")
+        if before:
+            self.bar.found(1)
+        else:
+            self.bar.advance(1, solved=f"{self.solved / self.sums['problems']:.0%}")
 
     def metrics(self) -> Metrics:
         return dict(self.sums)
@@ -116,18 +119,19 @@ def harvest(desk: Desk, folder: Path, *, harvest: HarvestConfig, trees: Path) ->
 
 def train_policy(desk: Desk, folder: Path, *, training: TrainingConfig, base: str, crop: Path) -> Metrics:
     """The base model fine-tuned on the round's best trajectories: from the base again, not from the last round's (§3.4)."""
-    rows = crop / "policy.parquet"
-    if pq.read_metadata(rows).num_rows:
+    rows = crop / "policy.parquet" if crop.is_dir() else crop
+    if rows.suffix != ".parquet" or pq.read_metadata(rows).num_rows:
         return _train(desk, TrainingJob("policy", base, rows, folder, training, desk.seed))
     desk.progress.say("No problem was solved, so there is nothing to train the policy on: this round's policy is the base.")
-    copy_model(base, folder)
+    shutil.copytree(base, folder, dirs_exist_ok=True)
     return {"steps": 0, "rows": 0}
 
 
 def train_ppm(desk: Desk, folder: Path, *, training: TrainingConfig, policy: Path, crop: Path) -> Metrics:
     """The PPM, started from the policy just trained, on pairwise step preferences (paper §3.3)."""
-    data, held_out = crop / "pairs.parquet", crop / "validation_pairs.parquet"
-    if not pq.read_metadata(data).num_rows:
+    data = crop / "pairs.parquet" if crop.is_dir() else crop
+    held_out = crop / "validation_pairs.parquet" if crop.is_dir() else None
+    if data.suffix == ".parquet" and not pq.read_metadata(data).num_rows:
         desk.progress.say("No problem had right and wrong trajectories, so there are no pairs: the PPM stays untrained.")
     return _train(desk, TrainingJob("ppm", str(policy), data, folder, training, desk.seed, held_out))
 
@@ -154,7 +158,7 @@ def score(
         for name, plan in plans.items():
             order = Order(models, plan, desk.seed, graded=False)
             with desk.bar(len(held_out), "problems", name) as bar:
-                await grow_into(folder / "trees" / name, held_out, desk.fleet, order, lambda _, bar=bar: bar.advance(1))
+                await grow_into(folder / "trees" / name, held_out, desk.fleet, order, _Tally(bar).hear)
         await desk.fleet.stage_over()
         choose = partial(choose_answer, rule=evaluation.choose, top=evaluation.top)
         async with ProcessJudge(desk.config.grading) as judge:

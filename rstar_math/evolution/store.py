@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -137,6 +138,8 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
     finally:
         begun["seconds"] += time.monotonic() - started
         write_json(partial / _BEGUN, begun)
+        if [path.name for path in partial.iterdir()] == [_BEGUN]:  # it failed before it made anything
+            shutil.rmtree(partial)
     (partial / _BEGUN).unlink()
     _finish(final, partial, fingerprint, metrics, begun["seconds"])
     return Done(final, metrics, begun["seconds"], before=False)

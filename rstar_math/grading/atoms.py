@@ -1,9 +1,9 @@
 """Have two formulas the same value?
 
 cleaned LaTeX -> sympy expressions, compared as numbers at points chosen for their symbols, to 25 digits of the value
-itself: math-verify's own comparison rounds to absolute digits and so takes 1/2006! for 1/2004!. The parser is the one of
-math-verify, a grammar that executes nothing; its other reading, by `parse_expr`, executes and stays out of here. Lists
-and intervals are not its concern.
+itself: math-verify's own comparison rounds to absolute digits and so takes 1/2006! for 1/2004!. The parser is
+math-verify's for LaTeX, a grammar that executes nothing; its other reading, by `parse_expr`, executes and stays out of
+here. Lists and intervals are not its concern.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def parse(text: str) -> Any:
     """What the parser makes of a formula, decimals exact and `i` the imaginary unit.
 
     Raises:
-        Unreadable: there is prose in it, or numbers side by side. The parser raises bare exceptions for what is no formula.
+        Unreadable: there is prose in it, or numbers stand side by side.
+        Exception: of many kinds, from the parser, for what is no formula.
     """
     exact = surface.number(text)
     if exact is not None:

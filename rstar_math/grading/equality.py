@@ -42,9 +42,16 @@ def compare(answer: str, gold: str) -> Verdict:
     if verdict is not None:
         return verdict
     try:
-        return Verdict.CORRECT if same_lists(_members(answer), _members(gold)) else Verdict.WRONG
+        return Verdict.CORRECT if same_lists(_distinct(answer), _distinct(gold)) else Verdict.WRONG
     except Unreadable:
         return Verdict.UNDECIDED
+
+
+def _distinct(text: str) -> list[str]:
+    """The members of an answer, repeated ones once; but "4 and 4" stays a list of two, for it hedges or adds up."""
+    members = _members(text)
+    distinct = list(dict.fromkeys(members))
+    return distinct if len(distinct) > 1 else members
 
 
 def _members(text: str) -> list[str]:

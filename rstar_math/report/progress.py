@@ -99,7 +99,7 @@ class Progress:
                 live.remove_task(task)
                 live.refresh()
             else:
-                live.update(task, completed=bar.done)
+                live.update(task, completed=bar.done, total=bar.total)
 
         return update
 
@@ -151,6 +151,11 @@ class Bar:
         if not self._progress.live and now - self._printed >= self._progress.plain_seconds:
             self._printed = now
             self._progress.line(self.title, self.status())
+
+    def reach(self, done: int, total: int, **notes: float | str) -> None:
+        """`done` of `total` are done: for work whose length shows only once it runs, or that goes on after a stop."""
+        self.total = total
+        self.advance(done - self.done, **notes)
 
     def found(self, count: int) -> None:
         """`count` were done before this start: they count, but not towards the rate."""

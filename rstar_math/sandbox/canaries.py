@@ -1,8 +1,8 @@
 """What does the sandbox hold on this machine?
 
 Canary programs in a real sandbox -> promise, held or not, by what. Each tries to do one forbidden thing; whether it
-happened is judged from outside where that is possible: by a listener that must hear nothing, a file that must stay as it
-was. Promises are tested, not mechanisms: a wall that stands but does not hold is not held.
+happened is judged from outside where that is possible: by a listener that must hear nothing, a file that must stay as
+it was. Promises are tested, not mechanisms: a wall that stands but does not hold is not held.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Traps(NamedTuple):
 
 
 class _Canary(NamedTuple):
-    """A forbidden thing to try. `walls`: those that stop it, the strongest first; "limits" always stand."""
+    """A forbidden thing to try. `walls`: those that stop it, the strongest first; see `_by`."""
 
     name: str
     program: str
@@ -69,7 +69,7 @@ def _unheard(listener: socket.socket) -> bool:
 
 
 def _unchanged(traps: _Traps) -> bool:
-    return os.listdir(traps.file.parent) == [traps.file.name] and traps.file.read_text() == traps.secret
+    return list(traps.file.parent.iterdir()) == [traps.file] and traps.file.read_text() == traps.secret
 
 
 _TRY = """
@@ -122,7 +122,7 @@ _CANARIES = (
         "import os\nprint(sorted(os.environ))\n"
         "for process in (OWNER, os.getppid()):\n    print(attempt(lambda: open(f'/proc/{process}/environ').read()))",
         lambda _, execution: execution.stdout == f"{sorted(ENVIRONMENT)}\nNone\nNone\n",
-        ("landlock", "namespaces", "seccomp"),
+        ("landlock", "namespaces", "fresh execution"),
     ),
     _Canary(
         "no flood of output",
@@ -184,7 +184,8 @@ async def probe(sandbox: ProcessSandbox, *, endless: bool = False) -> list[Promi
 
 
 def _by(canary: _Canary, held: bool, walls: dict[str, str]) -> str:
-    words = {"limits": "limits", **walls}
+    """The strongest wall that stands, or all reasons. Limits and the fresh execution are there on every machine."""
+    words = {"limits": "limits", "fresh execution": "fixed", **walls}
     standing = [wall for wall in canary.walls if not words[wall].startswith("none")]
     if held:
         return standing[0] if standing else "no wall of this sandbox"

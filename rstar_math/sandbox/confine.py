@@ -1,7 +1,7 @@
 """How does a process give up what it could do?
 
-The kernel's means, each through a system call or two: namespaces, dropped capabilities, Landlock. Every function says in
-words what it achieved, or why not; it never decides what is enough. Seccomp has a file of its own (`syscalls`).
+The kernel's means, each through a system call or two: namespaces, dropped capabilities, Landlock. Every function says
+in words what it achieved, or why not; it never decides what is enough. Seccomp has a file of its own (`syscalls`).
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def stay_behind(ruleset: int) -> None:
 
 
 def collapse_memory() -> None:
-    """Asks for huge pages under all private memory, so that a fork copies few page tables. A refusal costs only time."""
+    """Asks for huge pages under all private memory: a fork then copies few page tables. A refusal costs time only."""
     collapse, huge_page = 25, 1 << 21
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, permissions, _, _, inode, *_ = line.split()

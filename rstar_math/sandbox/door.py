@@ -1,8 +1,8 @@
 """How does the search process reach the sandbox?
 
-programs -> executions, over one socket a tier to warm parents that a freshly executed launcher forked. This side holds no
-walls and starts no program's process: it numbers programs, batches them, hands results back to whoever waits, and begins
-the sandbox anew if it dies.
+programs -> executions, over one socket a tier to warm parents that a freshly executed launcher forked. This side
+holds no walls and starts no program's process: it numbers programs, batches them, hands results back to whoever
+waits, and begins the sandbox anew if it dies.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +48,9 @@ ENVIRONMENT = {
 }
 #: No `-I`: it would ignore the hash seed. The environment is fixed, so nothing else can come in through it.
 _INTERPRETER = ("-S", "-s", "-P", "-B")
-_ENTRY = "import sys; sys.path.insert(0, {!r}); from rstar_math.sandbox.launcher import main; del sys.path[0]; main({!r})"
+_ENTRY = (
+    "import sys; sys.path.insert(0, {!r}); from rstar_math.sandbox.launcher import main; del sys.path[0]; main({!r})"
+)
 _START_SECONDS, _END_SECONDS = 60.0, 10.0
 #: A second death within this time is no accident.
 _GRACE_SECONDS = 60.0

@@ -1,8 +1,8 @@
 """How does the sandbox begin?
 
-A fresh interpreter with a fixed environment and no descriptor but the sockets it was given -> walls as far as the kernel
-has them, then one warm parent a tier, each forked when its first program arrives. It never sees a program, holds no
-secret, and ends when the search process does; with it ends everything that it started.
+A fresh interpreter with a fixed environment and no descriptor but the sockets it was given -> walls as far as the
+kernel has them, then one warm parent a tier, each forked when its first program arrives. It never sees a program,
+holds no secret, and ends when the search process does; with it ends everything that it started.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def _cage(plan: Plan, scratch: Path) -> tuple[Cage, dict[str, str]]:
     """The walls that every program shares, and the words for them."""
     limits = Limits(*plan.limits)  # type: ignore[arg-type]
     words = {"landlock": "none (the kernel has no Landlock)", "seccomp": missing()}
-    readable = fence = walls = None
+    readable: tuple[Path, ...] | None = None
+    fence: int | None = None
+    walls: Filter | None = None
     if version := confine.landlock_version():
         readable = tuple(Path(path) for path in (*_READABLE, *_DEVICES, *sys.path, scratch) if path)
         fence = confine.fence(readable)

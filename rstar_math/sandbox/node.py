@@ -1,8 +1,8 @@
 """What happens inside the process that runs one program?
 
 steps -> one report, in a process that was forked for it: it gives up what is left of its freedom, runs the program as
-`__main__`, and says on one pipe whether the program reached its end. Whoever forked it decides what that was worth: time,
-signals and the amount of output are seen from outside (`warm`).
+`__main__`, and says on one pipe whether the program reached its end. Whoever forked it decides what that was worth:
+time, signals and the amount of output are seen from outside (`warm`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Cage(NamedTuple):
 
     address_space: bytes that the warm parent has before the fork.
     readable:      files and folders open to all; None where the kernel has no Landlock.
-    fence:         the Landlock ruleset that says so; None without Landlock, or where each program writes its own folder.
+    fence:         the Landlock ruleset that says so; None without Landlock.
     filter:        the seccomp filter; None where the kernel or this machine's call numbers are unknown.
     neighbours:    processes of the sandbox itself, which `RLIMIT_NPROC` counts too.
     """

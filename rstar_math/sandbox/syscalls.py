@@ -1,8 +1,8 @@
 """Which system calls may a program make?
 
 limits -> a seccomp filter (classic BPF) that allows a short list and answers everything else with "operation not
-permitted". It is the workhorse of the sandbox: no sockets, no new processes, no signals, no shared memory, nothing that
-creates, renames or deletes a file. It does not look at paths; which files may be *read* is Landlock's part.
+permitted". It is the workhorse of the sandbox: no sockets, no new processes, no signals, no shared memory, nothing
+that creates, renames or deletes a file. It does not look at paths; which files may be *read* is Landlock's part.
 
 Numbers are those of x86-64. On another architecture there is no filter, and the sandbox says so.
 """

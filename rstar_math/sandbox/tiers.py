@@ -1,8 +1,8 @@
 """Which warm parent runs this program, and what has it done before?
 
-A fork of a process that has imported sympy and solved an equation starts in a millisecond; the same from cold costs 300.
-But a fork copies the page tables of all that, so a program that needs no sympy is forked from a smaller process. The
-tiers, from the smallest: the standard library, numpy, sympy, scipy; the larger hold the smaller.
+A fork of a process that has imported sympy and solved an equation starts in a millisecond; the same from cold costs
+300. But a fork copies the page tables of all that, so a program that needs no sympy is forked from a smaller process.
+The tiers, from the smallest: the standard library, numpy, sympy, scipy; the larger hold the smaller.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Sequence
 
 #: Modules that a tier imports before its first fork; one that is not installed is left out.
 _IMPORTS = {
-    "bare": (
-        "bisect calendar cmath collections copy dataclasses datetime decimal enum fractions functools heapq inspect io "
-        "itertools json math numbers operator random re statistics string textwrap time types typing"
-    ).split(),
-    "numpy": ["numpy", "numpy.linalg", "numpy.polynomial", "numpy.random"],
-    "sympy": ["sympy", "sympy.core.random", "sympy.geometry", "sympy.ntheory", "sympy.stats"],
-    "scipy": ["scipy.optimize", "scipy.special", "scipy.stats", "scipy.integrate"],
+    "bare": """
+        bisect calendar cmath collections copy dataclasses datetime decimal enum fractions functools heapq inspect io
+        itertools json math numbers operator random re statistics string textwrap time types typing
+    """,
+    "numpy": "numpy numpy.linalg numpy.polynomial numpy.random",
+    "sympy": "sympy sympy.core.random sympy.geometry sympy.ntheory sympy.stats",
+    "scipy": "scipy.optimize scipy.special scipy.stats scipy.integrate",
 }
 TIERS = tuple(_IMPORTS)
 _MENTION = re.compile(r"\b(numpy|sympy|scipy|pandas)\b")
@@ -51,7 +51,8 @@ str(Rational(1, 3) + sqrt(8)), N(pi, 20), sqrt(2).evalf(), summation(n, (n, 1, 1
 Matrix([[1, 2], [3, 4]]).inv(), Matrix([[2, 0], [0, 3]]).eigenvals(), Matrix([[1, 2], [3, 4]]).det()
 factorint(360), isprime(97), divisors(28), gcd(12, 18), lcm(4, 6), totient(12), binomial(5, 2), prime(10), nextprime(7)
 Poly(x**2 - 1, x).all_coeffs(), roots(x**2 - 2, x), nsimplify(0.5), radsimp(1/(1 + sqrt(2))), together(1/x + 1/y)
-latex(x**2 / 2), trigsimp(sin(2*x)), apart(1/(x**2 - 1), x), re(2 + 3*I), Abs(3 - 4*I), Point(0, 0).distance(Point(3, 4))
+latex(x**2 / 2), trigsimp(sin(2*x)), apart(1/(x**2 - 1), x), re(2 + 3*I), Abs(3 - 4*I)
+Point(0, 0).distance(Point(3, 4)), Circle(Point(0, 0), 2).area
 """,
     "scipy": "",
 }
@@ -67,6 +68,6 @@ def warm_up(tier: str) -> None:
     """Imports what the tier and the smaller ones hold, then rehearses."""
     for name in TIERS[: TIERS.index(tier) + 1]:
         with contextlib.suppress(ImportError):  # not installed: the program that asks for it will read the same
-            for module in _IMPORTS[name]:
+            for module in _IMPORTS[name].split():
                 importlib.import_module(module)
             exec(_REHEARSAL[name], {})

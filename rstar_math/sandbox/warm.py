@@ -1,9 +1,9 @@
 """Who starts a program, and how did it end?
 
-programs -> executions, in a process that imported a tier's libraries once and forks for every program. It decides each
-status from what the kernel shows (exit, signal, processor time), the clock and the amount of output; the program's own
-report only tells an error from a success. It runs one thread and one loop; how many programs run at once, over all
-tiers, is counted by tokens in a pipe that the tiers share.
+programs -> executions, in a process that imported a tier's libraries once and forks for every program. It decides
+each status from what the kernel shows (exit, signal, processor time), the clock and the amount of output; the
+program's own report only tells an error from a success. It runs one thread and one loop; how many programs run at
+once, over all tiers, is counted by tokens in a pipe that the tiers share.
 """
 
 from __future__ import annotations

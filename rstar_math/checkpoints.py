@@ -1,0 +1,152 @@
+"""How is a model on disk checked, opened and saved?
+
+A model is a Hugging Face folder: config, weights (bfloat16 safetensors where this project wrote them), tokenizer and a
+model card. A policy is a causal language model; a PPM is a stock sequence classifier with one label whose output is the
+raw score (`rstar_math.reward` turns it into a reward). Checking reads no weights and imports neither torch nor
+transformers, so it can stand before anything expensive. It knows nothing of training or of engines.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rstar_math.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Kind = Literal["policy", "ppm"]
+#: How the architecture's name in config.json ends.
+_ARCHITECTURES: dict[Kind, str] = {"policy": "ForCausalLM", "ppm": "ForSequenceClassification"}
+_WEIGHTS, _SHARDS, _CONFIG, _CARD = "model.safetensors", "model.safetensors.index.json", "config.json", "README.md"
+#: A tokenizer is stored as one of these.
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
+
+
+def locate(model: str) -> Path:
+    """The folder of `model`: the path itself if it is a folder, else the Hugging Face model of that name, downloaded.
+
+    Raises:
+        ConfigError: it is neither a folder nor a model that can be downloaded from here.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, ignore_patterns=["*.bin", "*.pth", "*.gguf", "original/*"]))
+    except (HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError) as error:
+        raise ConfigError(
+            f"No model {model!r}: there is no such folder here, and Hugging Face has none that can be read from this "
+            "machine. Give the path of a model folder, or a public model's name (set HF_TOKEN for a gated one)."
+        ) from error
+
+
+def check_model_folder(path: Path, kind: Kind) -> None:
+    """Whether `path` holds a whole model of that kind, before anything is started with it.
+
+    Raises:
+        ConfigError: there is no such folder, or it holds a model of another kind.
+        InputError: a file is missing or damaged; the message names it.
+    """
+    if not path.is_dir():
+        raise ConfigError(f"No {kind} in {path}: the folder does not exist. Check the path, or train the {kind} first.")
+    config = _read_json(path / _CONFIG, kind)
+    architectures = [str(name) for name in config.get("architectures") or ()]
+    if not any(name.endswith(_ARCHITECTURES[kind]) for name in architectures):
+        raise ConfigError(
+            f"{path} is no {kind}: {_CONFIG} names {', '.join(architectures) or 'no architecture'}, expected one that "
+            f"ends with {_ARCHITECTURES[kind]}. Point to another folder."
+        )
+    if kind == "ppm" and (len(config.get("id2label") or {}) != 1 or config.get("pad_token_id") is None):
+        raise ConfigError(
+            f"{path} is no ppm: {_CONFIG} must name one label and a pad_token_id, it has "
+            f"id2label={config.get('id2label')}, pad_token_id={config.get('pad_token_id')}. Train one with this project."
+        )
+    _check_weights(path, kind)
+    if not any((path / name).is_file() for name in _TOKENIZERS):
+        raise InputError(
+            f"The {kind} in {path} has no tokenizer (looked for {', '.join(_TOKENIZERS)}). Copy the base model's there."
+        )
+
+
+def _check_weights(path: Path, kind: Kind) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    index = path / _SHARDS
+    names = sorted(set(_read_json(index, kind)["weight_map"].values())) if index.is_file() else [_WEIGHTS]
+    for name in names:
+        if not (path / name).is_file():
+            raise InputError(f"The {kind} in {path} lacks {name}. Copy the folder again, or train the {kind} again.")
+        try:
+            safe_open(path / name, framework="numpy").__enter__()
+        except SafetensorError as error:
+            raise InputError(
+                f"The {kind} in {path} is damaged: {name} does not read as safetensors ({error}). Copy the folder again."
+            ) from error
+
+
+def _read_json(file: Path, kind: Kind) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"The {kind} in {file.parent} lacks {file.name}: it is no model folder.") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{file} is no JSON ({error}). Copy the model folder again.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{file} holds no JSON object. Copy the model folder again.")
+    return content
+
+
+def open_tokenizer(path: Path) -> Any:
+    """The folder's tokenizer; where it names no padding token, its end-of-text token pads.
+
+    Raises:
+        InputError: it has no end-of-text token, so no policy could be taught to stop.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"The tokenizer in {path} has no eos_token. Set one in its tokenizer_config.json.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def open_policy(path: Path, dtype: torch.dtype) -> Any:
+    """The causal language model of a policy folder (or of a base model's)."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+
+
+def open_ppm(path: Path, dtype: torch.dtype, pad_token: int) -> Any:
+    """The sequence classifier of a PPM folder; of a policy's folder, with a fresh linear output instead of its head.
+
+    The fresh weights are normal with mean 0 and the model's own initialiser's deviation, drawn from torch's generator.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    return AutoModelForSequenceClassification.from_pretrained(path, dtype=dtype, num_labels=1, pad_token_id=pad_token)
+
+
+def save(folder: Path, model: Any, weights: dict[str, torch.Tensor], tokenizer: Any, card: str) -> None:
+    """Write a model folder: `weights` as bfloat16 safetensors, with the model's config, tokenizer and card.
+
+    Args:
+        weights: the whole state of `model`, whose own parameters may be sharded over ranks.
+        card: the text of the folder's README.md.
+    """
+    import torch
+
+    model.save_pretrained(folder, state_dict={name: tensor.to(torch.bfloat16) for name, tensor in weights.items()})
+    config = copy.deepcopy(model.config)
+    config.dtype = torch.bfloat16
+    config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / _CARD).write_text(card)

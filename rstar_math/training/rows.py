@@ -1,0 +1,233 @@
+"""A file of examples or pairs -> token rows. What exactly is trained on?
+
+A policy row is a whole solution, with a loss on what the policy wrote and on the end-of-text token after its answer. A
+group row holds the sequences of one step group, that is of all pairs with one prefix (up to 2 x 2, paper §3.3): each
+sequence once, and which is preferred to which. Rows longer than allowed are left out and counted. The rows lie in a
+memory-mapped Arrow file, so that every rank of a machine shares one copy. Nothing here batches, or imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rstar_math import text
+from rstar_math.errors import InputError
+from rstar_math.records import Step, Transcript
+from rstar_math.tokens import encode, encode_with_mask
+
+#: Labels of this value carry no loss (torch's and transformers' convention).
+NO_LOSS = -100
+#: Rows encoded and written at once: enough for Arrow, little enough for any memory.
+_PART_ROWS = 1024
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+class Encoded(NamedTuple):
+    """One row as stored (None: too long), and how many examples or pairs were left out of it."""
+
+    row: Row | None
+    left_out: int
+
+
+class Counts(NamedTuple):
+    """What the encoding found: rows kept, examples or pairs in them, those left out as too long, and all tokens."""
+
+    rows: int
+    examples: int
+    left_out: int
+    tokens: int
+
+
+class Pair(NamedTuple):
+    """Two continuations of one partial solution, as whole transcripts; `group` is equal where the prefix is."""
+
+    group: tuple[Any, ...]
+    kind: str
+    chosen: Transcript
+    rejected: Transcript
+
+
+POLICY_SCHEMA = pa.schema(
+    [("ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32()), ("examples", pa.int32())]
+)
+GROUP_SCHEMA = pa.schema(
+    [
+        ("sequences", pa.list_(pa.list_(pa.int32()))),
+        ("chosen", pa.list_(pa.int32())),
+        ("rejected", pa.list_(pa.int32())),
+        ("kind", pa.string()),
+        ("length", pa.int32()),
+        ("examples", pa.int32()),
+    ]
+)
+
+
+def read(file: Path) -> Iterator[Row]:
+    """The rows of a .parquet, .jsonl or .json file.
+
+    Raises:
+        InputError: there is no such file, or it is of another format.
+    """
+    if not file.is_file():
+        raise InputError(f"No training data in {file}: the file does not exist. Harvest first, or correct the path.")
+    if file.suffix == ".parquet":
+        for batch in pq.ParquetFile(file).iter_batches(_PART_ROWS):
+            yield from batch.to_pylist()
+    elif file.suffix == ".jsonl":
+        with file.open() as lines:
+            yield from (json.loads(line) for line in lines if line.strip())
+    elif file.suffix == ".json":
+        yield from json.loads(file.read_text())
+    else:
+        raise InputError(f"{file} is no training data: expected .parquet, .jsonl or .json, got {file.suffix!r}.")
+
+
+def solution(row: Row) -> Transcript:
+    """The transcript of a policy example: ours {question, steps} or the released {query, response}.
+
+    Raises:
+        KeyError, ValueError: the row is of neither form, or its reply does not end as one should.
+    """
+    if "response" in row:
+        return text.transcript(_question(row["query"])[0], text.parse_reply(row["response"]), for_next=False)
+    return text.transcript(row["question"], _steps(row["steps"]), for_next=False)
+
+
+def pairs(row: Row) -> list[Pair]:
+    """The pairs of a row: ours is one pair {question, prefix, chosen, rejected}, a released one {prompt, pos, neg} many.
+
+    Raises:
+        KeyError, ValueError: the row is of neither form, or a reply in it does not end as one should.
+    """
+    if "pos" in row:
+        question, written = _question(row["prompt"])
+        prefix = text.parse_reply(written)
+        sides = [
+            [text.transcript(question, (*prefix, *_continuation(reply)), for_next=False) for reply in _list(row[side])]
+            for side in ("pos", "neg")
+        ]
+        return [Pair((row["prompt"],), "released", chosen, worse) for chosen in sides[0] for worse in sides[1]]
+    prefix = _steps(row["prefix"])
+    chosen, rejected = (
+        text.transcript(row["question"], (*prefix, *_steps(row[side])), for_next=False) for side in ("chosen", "rejected")
+    )
+    return [Pair((row["problem_id"], row["kind"], row["question"], prefix), row["kind"], chosen, rejected)]
+
+
+def policy_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
+    """Policy rows of all files: ids, and labels that are `NO_LOSS` wherever the policy did not write."""
+    for transcript in _converted(files, solution):
+        ids, by_policy = encode_with_mask(tokenizer, transcript)
+        labels = [token if own else NO_LOSS for token, own in zip(ids, by_policy, strict=True)]
+        ids.append(tokenizer.eos_token_id)
+        labels.append(tokenizer.eos_token_id)
+        kept = {"ids": ids, "labels": labels, "length": len(ids), "examples": 1}
+        yield Encoded(kept, 0) if len(ids) <= max_tokens else Encoded(None, 1)
+
+
+def group_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
+    """Group rows of all files. The pairs of a group stand next to each other in their file, as the harvest writes them."""
+    flat = (pair for row_pairs in _converted(files, pairs) for pair in row_pairs)
+    for _, members in groupby(flat, key=lambda pair: pair.group):
+        yield _group(list(members), tokenizer, max_tokens)
+
+
+def _group(members: list[Pair], tokenizer: Any, max_tokens: int) -> Encoded:
+    sequences: dict[tuple[int, ...], int] = {}
+    chosen: list[int] = []
+    rejected: list[int] = []
+    for pair in members:
+        sides = [tuple(encode(tokenizer, side)) for side in (pair.chosen, pair.rejected)]
+        if max(map(len, sides)) <= max_tokens:
+            indices = [sequences.setdefault(side, len(sequences)) for side in sides]
+            chosen.append(indices[0])
+            rejected.append(indices[1])
+    left_out = len(members) - len(chosen)
+    if not chosen:
+        return Encoded(None, left_out)
+    row = {
+        "sequences": [list(sequence) for sequence in sequences],
+        "chosen": chosen,
+        "rejected": rejected,
+        "kind": members[0].kind,
+        "length": max(map(len, sequences)),
+        "examples": len(chosen),
+    }
+    return Encoded(row, left_out)
+
+
+def write(encoded: Iterable[Encoded], schema: pa.Schema, file: Path) -> Counts:
+    """Write rows to an Arrow file (complete once its `.json` with the counts stands beside it)."""
+    rows = examples = left_out = tokens = 0
+    stream = iter(encoded)
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        while part := list(islice(stream, _PART_ROWS)):
+            kept = [item.row for item in part if item.row is not None]
+            writer.write_batch(pa.RecordBatch.from_pylist(kept, schema=schema))
+            rows += len(kept)
+            examples += sum(row["examples"] for row in kept)
+            left_out += sum(item.left_out for item in part)
+            tokens += sum(_tokens(row) for row in kept)
+    counts = Counts(rows, examples, left_out, tokens)
+    file.with_suffix(".json").write_text(json.dumps(counts._asdict()))
+    return counts
+
+
+def written(file: Path) -> Counts | None:
+    """The counts of rows that `write` completed; None if it did not."""
+    counts = file.with_suffix(".json")
+    return Counts(**json.loads(counts.read_text())) if counts.is_file() else None
+
+
+def open_rows(file: Path) -> pa.Table:
+    """The rows that `write` wrote, memory-mapped."""
+    return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
+
+
+def _tokens(row: Row) -> int:
+    return len(row["ids"]) if "ids" in row else sum(map(len, row["sequences"]))
+
+
+def _converted(files: Sequence[Path], convert: Callable[[Row], T]) -> Iterator[T]:
+    for file in files:
+        for number, row in enumerate(read(file), start=1):
+            try:
+                yield convert(row)
+            except (KeyError, ValueError) as error:
+                raise InputError(
+                    f"{file}, row {number} cannot be trained on: {error!r}. Its fields are {', '.join(row)}; expected "
+                    "question, steps (or query, response) for a policy; problem_id, question, prefix, chosen, rejected, "
+                    "kind (or prompt, pos, neg) for a PPM."
+                ) from error
+
+
+def _steps(raw: Iterable[Row]) -> tuple[Step, ...]:
+    return tuple(Step(step["text"], step["output"]) for step in raw)
+
+
+def _list(replies: str | list[str]) -> list[str]:
+    return [replies] if isinstance(replies, str) else replies
+
+
+def _question(written: str) -> tuple[str, str]:
+    """The question of a released prompt, bare or in the prompt's own format, and what is already solved of it."""
+    before, after = text.prompt("\0").split("\0")
+    if not written.startswith(before.strip()):
+        return written, ""
+    question, _, rest = written.removeprefix(before.strip()).partition(after.strip())
+    return question.strip(), rest
+
+
+def _continuation(reply: str) -> tuple[Step, ...]:
+    """The steps of a released continuation; one that ends the code comes without what the code printed."""
+    ends_code = reply.rstrip().endswith(text.CODE_END)
+    return text.parse_reply(reply + (text.OUTPUT_START + text.OUTPUT_END if ends_code else ""))

@@ -1,0 +1,139 @@
+"""A stage happens once, whatever stopped it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rstar_math.errors import StageError
+from rstar_math.evolution.store import MANIFEST, Fingerprint, Place, Store, digest_of, once, read_manifest
+
+PRINT = Fingerprint({"round.r1.search.rollouts": 8}, {"problems": "abc"})
+
+
+class Kill(BaseException):
+    """Stands for a signal in the middle of the work."""
+
+
+def write_one(folder: Path) -> dict[str, float]:
+    (folder / "result.txt").write_text("forty-two")
+    return {"count": 1}
+
+
+def never(folder: Path) -> dict[str, float]:
+    raise AssertionError(f"{folder} was to be returned unread")
+
+
+def test_a_finished_stage_is_returned_unread(tmp_path) -> None:
+    first = once(tmp_path / "trees", PRINT, write_one)
+    second = once(tmp_path / "trees", PRINT, never)
+    assert (first.before, second.before) == (False, True)
+    assert second.metrics == {"count": 1}
+    assert (tmp_path / "trees" / "result.txt").read_text() == "forty-two"
+
+
+def test_a_changed_knob_is_refused_with_its_name_and_both_values(tmp_path) -> None:
+    once(tmp_path / "trees", PRINT, write_one)
+    other = Fingerprint({"round.r1.search.rollouts": 16}, {"problems": "abc"})
+    with pytest.raises(StageError, match=r"'round\.r1\.search\.rollouts' was 8 and is now 16"):
+        once(tmp_path / "trees", other, never)
+
+
+def test_a_changed_input_is_refused(tmp_path) -> None:
+    once(tmp_path / "trees", PRINT, write_one)
+    with pytest.raises(StageError, match="input 'problems'"):
+        once(tmp_path / "trees", Fingerprint(PRINT.knobs, {"problems": "other"}), never)
+
+
+def test_a_stopped_stage_is_continued_in_the_same_folder(tmp_path) -> None:
+    def stop_halfway(folder: Path) -> dict[str, float]:
+        (folder / "half.txt").write_text("done")
+        raise Kill
+
+    with pytest.raises(Kill):
+        once(tmp_path / "trees", PRINT, stop_halfway)
+    assert not (tmp_path / "trees").exists()
+
+    def go_on(folder: Path) -> dict[str, float]:
+        assert (folder / "half.txt").read_text() == "done"
+        return write_one(folder)
+
+    once(tmp_path / "trees", PRINT, go_on)
+    assert (tmp_path / "trees" / MANIFEST).is_file()
+    assert not (tmp_path / "trees.partial").exists()
+
+
+def test_a_stopped_stage_begun_with_another_setting_is_refused(tmp_path) -> None:
+    def stop(folder: Path) -> dict[str, float]:
+        (folder / "half.txt").touch()
+        raise Kill
+
+    with pytest.raises(Kill):
+        once(tmp_path / "trees", PRINT, stop)
+    with pytest.raises(StageError, match="rollouts"):
+        once(tmp_path / "trees", Fingerprint({"round.r1.search.rollouts": 9}, {"problems": "abc"}), never)
+
+
+@pytest.mark.parametrize("left_over", ["manifest.json", "begun.json"])
+def test_a_kill_between_the_last_write_and_the_rename_loses_nothing(tmp_path, left_over) -> None:
+    once(tmp_path / "whole", PRINT, write_one)
+    (tmp_path / "whole").rename(tmp_path / "trees.partial")
+    if left_over == "begun.json":
+        (tmp_path / "trees.partial" / MANIFEST).unlink()
+    done = once(tmp_path / "trees", PRINT, write_one)
+    assert set(read_manifest(done.folder)["files"]) == {"result.txt"}
+
+
+def test_the_manifest_holds_every_files_checksum(tmp_path) -> None:
+    done = once(tmp_path / "trees", PRINT, write_one)
+    kept = read_manifest(done.folder)["files"]["result.txt"]
+    assert kept == {"bytes": 9, "sha256": digest_of(done.folder / "result.txt")}
+
+
+def test_a_stage_that_failed_on_bad_input_leaves_nothing_half_made(tmp_path) -> None:
+    def refuse(folder: Path) -> dict[str, float]:
+        raise StageError("no such column")
+
+    with pytest.raises(StageError, match="no such column"):
+        once(tmp_path / "problems", PRINT, refuse)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_from_keeps_what_it_replaces_and_all_that_follows_is_redone(tmp_path) -> None:
+    store = Store(tmp_path)
+    places = [Place.of(1, "policy"), Place.of(1, "ppm"), Place.of(2, "trees")]
+    for place in places:
+        store.once(place, PRINT, write_one)
+    moved = store.set_aside("round-1.ppm")
+    assert [store.folder(place).exists() for place in places] == [True, False, False]
+    assert sorted(path.name.split(".")[0] for path in moved) == ["ppm", "trees"]
+    assert all(path.is_dir() for path in moved)
+
+
+def test_a_round_of_ten_comes_after_a_round_of_nine() -> None:
+    assert Place.of(9, "scores") < Place.of(10, "problems") < Place.of(10, "trees") < Place.of(10, "harvest")
+
+
+@pytest.mark.parametrize("written", ["round-x", "3", "round-3.sores", "round3.ppm", ""])
+def test_a_stage_that_does_not_exist_is_refused_with_those_that_do(written) -> None:
+    with pytest.raises(StageError, match=r"round-N.*harvest"):
+        Place.parse(written)
+
+
+def test_a_damaged_manifest_is_named(tmp_path) -> None:
+    done = once(tmp_path / "trees", PRINT, write_one)
+    (done.folder / MANIFEST).write_text('{"fingerprint"')
+    with pytest.raises(StageError, match=r"manifest\.json cannot be read"):
+        once(tmp_path / "trees", PRINT, never)
+
+
+def test_weights_of_another_size_are_another_input(tmp_path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"1234")
+    before = digest_of(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"12345")
+    assert digest_of(tmp_path) != before
+
+
+def test_a_fingerprint_survives_json(tmp_path) -> None:
+    fingerprint = Fingerprint({"a": (1, 2), "b": None}, {})
+    assert fingerprint.difference(json.loads(json.dumps({"knobs": {"a": (1, 2), "b": None}, "inputs": {}}))) is None

@@ -64,8 +64,8 @@ def check_model_folder(path: Path, kind: Kind) -> None:
         )
     if kind == "ppm" and (len(config.get("id2label") or {}) != 1 or config.get("pad_token_id") is None):
         raise ConfigError(
-            f"{path} is no ppm: {_CONFIG} must name one label and a pad_token_id, it has "
-            f"id2label={config.get('id2label')}, pad_token_id={config.get('pad_token_id')}. Train one with this project."
+            f"{path} is no ppm: {_CONFIG} must name one label and a pad_token_id, it has id2label="
+            f"{config.get('id2label')}, pad_token_id={config.get('pad_token_id')}. Point to a PPM trained here."
         )
     _check_weights(path, kind)
     if not any((path / name).is_file() for name in _TOKENIZERS):
@@ -83,10 +83,10 @@ def _check_weights(path: Path, kind: Kind) -> None:
         if not (path / name).is_file():
             raise InputError(f"The {kind} in {path} lacks {name}. Copy the folder again, or train the {kind} again.")
         try:
-            safe_open(path / name, framework="numpy").__enter__()
+            safe_open(path / name, framework="numpy").keys()
         except SafetensorError as error:
             raise InputError(
-                f"The {kind} in {path} is damaged: {name} does not read as safetensors ({error}). Copy the folder again."
+                f"The {kind} in {path} is damaged: {name} is no whole safetensors file ({error}). Copy it again."
             ) from error
 
 

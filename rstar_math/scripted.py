@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rstar_math.config import EngineConfig
 from rstar_math.records import Execution, Program, Proposal, Sampling, Status, Transcript, Verdict
 from rstar_math.rng import stream
 from rstar_math.text import join
@@ -74,3 +76,41 @@ class ExactJudge:
         if not answer:
             return Verdict.UNDECIDED
         return Verdict.CORRECT if answer.strip() == gold.strip() else Verdict.WRONG
+
+
+class ScriptedEngine:
+    """Both engines of a fleet, scripted: sums of two numbers, done right, wrong, or with code that crashes.
+
+    The PPM's half prefers sums. It takes the place of `cluster.actors.PolicyActor` and `ScorerActor`.
+    """
+
+    def __init__(self, path: str, config: EngineConfig) -> None:
+        self._path, self._config = path, config
+        self._policy = ScriptedPolicy(sums)
+        self._scorer = ScriptedScorer(lambda written: 0.5 if "* " not in written else -0.5)
+
+    async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+        """See `ports.Policy`."""
+        return await self._policy.propose(transcript, count, sampling)
+
+    async def score(self, transcripts: Sequence[Transcript]) -> list[float]:
+        """See `ports.Scorer`."""
+        return await self._scorer.score(transcripts)
+
+    async def load(self, path: str) -> None:
+        """There are no weights to swap."""
+        self._path = path
+
+
+def sums(written: str) -> list[str]:
+    """What may follow a transcript whose question asks for the sum of two numbers."""
+    if written.endswith("<end_of_output>\n"):
+        return [f"<answer>\\boxed{{{written.rsplit('<output>', 1)[1].split('<', 1)[0]}}}\n<end_of_answer>"]
+    if "<end_of_step>" in written:
+        return ["print(x)\n<end_of_code>"]
+    first, second = re.findall(r"\d+", written)[:2]
+    return [
+        f"<code>\nx = {first} + {second}\n<end_of_step>",
+        f"<code>\nx = {first} * {second}\n<end_of_step>",
+        f"<code>\nx = {first} / 0\n<end_of_step>",
+    ]

@@ -83,7 +83,6 @@ x^4+50=0                 | x^2+50=0
 2x^2                     | 2x^2h
 5.7 minutes              | 5.7 \mathrm{hr}
 5 dozen                  | 5
-5\text{ or more}         | 5
 |x|                      | x
 Army                     | Mary
 no                       | yes

@@ -46,9 +46,14 @@ class _Errand:
 
 @dataclass
 class Fleet:
-    """The actors of a run. One stage uses it at a time."""
+    """The actors of a run. One stage uses it at a time.
+
+    `policy_actor` and `ppm_actor` are what an engine is: vLLM, or a scripted one where the cluster itself is measured.
+    """
 
     config: RunConfig
+    policy_actor: type = PolicyActor
+    ppm_actor: type = ScorerActor
     _engines: dict[str, list[Any]] = field(default_factory=dict)
     _served: dict[str, str] = field(default_factory=dict)
     _workers: list[Any] = field(default_factory=list)
@@ -113,9 +118,9 @@ class Fleet:
         connect(self.config)
         opening = []
         if isinstance(models.policy, str):
-            opening.append(self._serve("policy", PolicyActor, models.policy, self.config.engine))
+            opening.append(self._serve("policy", self.policy_actor, models.policy, self.config.engine))
         if models.ppm is not None:
-            opening.append(self._serve("ppm", ScorerActor, models.ppm, self.config.ppm_engine))
+            opening.append(self._serve("ppm", self.ppm_actor, models.ppm, self.config.ppm_engine))
         await asyncio.gather(*opening)
         while len(self._workers) < self.config.cluster.search_workers:
             self._workers.append(self._worker())

@@ -1,6 +1,6 @@
 """operation -> the wordings that English has for it, the common ones first.
 
-Knowing which of some three hundred wordings means which operation is the knowledge that the embedded demo evolves: the
+Knowing which of some two hundred wordings means which operation is the knowledge that the embedded demo evolves: the
 first few of each list are the schoolbook's, the ones the seedling was shown solved; the rest it has to find out by search.
 `N` is where the number goes, `B` another person. Nothing here computes anything.
 """
@@ -12,77 +12,121 @@ def _phrases(text: str) -> tuple[str, ...]:
     return tuple(" ".join(phrase.split()) for phrase in text.split(","))
 
 
-ADD = _phrases("""finds N, buys N, gets N, picks N, earns N, wins N, makes N, receives N, collects N, adds N, gathers N,
-    borrows N, brings N, is given N, orders N, picks up N, inherits N, unpacks N, obtains N, acquires N, harvests N,
-    fetches N, catches N, digs up N, is handed N, stocks up on N, scrapes up N, gleans N, nets N, pockets N, amasses N,
-    procures N, secures N, rakes in N, unearths N, snaps up N, reclaims N, recovers N, lays in N, hauls in N, imports N,
-    is awarded N, is sent N, scoops N, hoards N, accrues N, purchases N, stumbles on N, garners N, draws N, chances on N,
-    is granted N, snatches N, salvages N, retrieves N, attracts N, pulls out N, produces N, is lent N, crafts N""")
-SUB = _phrases("""loses N, sells N, gives away N, eats N, drops N, breaks N, uses N, donates N, spends N, lends N,
-    throws out N, mails N, hands out N, ships N, discards N, wastes N, returns N, trades away N, misplaces N, burns N,
-    parts with N, forfeits N, leaves behind N, crushes N, spills N, ruins N, hands over N, passes on N, surrenders N,
-    scraps N, dumps N, is robbed of N, squanders N, mislays N, smashes N, sheds N, offloads N, auctions N, tosses N,
-    gambles away N, bequeaths N, cedes N, relinquishes N, jettisons N, exports N, devours N, consumes N, swallows N,
-    shatters N, rejects N, weeds out N, bins N, cracks N, grinds up N, destroys N, is cheated of N, abandons N,
-    drowns N, exhausts N, repays N""")
-MULTIPLY = _phrases("""cuts each into N, sells each for N coins, gets N coins for each, fills each with N beads,
-    swaps each for N cards, pays N coins apiece, gets this on N days in all, makes N copies of each, needs N pins for each,
-    slices each into N, repeats this N times in total, chops each into N, fetches N coins a piece, snaps each into N,
-    barters each for N nuts, stuffs each with N beans, carves each into N, hauls this N times in total,
-    glues N dots onto each, grows the pile N fold, saws each into N, tears each into N, redeems each for N points,
-    is owed N coins per piece, multiplies the heap by N, scales it up by N, loads each with N seeds, splits each into N,
-    charges N coins per piece, tallies this over N weeks""")
-DIVIDE = _phrases("""packs them in boxes of N, splits them into N equal parts and takes one, puts N in each bag,
-    lines them up in rows of N, shares them among N friends equally, ties them in bundles of N, deals them into N piles,
-    sets N on each tray, stacks them in towers of N, groups them by N, divides the pile by N, wraps them in packs of N,
-    crams N into each jar, bundles them by N, spreads them over N shelves evenly, parcels them out to N heirs alike,
-    sorts them in lots of N, strings them in chains of N, seats N at each table, allots them evenly to N teams,
-    arranges them in rings of N, batches them by N, rations them over N days evenly, clusters them by N,
-    trades every N for a token, stows N per chest, needs N for one cake, scales it down by N, folds N to a sheet,
-    swaps N for a single badge""")
-GROW = _phrases("""the pile grows by N percent, the pile rises by N percent, the pile increases by N percent,
-    the pile gains N percent, the pile climbs by N percent, the pile swells by N percent, the pile expands by N percent,
-    the pile surges by N percent, the pile jumps by N percent, the pile soars by N percent, the pile mounts by N percent,
-    the pile balloons by N percent, the pile builds by N percent, the pile thrives by N percent""")
-SHRINK = _phrases("""the pile falls by N percent, the pile shrinks by N percent, the pile decreases by N percent,
-    the pile loses N percent, the pile dips by N percent, the pile dwindles by N percent, the pile slumps by N percent,
-    the pile sinks by N percent, the pile plunges by N percent, the pile wanes by N percent, the pile erodes by N percent,
-    the pile slips by N percent, the pile decays by N percent, the pile ebbs by N percent""")
-LOSE_PART = _phrases("""N of them rot, N of them break, N of them get lost, N of them vanish, N of them spoil,
-    N of them wither, N of them crumble, N of them burst, N of them fade, N of them perish, N of them leak,
-    N of them are stolen, N of them go missing, N of them fail, N of them melt, N of them are junked""")
-KEEP_PART = _phrases("""N of them stay, N of them are kept, N of them remain, N of them survive, N of them last,
-    N of them endure, N of them hold, N of them are saved, N of them persist, N of them pass, N of them are spared,
-    N of them prevail, N of them are rescued, N of them qualify, N of them stick, N of them are retained""")
-DOUBLE = _phrases("the pile doubles, the pile is now twice as big, the pile grows twofold, the pile is duplicated, "
-                  "the pile goes double, the pile pairs itself")
-TRIPLE = _phrases("the pile triples, the pile is now three times as big, the pile grows threefold, the pile trebles, "
-                  "the pile is triplicated, the pile goes triple")
-HALVE = _phrases("the pile is halved, half of it is gone, the pile is cut in half, the pile is bisected, "
-                 "a half is taken off, the pile goes fifty-fifty")
-MORE_THAN = _phrases("B has N more, B owns N extra, B is ahead by N, B leads by N, B beats that by N, B tops it by N,"
-                     "B exceeds it by N, B outdoes that by N, B surpasses it by N, B outstrips that by N,"
-                     "B eclipses it by N, B betters that by N")
-LESS_THAN = _phrases("B has N fewer, B owns N less, B is behind by N, B trails by N, B misses that by N, B lags it by N,"
-                     "B falls short by N, B undershoots that by N, B is down by N, B is shy by N,"
-                     "B lacks N of that, B yields by N")
-TIMES_AS_MANY = _phrases("B has N times as many, B owns N times that, B holds N fold, B boasts N times over,"
-                         "B commands that N times, B matches it N times")
-TOGETHER = _phrases("they join all, they put all together, they pool them, they merge all, they combine all, they unite all,"
-                    "they lump all, they mix all")
+ADD = _phrases(
+    """
+    finds N, buys N, gets N, picks N, earns N, wins N, makes N, receives N, collects N, adds N, gathers N, borrows
+    N, brings N, is given N, orders N, picks up N, inherits N, unpacks N, obtains N, acquires N, harvests N,
+    fetches N, catches N, digs up N, is handed N, stocks up on N, scrapes up N, gleans N, nets N, pockets N,
+    amasses N, procures N, secures N, rakes in N, unearths N, snaps up N
+    """
+)
+SUB = _phrases(
+    """
+    loses N, sells N, gives away N, eats N, drops N, breaks N, uses N, donates N, spends N, lends N, throws out N,
+    mails N, hands out N, ships N, discards N, wastes N, returns N, trades away N, misplaces N, burns N, parts with
+    N, forfeits N, leaves behind N, crushes N, spills N, ruins N, hands over N, passes on N, surrenders N, scraps
+    N, dumps N, is robbed of N, squanders N, mislays N, smashes N, sheds N
+    """
+)
+MULTIPLY = _phrases(
+    """
+    cuts each into N, sells each for N coins, gets N coins for each, fills each with N beads, swaps each for N
+    cards, pays N coins apiece, gets this on N days in all, makes N copies of each, needs N pins for each, slices
+    each into N, repeats this N times in total, chops each into N, fetches N coins a piece, snaps each into N,
+    barters each for N nuts, stuffs each with N beans
+    """
+)
+DIVIDE = _phrases(
+    """
+    packs them in boxes of N, splits them into N equal parts and takes one, puts N in each bag, lines them up in
+    rows of N, shares them among N friends equally, ties them in bundles of N, deals them into N piles, sets N on
+    each tray, stacks them in towers of N, groups them by N, divides the pile by N, wraps them in packs of N, crams
+    N into each jar, bundles them by N, spreads them over N shelves evenly, parcels them out to N heirs alike
+    """
+)
+GROW = _phrases(
+    """
+    the pile grows by N percent, the pile rises by N percent, the pile increases by N percent, the pile gains N
+    percent, the pile climbs by N percent, the pile swells by N percent, the pile expands by N percent, the pile
+    surges by N percent, the pile jumps by N percent
+    """
+)
+SHRINK = _phrases(
+    """
+    the pile falls by N percent, the pile shrinks by N percent, the pile decreases by N percent, the pile loses N
+    percent, the pile dips by N percent, the pile dwindles by N percent, the pile slumps by N percent, the pile
+    sinks by N percent, the pile plunges by N percent
+    """
+)
+LOSE_PART = _phrases(
+    """
+    N of them rot, N of them break, N of them get lost, N of them vanish, N of them spoil, N of them wither, N of
+    them crumble, N of them burst, N of them fade, N of them perish
+    """
+)
+KEEP_PART = _phrases(
+    """
+    N of them stay, N of them are kept, N of them remain, N of them survive, N of them last, N of them endure, N of
+    them hold, N of them are saved, N of them persist, N of them pass
+    """
+)
+DOUBLE = _phrases(
+    """
+    the pile doubles, the pile is now twice as big, the pile grows twofold, the pile is duplicated
+    """
+)
+TRIPLE = _phrases(
+    """
+    the pile triples, the pile is now three times as big, the pile grows threefold, the pile trebles
+    """
+)
+HALVE = _phrases(
+    """
+    the pile is halved, half of it is gone, the pile is cut in half, the pile is bisected
+    """
+)
+MORE_THAN = _phrases(
+    """
+    B has N more, B owns N extra, B is ahead by N, B leads by N, B beats that by N, B tops it by N, B exceeds it by
+    N, B outdoes that by N
+    """
+)
+LESS_THAN = _phrases(
+    """
+    B has N fewer, B owns N less, B is behind by N, B trails by N, B misses that by N, B lags it by N, B falls
+    short by N, B undershoots that by N
+    """
+)
+TIMES_AS_MANY = _phrases(
+    """
+    B has N times as many, B owns N times that, B holds N fold, B boasts N times over
+    """
+)
+TOGETHER = _phrases(
+    """
+    they join all, they put all together, they pool them, they merge all, they combine all, they unite all
+    """
+)
 #: Questions that ask for one more step: the distance to N.
-REACH = _phrases("How many more to reach N, How many are missing for N, How many more to have N, How many short of N,"
-                 "How many are lacking for N, How far from N, What gap is left to N, How many until N,"
-                 "What is wanting for N, What remains up to N")
+REACH = _phrases(
+    """
+    How many more to reach N, How many are missing for N, How many more to have N, How many short of N, How many
+    are lacking for N, How far from N, What gap is left to N
+    """
+)
 #: Sentences that change nothing.
-ASIDE = _phrases("walks N miles, reads N pages, is N years old, waits N minutes, sings N songs, sleeps N hours,"
-                 "sees N birds, rides N stops, climbs N stairs, calls N friends, lives at house N, has N cousins,"
-                 "jogs N laps, hears N bells, runs N blocks, plays N games, writes N lines, swims N lengths,"
-                 "watches N films, types N words, dreams N nights, counts N clouds, pats N dogs, paints N walls,"
-                 "naps N minutes, wears size N, hums N tunes, passes N shops, greets N guests, strolls N yards")
-NOW = _phrases("How many now, How many are there, How many is that, What is the count, How many in the end,"
-               "What does it come to")
-
+ASIDE = _phrases(
+    """
+    walks N miles, reads N pages, is N years old, waits N minutes, sings N songs, sleeps N hours, sees N birds,
+    rides N stops, climbs N stairs, calls N friends, lives at house N, has N cousins, jogs N laps, hears N bells,
+    runs N blocks, plays N games, writes N lines, swims N lengths
+    """
+)
+NOW = _phrases(
+    """
+    How many now, How many are there, How many is that, What is the count, How many in the end
+    """
+)
 SHE = tuple("Ann Cara Eva Gina Ida Kim Mia Ola Pam Sue Una Zoe".split())
 HE = tuple("Ben Dan Finn Hal Jon Leo Ned Quin Rob Tom Vic Wes".split())
 THINGS = tuple("""pears apples shells stamps marbles coins cards books pens plums eggs buttons roses nuts bricks cups

@@ -25,9 +25,9 @@ What it does not hold:
 * Files' names, sizes and dates can be seen (`stat`); contents cannot. Time and processor load are visible.
 * Memory is counted a program, not over all: `workers` programs may hold `memory_mb` each. No cgroups.
 * A fault in the kernel or its few allowed calls breaks it; for code of strangers put a virtual machine around it.
-* Without namespaces, Landlock or seccomp less is held: without Landlock no file can be opened at all after the warm-
-  up (late imports fail); without seccomp (not x86-64) sockets other than TCP and new processes are held by the rest
-  alone.
+* Without namespaces, Landlock or seccomp less is held: without Landlock no file can be opened at all once the
+  libraries are there (late imports fail); without seccomp (not x86-64) sockets other than TCP and new processes are
+  held by the rest alone.
 
 Equal programs print the same: hash seed, random seeds of `random`, numpy and sympy, locale and time zone are fixed.
 Memory addresses, the clock, `os.urandom` and `numpy.random.default_rng()` are not.

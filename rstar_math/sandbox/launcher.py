@@ -97,8 +97,8 @@ def _cage(plan: Plan, scratch: Path) -> tuple[Cage, dict[str, str]]:
     fence: int | None = None
     walls: Filter | None = None
     if version := confine.landlock_version():
-        readable = tuple(Path(path) for path in (*_READABLE, *_DEVICES, *sys.path, scratch) if path)
-        fence = confine.fence(readable)
+        readable = tuple(map(Path, (*_READABLE, *_DEVICES, *filter(None, sys.path))))
+        fence = confine.fence([*readable, scratch])
         words["landlock"] = f"ABI {version}"
     if not words["seccomp"]:
         # Without Landlock nothing looks at paths, so no file is opened at all once the libraries are there.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import linecache
 import math
 import os
 import random
@@ -128,7 +127,6 @@ def _run(steps: Sequence[str]) -> bytes:
     main.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = main
     source = "".join(lines)
-    linecache.cache[_SOURCE] = (len(source), None, source.splitlines(keepends=True), _SOURCE)
     try:
         program: CodeType = compile(source, _SOURCE, "exec", dont_inherit=True)
         exec(program, main.__dict__)

@@ -103,7 +103,7 @@ def solution(row: Row) -> Transcript:
 
 
 def pairs(row: Row) -> list[Pair]:
-    """The pairs of a row: ours is one pair {question, prefix, chosen, rejected}, a released one {prompt, pos, neg} many.
+    """The pairs of a row: one of ours {question, prefix, chosen, rejected}, many of a released {prompt, pos, neg}.
 
     Raises:
         KeyError, ValueError: the row is of neither form, or a reply in it does not end as one should.
@@ -135,7 +135,7 @@ def policy_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Itera
 
 
 def group_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
-    """Group rows of all files. The pairs of a group stand next to each other in their file, as the harvest writes them."""
+    """Group rows of all files; the pairs of a group stand next to each other, as the harvest writes them."""
     flat = (pair for row_pairs in _converted(files, pairs) for pair in row_pairs)
     for _, members in groupby(flat, key=lambda pair: pair.group):
         yield _group(list(members), tokenizer, max_tokens)
@@ -204,9 +204,9 @@ def _converted(files: Sequence[Path], convert: Callable[[Row], T]) -> Iterator[T
                 yield convert(row)
             except (KeyError, ValueError) as error:
                 raise InputError(
-                    f"{file}, row {number} cannot be trained on: {error!r}. Its fields are {', '.join(row)}; expected "
-                    "question, steps (or query, response) for a policy; problem_id, question, prefix, chosen, rejected, "
-                    "kind (or prompt, pos, neg) for a PPM."
+                    f"{file}, row {number} cannot be trained on: {error!r}. It has {', '.join(row)}; expected for a "
+                    "policy: question, steps (or query, response); for a PPM: problem_id, question, prefix, chosen, "
+                    "rejected, kind (or prompt, pos, neg)."
                 ) from error
 
 

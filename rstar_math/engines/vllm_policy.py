@@ -1,0 +1,89 @@
+"""What would the policy say next?
+
+transcript -> sampled next steps, from a vLLM engine in this process. It draws steps and cuts them at their delimiter; it
+neither merges equal ones nor judges any.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from rstar_math import text
+from rstar_math.config import EngineConfig
+from rstar_math.engines.loop import EngineLoop
+from rstar_math.records import Proposal, Sampling, Segment, Transcript
+from rstar_math.tokens import encode
+
+
+class VllmPolicy:
+    """`ports.Policy` on vLLM. Many `propose` calls at once share one batch; call `close` when done."""
+
+    def __init__(self, path: str, config: EngineConfig) -> None:
+        """Starts the engine; see `EngineLoop`."""
+        self._engine = EngineLoop(path, config, "policy")
+        self._tokenizer = self._engine.tokenizer
+        self._stop = delimiter_tokens(self._tokenizer)
+        self._params = lru_cache(maxsize=1024)(self._fresh_params)
+
+    async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+        """`count` next steps; none where the transcript already fills the model's context, which is a dead end.
+
+        Temperature 0 is greedy: one step is generated and stands `count` times, paid once.
+
+        Raises:
+            EngineError: the engine has died or refuses the request.
+        """
+        tokens = encode(self._tokenizer, transcript)
+        room = self._engine.max_tokens - len(tokens)
+        if room < 1 or count < 1:
+            return []
+        drawn = count if sampling.temperature > 0 else 1
+        output = await self._engine.ask(tokens, self._params(drawn, min(sampling.max_tokens, room), sampling))
+        proposals = [Proposal(text.cut(self._read(sample)), len(sample.token_ids)) for sample in output.outputs]
+        return proposals + [Proposal(proposals[0].text, 0)] * (count - drawn)
+
+    async def load(self, path: str) -> None:
+        """Serves other weights of the same architecture from now on; see `EngineLoop.load`."""
+        await self._engine.load(path)
+
+    def close(self) -> None:
+        """Ends the engine."""
+        self._engine.close()
+
+    def _read(self, sample: Any) -> str:
+        if not self._stop:
+            return str(sample.text)
+        return str(self._tokenizer.decode(sample.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _fresh_params(self, drawn: int, max_tokens: int, sampling: Sampling) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            n=drawn,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=max_tokens,
+            stop_token_ids=self._stop or None,
+            stop=None if self._stop else list(text.DELIMITERS),
+            include_stop_str_in_output=not self._stop,
+            detokenize=not self._stop,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+
+def delimiter_tokens(tokenizer: Any) -> list[int]:
+    """The token of each delimiter where each is one token, wherever it stands; else none of them.
+
+    Such a model can be stopped by token, which spares vLLM from turning every token into text to look for the delimiter.
+    A delimiter written in other tokens is then found only after the step's last token, and cut there.
+    """
+    found: list[int] = []
+    for delimiter in text.DELIMITERS:
+        alone = encode(tokenizer, (Segment(delimiter, by_policy=True),))
+        in_step = encode(tokenizer, (Segment(f"x = 1\n{delimiter}", by_policy=True),))
+        if len(alone) != 1 or in_step[-1] != alone[0]:
+            return []
+        found.extend(alone)
+    return found

@@ -1,0 +1,95 @@
+"""What does a kind of training consist of?
+
+The four things in which policy and PPM training differ, and the order in which rows are drawn, which they share. It
+starts nothing and knows neither losses nor clusters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import torch
+from torch.utils.data import Dataset, Sampler
+from transformers import Trainer
+
+from rstar_math import rng
+from rstar_math.training import rows
+
+#: Sequences are padded to a multiple of this many tokens, so that kernels see few different lengths.
+PAD_MULTIPLE = 8
+#: Rows drawn together are at least this many: enough for lengths to pair up, few enough for batches to stay random.
+_WINDOW_ROWS = 32
+
+
+class Recipe(NamedTuple):
+    """One kind of training: files -> rows, folder -> model, rows -> batch, batch -> loss."""
+
+    encode: Callable[[Sequence[Path], Any, int], Iterator[rows.Encoded]]
+    schema: pa.Schema
+    open_model: Callable[[Path, torch.dtype, Any], Any]
+    collate: Callable[[int], Callable[[list[rows.Row]], dict[str, torch.Tensor]]]
+    trainer: type[RowTrainer]
+
+
+class RowData(Dataset[rows.Row]):
+    """The rows of an Arrow file as torch wants them: by index."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self.lengths: list[int] = table["length"].to_pylist()
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> rows.Row:
+        return {name: self._table[name][index].as_py() for name in self._table.column_names}
+
+
+class NearLengths(Sampler[int]):
+    """The order of one epoch: at random, with rows of like length beside each other so that little is padded.
+
+    Rows are drawn in random windows, sorted by length within a window and cut into steps, and the steps are shuffled. A
+    window holds whole optimiser steps; if it holds one, the step's rows are exactly those of a plain shuffle. The order
+    depends on seed and epoch alone, so a resumed training goes on where it stopped.
+    """
+
+    def __init__(self, lengths: Sequence[int], step_rows: int, seed: int) -> None:
+        self._lengths, self._step_rows, self._seed = lengths, step_rows, seed
+        self._window = step_rows * max(1, _WINDOW_ROWS // step_rows)
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of this epoch (from 0)."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        draw = rng.stream(self._seed, "row order", self._epoch)
+        order = list(range(len(self._lengths)))
+        draw.shuffle(order)
+        for start in range(0, len(order), self._window):
+            near = sorted(order[start : start + self._window], key=self._lengths.__getitem__, reverse=True)
+            steps = [near[at : at + self._step_rows] for at in range(0, len(near), self._step_rows)]
+            draw.shuffle(steps)
+            yield from (index for step in steps for index in step)
+
+
+class RowTrainer(Trainer):
+    """transformers' Trainer on rows drawn in the order above."""
+
+    def _get_train_sampler(self, train_dataset: Dataset[rows.Row] | None = None) -> NearLengths:
+        data = train_dataset or self.train_dataset
+        step_rows = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        self.order = NearLengths(data.lengths, step_rows, self.args.seed)
+        return self.order
+
+
+def pad(sequences: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
+    """Sequences of token ids as one (sequences, tokens) tensor, filled up on the right."""
+    width = -(-max(map(len, sequences)) // PAD_MULTIPLE) * PAD_MULTIPLE
+    return torch.tensor([[*sequence, *[filler] * (width - len(sequence))] for sequence in sequences])

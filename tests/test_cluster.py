@@ -1,0 +1,118 @@
+"""Search on a real local Ray cluster, with real sandboxes and judges and scripted engines."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray
+
+from rstar_math.cli.compose import compose
+from rstar_math.cluster.fleet import Fleet, Models
+from rstar_math.cluster.growth import Order, grow_into
+from rstar_math.config import RunConfig, SearchConfig
+from rstar_math.errors import ConfigError, EngineError
+from rstar_math.records import Problem, Verdict
+from rstar_math.scripted import ScriptedEngine
+from rstar_math.search.storage import read_trees
+
+PROBLEMS = [Problem(f"p{n}", f"What is {n} + 3?", str(n + 3)) for n in range(12)]
+PLAN = SearchConfig(rollouts=4, candidates=6)
+MODELS = Models("no-weights", None)
+
+
+@pytest.fixture(scope="module")
+def config() -> Iterator[RunConfig]:
+    config = compose(["cluster.trees_per_part=5", "cluster.trees_in_flight=4"])
+    yield config
+    ray.shutdown()
+
+
+@pytest.fixture
+def fleet(config) -> Iterator[Fleet]:
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine)
+    yield fleet
+    asyncio.run(fleet.release())
+
+
+async def grow_all(fleet: Fleet, folder: Path, problems=PROBLEMS, models=MODELS, plan=PLAN) -> list[tuple[str, bool]]:
+    heard: list[tuple[str, bool]] = []
+    order = Order(models, plan, seed=1, graded=True)
+    await grow_into(folder, problems, fleet, order, lambda trees, before: heard.append((trees[0].problem.id, before)))
+    return heard
+
+
+@pytest.mark.slow
+async def test_every_problem_is_grown_once_and_written_in_parts(fleet, tmp_path) -> None:
+    heard = await grow_all(fleet, tmp_path)
+    assert sorted(heard) == sorted((problem.id, False) for problem in PROBLEMS)
+    trees = {tree.problem.id: tree for tree in read_trees(tmp_path)}
+    assert set(trees) == {problem.id for problem in PROBLEMS}
+    assert len(list(tmp_path.glob("part-*.parquet"))) == 3
+    verdicts = {node.answer: node.verdict for node in trees["p2"].nodes if node.verdict}
+    assert verdicts["5"] is Verdict.CORRECT
+
+
+@pytest.mark.slow
+async def test_a_stopped_growth_goes_on_with_what_is_left(fleet, tmp_path) -> None:
+    await grow_all(fleet, tmp_path, PROBLEMS[:5])
+    heard = await grow_all(fleet, tmp_path)
+    assert sorted(name for name, before in heard if before) == sorted(problem.id for problem in PROBLEMS[:5])
+    ids = [tree.problem.id for tree in read_trees(tmp_path)]
+    assert sorted(ids) == sorted(problem.id for problem in PROBLEMS)
+
+
+@pytest.mark.slow
+async def test_a_cancelled_growth_keeps_the_trees_that_were_finished(fleet, tmp_path) -> None:
+    grown = asyncio.Event()
+    order = Order(MODELS, PLAN, seed=1, graded=True)
+    growing = asyncio.create_task(grow_into(tmp_path, PROBLEMS, fleet, order, lambda *_: grown.set()))
+    await grown.wait()
+    growing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await growing
+    assert 1 <= len(list(read_trees(tmp_path))) < len(PROBLEMS)
+
+
+@pytest.mark.slow
+async def test_a_search_workers_death_sends_its_problems_elsewhere(fleet, tmp_path) -> None:
+    killed = False
+
+    def kill_once(*_: object) -> None:
+        nonlocal killed
+        if not killed:
+            killed = True
+            ray.kill(fleet._workers[0])
+
+    order = Order(MODELS, PLAN, seed=1, graded=True)
+    await grow_into(tmp_path, PROBLEMS, fleet, order, kill_once)
+    assert sorted(tree.problem.id for tree in read_trees(tmp_path)) == sorted(problem.id for problem in PROBLEMS)
+
+
+@pytest.mark.slow
+async def test_with_a_scripted_policy_two_growths_find_equal_trees(fleet, tmp_path) -> None:
+    found = []
+    for name in ("a", "b"):
+        await grow_all(fleet, tmp_path / name, models=Models("no-weights", "ppm"), plan=replace(PLAN, annotation="ppm"))
+        found.append({tree.problem.id: (tree.nodes, tree.rollouts) for tree in read_trees(tmp_path / name)})
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+async def test_an_engine_that_cannot_start_is_named(config, tmp_path) -> None:
+    class Broken:
+        def __init__(self, path: str, config: object) -> None:
+            raise EngineError(f"{path} holds no model")
+
+    fleet = Fleet(config, Broken, Broken)
+    with pytest.raises(EngineError, match="no-weights"):
+        await grow_all(fleet, tmp_path)
+    await fleet.release()
+
+
+@pytest.mark.slow
+async def test_more_than_the_cluster_can_ever_hold_is_refused_at_once(config, tmp_path) -> None:
+    greedy = replace(config, cluster=replace(config.cluster, search_workers=10_000))
+    with pytest.raises(ConfigError, match=r"asks for .* CPUs .* cluster\.search_workers"):
+        await grow_all(Fleet(greedy, ScriptedEngine, ScriptedEngine), tmp_path)

@@ -83,7 +83,7 @@ def _check_weights(path: Path, kind: Kind) -> None:
         if not (path / name).is_file():
             raise InputError(f"The {kind} in {path} lacks {name}. Copy the folder again, or train the {kind} again.")
         try:
-            safe_open(path / name, framework="numpy").keys()
+            safe_open(path / name, framework="numpy")
         except SafetensorError as error:
             raise InputError(
                 f"The {kind} in {path} is damaged: {name} is no whole safetensors file ({error}). Copy it again."

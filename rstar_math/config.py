@@ -232,7 +232,8 @@ class SandboxConfig:
 class GradingConfig:
     """How long an answer may take to compare."""
 
-    #: After this the comparison's process is killed and the verdict is "undecided".
+    #: Processor time of one comparison; after this its process is killed and the verdict is "undecided". Six times as much
+    #: on the wall ends it too, so that a busy machine does not change verdicts.
     timeout_seconds: Positive = 5.0
     workers: Count = 1
 

@@ -43,9 +43,7 @@ _BOX = "\\boxed{"
 
 def prompt(question: str) -> str:
     """The bytes before the policy's first step."""
-    return (
-        f"<|user|>:\n{question.strip()}\n<|assistant|>: Let's think step by step and solve the problem with code.\n"
-    )
+    return f"<|user|>:\n{question.strip()}\n<|assistant|>: Let's think step by step and solve the problem with code.\n"
 
 
 def delimiter_of(step: str) -> str | None:

@@ -221,11 +221,11 @@ def test_any_text_has_a_surface(answer: str, gold: str) -> None:
 @pytest.mark.skipif(not PAIRS.exists(), reason=f"{PAIRS} is not here; RSTAR_DATA names its folder")
 async def test_agreement_with_people_stays_where_it_was_measured() -> None:
     rows = [json.loads(line) for line in PAIRS.read_text().splitlines()]
-    found = await verdicts([(row["pred"], row["gold"]) for row in rows], timeout_seconds=1.0, workers=2)
+    found = await verdicts([(row["pred"], row["gold"]) for row in rows], timeout_seconds=0.5, workers=2)
     counts = Counter((row["equal"], verdict) for row, verdict in zip(rows, found, strict=True))
     false_accepts = counts[False, Verdict.CORRECT]
     false_rejects = counts[True, Verdict.WRONG] + counts[True, Verdict.UNDECIDED]
-    # Measured: none and 6 of 940; math-verify alone 1.5% and 7.9%.
+    # Measured: no false accept, 6 false rejects of 940. The rules were written with these pairs in sight.
     assert false_accepts <= 1
     assert false_rejects <= 10
     assert 1 - (false_accepts + false_rejects) / len(rows) >= 0.985

@@ -103,7 +103,10 @@ def test_a_step_that_leads_to_both_is_never_rejected() -> None:
 def test_at_most_two_by_two_pairs_a_step_the_highest_against_the_lowest() -> None:
     tree = plant(
         "\n".join(
-            [f"right{i} q=0.{i} answer=4 correct".replace("answer=4 correct", "") + f"\n  r{i} answer=4 correct" for i in range(1, 5)]
+            [
+                f"right{i} q=0.{i} answer=4 correct".replace("answer=4 correct", "") + f"\n  r{i} answer=4 correct"
+                for i in range(1, 5)
+            ]
             + [f"wrong{i} q=-0.{i}\n  w{i} answer=5 wrong" for i in range(1, 5)]
         )
     )

@@ -154,7 +154,9 @@ async def test_with_ppm_annotation_q_starts_at_the_ppms_score_as_one_visit() -> 
 
 
 async def test_while_making_data_a_terminals_value_is_the_ground_truths_whatever_the_ppm_says() -> None:
-    tree = await grow_one(SearchConfig(rollouts=4, candidates=16, annotation="ppm"), doors(scorer=ScriptedScorer(lambda _: -0.9)))
+    tree = await grow_one(
+        SearchConfig(rollouts=4, candidates=16, annotation="ppm"), doors(scorer=ScriptedScorer(lambda _: -0.9))
+    )
     right = [rollout for rollout in tree.rollouts if tree.nodes[rollout.leaf].answer == "4"]
     assert right
     assert all(rollout.value == 1.0 and tree.nodes[rollout.leaf].q == 1.0 for rollout in right)

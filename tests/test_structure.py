@@ -106,5 +106,7 @@ def test_every_module_says_what_it_is_for(path) -> None:
 
 def test_the_rules_of_the_method_load_no_torch() -> None:
     rooms = ("search.mcts", "search.storage", "harvest.crop", "evaluation.scores", "evolution.evolve", "cli.main")
-    code = "import sys\n" + "".join(f"import rstar_math.{name}\n" for name in rooms) + "assert 'torch' not in sys.modules"
+    code = (
+        "import sys\n" + "".join(f"import rstar_math.{name}\n" for name in rooms) + "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from rstar_math.evolution.models import resolve
 from rstar_math.cli.launch import open_run
 from rstar_math.config import RoundConfig, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evolution import stages
+from rstar_math.evolution.models import resolve
 from rstar_math.report.progress import Progress
 
 Given = Mapping[str, str]
@@ -96,4 +96,3 @@ def _crop(given: Given) -> Path:
     if not path.exists():
         raise ConfigError(f"data={path}: there is no such file or folder; name a harvest's folder, or a file of rows")
     return path / "harvest" if (path / "harvest").is_dir() else path
-

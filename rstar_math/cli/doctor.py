@@ -5,7 +5,6 @@ One line a part, with the way out where something is missing. It changes nothing
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import shutil
@@ -40,7 +39,7 @@ def examine(config: RunConfig) -> bool:
     findings = [*_machine(config), *_packages(), *_files()]
     console = open_console()
     console.print(_table(findings))
-    held = asyncio.run(promises(config.sandbox))
+    held = promises(config.sandbox)
     table = Table("the sandbox promises", "", "held by", box=box.SIMPLE_HEAD, pad_edge=False)
     for promise in held:
         table.add_row(promise.name, "held" if promise.held else "NOT HELD", promise.by)
@@ -84,7 +83,9 @@ def _packages() -> Iterator[Finding]:
 def _files() -> Iterator[Finding]:
     weights = MODEL_PATH / "model.safetensors"
     size = f"{weights.stat().st_size / 1e6:.1f} MB" if weights.is_file() else "absent"
-    yield Finding("seedling", weights.is_file(), size, "" if weights.is_file() else f"rstar-math seedling out={MODEL_PATH}")
+    yield Finding(
+        "seedling", weights.is_file(), size, "" if weights.is_file() else f"rstar-math seedling out={MODEL_PATH}"
+    )
     yield Finding("configuration", True, str(CONF))
 
 

@@ -35,7 +35,9 @@ def _spoken(command: Callable[_P, None]) -> Callable[_P, None]:
             show_error(error)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            stopped = Interrupted(f"Everything finished is kept. Go on with: {shlex.join(['rstar-math', *sys.argv[1:]])}")
+            stopped = Interrupted(
+                f"Everything finished is kept. Go on with: {shlex.join(['rstar-math', *sys.argv[1:]])}"
+            )
             show_error(stopped)
             sys.stdout.flush()
             os._exit(stopped.exit_code)  # an engine's threads may outlive the request to end
@@ -217,3 +219,7 @@ def _alone(
     taken, rest = take(overrides, *must, *may)
     needed(taken, command, *must)
     return compose(rest), taken
+
+
+if __name__ == "__main__":
+    main()

@@ -67,7 +67,9 @@ def _rows(file: TextIO, fields: Iterable[str]) -> Iterable[dict[str, Any]]:
             raise InputError(f"{file.name}, line {number}: no JSON object ({error}); write one object a line") from None
         missing = [field for field in fields if not isinstance(row, dict) or field not in row]
         if missing:
-            raise InputError(f"{file.name}, line {number}: no field {' and no '.join(missing)}; got {line.strip()[:80]}")
+            raise InputError(
+                f"{file.name}, line {number}: no field {' and no '.join(missing)}; got {line.strip()[:80]}"
+            )
         yield row
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import click
 
-from rstar_math.evolution.models import resolve
 from rstar_math.cli.launch import open_fleet
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.config import RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evaluation.choice import Choice, choose_answer
 from rstar_math.evaluation.plans import system2
+from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import MANIFEST
 from rstar_math.records import Problem, Tree
 from rstar_math.report.solution import show_solution

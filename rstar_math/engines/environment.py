@@ -6,7 +6,9 @@ read them once, while they are imported, so `prepare` is called first. It starts
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 
 from rstar_math.config import EngineConfig
 
@@ -14,6 +16,7 @@ from rstar_math.config import EngineConfig
 _DEFAULTS = {
     # Errors keep their message; what vLLM is pleased to report about itself does not drown the terminal.
     "VLLM_LOGGING_LEVEL": "ERROR",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
@@ -29,6 +32,9 @@ def prepare(config: EngineConfig) -> None:
     """Sets what an engine with this configuration needs. Call it before vllm, torch or transformers is imported."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+    # vLLM writes a line or two before it reads its own level, and uses names that torch is about to retire.
+    logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"vllm\.")
     if config.cpu_threads:
         os.environ["OMP_NUM_THREADS"] = str(config.cpu_threads)
         # Workers of a tensor-parallel CPU engine would otherwise be pinned to cores of vLLM's own choice.

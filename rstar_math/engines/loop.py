@@ -23,7 +23,8 @@ _CPU_BLOCK_TOKENS = 32
 #: Below this size a step is too short for a second thread to pay.
 _SMALL_MODEL_BYTES = 64 << 20
 #: Where configurations may differ though the weights fit the same engine.
-_NEUTRAL = frozenset("_name_or_path dtype torch_dtype transformers_version use_cache initializer_range bos_token_id pad_token_id".split())
+_NEUTRAL = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "initializer_range"}
+_NEUTRAL |= {"bos_token_id", "pad_token_id"}
 
 
 class _Request(NamedTuple):
@@ -176,9 +177,10 @@ def _start(folder: Path, config: EngineConfig, kind: Kind) -> Any:
     try:
         return LLMEngine.from_engine_args(EngineArgs(**_arguments(folder, config, kind)))
     except (OSError, ValueError, RuntimeError, TypeError) as error:
+        knobs = "engine.*" if kind == "policy" else "ppm_engine.*"
         raise EngineError(
-            f"vLLM cannot serve {folder}: {error}\nLook at the engine's knobs ({'' if kind == 'policy' else 'ppm_'}engine.*); "
-            "VLLM_LOGGING_LEVEL=INFO shows what vLLM did until then."
+            f"vLLM cannot serve {folder}: {error}\nLook at the engine's knobs, {knobs}; VLLM_LOGGING_LEVEL=INFO shows "
+            "what vLLM did until then."
         ) from error
 
 

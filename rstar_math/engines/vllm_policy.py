@@ -54,7 +54,9 @@ class VllmPolicy:
     def _read(self, sample: Any) -> str:
         if not self._stop:
             return str(sample.text)
-        return str(self._tokenizer.decode(sample.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self._tokenizer.decode(sample.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
 
     def _fresh_params(self, drawn: int, max_tokens: int, sampling: Sampling) -> Any:
         from vllm import SamplingParams
@@ -74,16 +76,12 @@ class VllmPolicy:
 
 
 def delimiter_tokens(tokenizer: Any) -> list[int]:
-    """The token of each delimiter where each is one token, wherever it stands; else none of them.
+    """Every token that contains a delimiter, if a step's delimiter is always written with one of them; else none.
 
     Such a model can be stopped by token, which spares vLLM from turning every token into text to look for the delimiter.
-    A delimiter written in other tokens is then found only after the step's last token, and cut there.
+    A delimiter spelt out in smaller tokens is then found only after the step's last token, and cut there.
     """
-    found: list[int] = []
-    for delimiter in text.DELIMITERS:
-        alone = encode(tokenizer, (Segment(delimiter, by_policy=True),))
-        in_step = encode(tokenizer, (Segment(f"x = 1\n{delimiter}", by_policy=True),))
-        if len(alone) != 1 or in_step[-1] != alone[0]:
-            return []
-        found.extend(alone)
-    return found
+    pieces = tokenizer.get_vocab().items()
+    found = {token for piece, token in pieces if any(delimiter in piece for delimiter in text.DELIMITERS)}
+    ends = [Segment(f"x = 1\n{delimiter}", by_policy=True) for delimiter in text.DELIMITERS]
+    return sorted(found) if all(encode(tokenizer, (end,))[-1] in found for end in ends) else []

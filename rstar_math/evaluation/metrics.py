@@ -12,12 +12,12 @@ import numpy as np
 
 
 class Accuracy(NamedTuple):
-    """Share of right answers with its 95% bootstrap interval, over `count` problems."""
+    """Share of right answers with its 95% bootstrap interval, over so many problems."""
 
     value: float
     low: float
     high: float
-    count: int
+    problems: int
 
 
 def accuracy(right: Sequence[bool], *, resamples: int, seed: int) -> Accuracy:

@@ -47,7 +47,12 @@ def score_metrics(strategy: str, scored: Sequence[Scored], *, resamples: int, se
         right = [row.verdict is Verdict.CORRECT for row in by_level[level]]
         share = accuracy(right, resamples=resamples, seed=seed)
         key = f"{strategy}/pass@1" + (f"/level_{level}" if level else "")
-        metrics |= {key: share.value, f"{key}/low": share.low, f"{key}/high": share.high, f"{key}/count": share.count}
+        metrics |= {
+            key: share.value,
+            f"{key}/low": share.low,
+            f"{key}/high": share.high,
+            f"{key}/count": share.problems,
+        }
     metrics[f"{strategy}/oracle"] = mean([float(row.oracle) for row in scored])
     metrics[f"{strategy}/undecided"] = sum(row.verdict is Verdict.UNDECIDED for row in scored)
     metrics[f"{strategy}/tokens_a_problem"] = mean([row.tree.cost.tokens for row in scored])

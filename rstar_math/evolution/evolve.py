@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rstar_math.config import PolicyConfig
 from rstar_math.evolution.run import Run, UntilReached
 from rstar_math.evolution.stages import (
     gather_problems,
@@ -41,7 +42,8 @@ def _rounds(run: Run) -> None:
     problems = once(0, "problems", gather_problems, problems=run.config.problems)
     once(0, "scores", score, evaluation=plan(1).evaluation, problems=problems, policy=run.base, ppm=None)
 
-    generator, ppm = run.bootstrap, None
+    generator: str | Path | PolicyConfig = run.bootstrap
+    policy = ppm = None
     for number in range(1, run.config.rounds + 1):
         this = plan(number)
         trees = once(number, "trees", grow, search=this.search, problems=problems, policy=generator, ppm=ppm)
@@ -49,10 +51,10 @@ def _rounds(run: Run) -> None:
         policy = once(number, "policy", train_policy, training=this.policy, base=run.base, crop=crop)
         ppm = once(number, "ppm", train_ppm, training=this.ppm, policy=policy, crop=crop)
         once(number, "scores", score, evaluation=this.evaluation, problems=problems, policy=policy, ppm=ppm)
-        generator = str(policy)
+        generator = policy
 
-    if run.config.control:
-        _control(run, problems, Path(generator))
+    if run.config.control and policy is not None:
+        _control(run, problems, policy)
 
 
 def _control(run: Run, problems: Path, policy: Path) -> None:

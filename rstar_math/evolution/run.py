@@ -108,7 +108,7 @@ class Run:
     ) -> Mapping[str, Any]:
         with self.tracker.stage(place.round, place.stage) as watch:
             metrics = work(Desk(self.config, place, self.fleet, self.progress, watch.log, rounds), folder, **given)
-            watch.log(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
+            watch.log(None, **{name: value for name, value in metrics.items() if isinstance(value, int | float)})
         return metrics
 
     def _fingerprint(self, place: Place, given: Mapping[str, Any]) -> Fingerprint:
@@ -139,7 +139,11 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
         key = f"{prefix}.{name}"
-        flat |= _flat(key, value) if isinstance(value, Mapping) else {key: list(value) if isinstance(value, tuple) else value}
+        flat |= (
+            _flat(key, value)
+            if isinstance(value, Mapping)
+            else {key: list(value) if isinstance(value, tuple) else value}
+        )
     return flat
 
 

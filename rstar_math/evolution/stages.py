@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
@@ -40,8 +40,11 @@ from rstar_math.problems.sets import read_set, write_set
 from rstar_math.records import Tree
 from rstar_math.report.progress import Bar
 from rstar_math.search.storage import read_trees
-from rstar_math.seedling.solved import solved_problems
-from rstar_math.training.launch import TrainingJob, train
+from rstar_math.seedling import solved_problems
+from rstar_math.training.job import TrainingJob
+
+if TYPE_CHECKING:
+    from rstar_math.training.callbacks import Progress
 
 Metrics = Mapping[str, Any]
 
@@ -65,10 +68,17 @@ def gather_benchmark(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> M
 
 
 def grow(
-    desk: Desk, folder: Path, *, search: SearchConfig, problems: Path, policy: str | PolicyConfig, ppm: Path | None
+    desk: Desk,
+    folder: Path,
+    *,
+    search: SearchConfig,
+    problems: Path,
+    policy: str | Path | PolicyConfig,
+    ppm: Path | None,
 ) -> Metrics:
     """Policy MCTS rollouts over the training problems and, apart from them, the PPM's validation problems (paper §3.2)."""
-    order = Order(Models(policy, str(ppm) if ppm else None), search, desk.seed, graded=True)
+    generator = policy if isinstance(policy, PolicyConfig) else str(policy)
+    order = Order(Models(generator, str(ppm) if ppm else None), search, desk.seed, graded=True)
     sets = {name: read_set(problems / f"{name}.jsonl") for name in ("train", "validation")}
     with desk.bar(sum(map(len, sets.values())), "problems") as bar:
         tally = _Tally(bar)
@@ -119,30 +129,39 @@ def harvest(desk: Desk, folder: Path, *, harvest: HarvestConfig, trees: Path) ->
 
 def train_policy(desk: Desk, folder: Path, *, training: TrainingConfig, base: str, crop: Path) -> Metrics:
     """The base model fine-tuned on the round's best trajectories: from the base again, not from the last round's (§3.4)."""
-    rows = crop / "policy.parquet" if crop.is_dir() else crop
-    if rows.suffix != ".parquet" or pq.read_metadata(rows).num_rows:
-        return _train(desk, TrainingJob("policy", base, rows, folder, training, desk.seed))
-    desk.progress.say("No problem was solved, so there is nothing to train the policy on: this round's policy is the base.")
+    data = crop / "policy.parquet" if crop.is_dir() else crop
+    if data.suffix != ".parquet" or pq.read_metadata(data).num_rows:
+        return _train(desk, TrainingJob("policy", Path(base), (data,), folder, training, desk.seed))
+    desk.progress.say(
+        "No problem was solved, so there is nothing to train the policy on: this round's policy is the base."
+    )
     shutil.copytree(base, folder, dirs_exist_ok=True)
     return {"steps": 0, "rows": 0}
 
 
-def train_ppm(desk: Desk, folder: Path, *, training: TrainingConfig, policy: Path, crop: Path) -> Metrics:
+def train_ppm(desk: Desk, folder: Path, *, training: TrainingConfig, policy: Path | str, crop: Path) -> Metrics:
     """The PPM, started from the policy just trained, on pairwise step preferences (paper §3.3)."""
     data = crop / "pairs.parquet" if crop.is_dir() else crop
     held_out = crop / "validation_pairs.parquet" if crop.is_dir() else None
-    if data.suffix == ".parquet" and not pq.read_metadata(data).num_rows:
-        desk.progress.say("No problem had right and wrong trajectories, so there are no pairs: the PPM stays untrained.")
-    return _train(desk, TrainingJob("ppm", str(policy), data, folder, training, desk.seed, held_out))
+    job = TrainingJob("ppm", Path(policy), (data,), folder, training, desk.seed, held_out)
+    if data.suffix != ".parquet" or pq.read_metadata(data).num_rows:
+        return _train(desk, job)
+    desk.progress.say(
+        "No problem had right and wrong trajectories, so there are no pairs: this round's PPM is untrained."
+    )
+    from rstar_math.training.untrained import leave_untrained
+
+    connect(desk.config)
+    return leave_untrained(job)
 
 
 def train_control(desk: Desk, folder: Path, *, training: TrainingConfig, base: str, like: Path) -> Metrics:
     """The base trained on its own solved problems for as many steps as the policy in `like`."""
-    rows = folder / "solved.parquet"
-    write_examples(rows, ((found.problem, found.solution) for found in solved_problems()))
-    steps = int(read_manifest(like)["metrics"]["steps"])
-    same_length = replace(training, max_steps=max(steps, 1), epochs=float(max(steps, 1)))
-    return _train(desk, TrainingJob("policy", base, rows, folder, same_length, desk.seed))
+    data = folder / "solved.parquet"
+    write_examples(data, ((found.problem, found.solution) for found in solved_problems()))
+    steps = max(int(read_manifest(like)["metrics"]["steps"]), 1)
+    as_long = replace(training, max_steps=steps, epochs=float(steps))
+    return _train(desk, TrainingJob("policy", Path(base), (data,), folder, as_long, desk.seed))
 
 
 def score(
@@ -174,14 +193,17 @@ def score(
 
 
 def _train(desk: Desk, job: TrainingJob) -> Metrics:
+    from rstar_math.training.launch import train  # loads torch, which a run that has nothing to train does without
+
     connect(desk.config)
     with desk.bar(None, "steps") as bar:
 
-        def hear(done: int, total: int, loss: float) -> None:
-            bar.reach(done, total, loss=loss)
-            desk.log(step=done, loss=loss)
+        def hear(progress: Progress) -> None:
+            bar.reach(progress.done, progress.total, loss=progress.loss)
+            desk.log(progress.done, loss=progress.loss, steps_per_second=progress.steps_per_second)
 
         metrics = train(job, hear)
-        shown = [f"{name.replace('_', ' ')} {metrics[name]:.3g}" for name in ("loss", "pair_accuracy") if name in metrics]
-        bar.finish(", ".join(shown))
-    return metrics
+        bar.reach(metrics["steps"], metrics["steps"], loss=metrics["loss_last"])
+        accuracy = (metrics.get("pair_accuracy") or {}).get("accuracy")
+        bar.finish(f"{metrics['rows']} rows" + (f", held-out pairs ranked right: {accuracy:.1%}" if accuracy else ""))
+    return {name: value for name, value in metrics.items() if name != "loss_curve"}

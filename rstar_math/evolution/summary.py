@@ -46,7 +46,7 @@ def _row(name: str, stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "greedy": _accuracy(scores, "greedy"),
         "system2": _accuracy(scores, "mcts"),
         "coverage": {"all": crop["coverage"], **levels} if crop else None,
-        "pair_accuracy": stages.get("ppm", {}).get("metrics", {}).get("pair_accuracy"),
+        "pair_accuracy": (stages.get("ppm", {}).get("metrics", {}).get("pair_accuracy") or {}).get("accuracy"),
         "seconds": sum(manifest["seconds"] for manifest in own.values()) or None,
     }
 

@@ -50,7 +50,7 @@ def compare(answer: str, gold: str) -> Verdict:
 def _distinct(text: str) -> list[str]:
     """The members of an answer, repeated ones once; but "4 and 4" stays a list of two, for it hedges or adds up."""
     members = _members(text)
-    distinct = list(dict.fromkeys(members))
+    distinct = list({member.replace(" ", ""): member for member in members}.values())
     return distinct if len(distinct) > 1 else members
 
 

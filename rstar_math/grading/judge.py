@@ -77,9 +77,9 @@ class _Comparer:
         return self._process
 
     async def start(self) -> None:
-        """Executes a fresh interpreter, with nothing of this process's environment but the path to itself."""
+        """Executes a fresh interpreter, with nothing of this process's environment but where modules are found."""
         environment = {
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]),
             "PYTHONHASHSEED": "0",
             "PATH": os.environ.get("PATH", ""),
         }

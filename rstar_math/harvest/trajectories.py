@@ -54,9 +54,7 @@ def difficulty(trees: Sequence[Tree]) -> Difficulty:
 
 def correct_share(trees: Sequence[Tree]) -> float:
     """Share of rollouts whose answer is right."""
-    right = [
-        float(tree.nodes[rollout.leaf].verdict is Verdict.CORRECT) for tree in trees for rollout in tree.rollouts
-    ]
+    right = [float(tree.nodes[rollout.leaf].verdict is Verdict.CORRECT) for tree in trees for rollout in tree.rollouts]
     return mean(right)
 
 

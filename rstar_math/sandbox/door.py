@@ -13,6 +13,8 @@ import itertools
 import json
 import logging
 import os
+import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -69,8 +71,10 @@ class _Call:
 class _Connection:
     """A launcher with its sockets, from its start to its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, errors: IO[bytes]) -> None:
-        self.process, self.control, self.errors = process, control, errors
+    def __init__(
+        self, process: subprocess.Popen[bytes], control: socket.socket, errors: IO[bytes], scratch: Path
+    ) -> None:
+        self.process, self.control, self.errors, self.scratch = process, control, errors, scratch
         self.writers: dict[str, asyncio.StreamWriter] = {}
         self.listeners: list[asyncio.Task[None]] = []
         self.walls: dict[str, str] = {}
@@ -90,7 +94,8 @@ class _Connection:
             config.file_mb * _MB,
         )
         libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-        plan = Plan(os.getpid(), far_control.fileno(), far, limits, workers, libraries, tempfile.gettempdir())
+        scratch = Path(tempfile.gettempdir()) / f"rstar-sandbox-{secrets.token_hex(8)}"
+        plan = Plan(os.getpid(), far_control.fileno(), far, limits, workers, libraries, str(scratch))
         entry = _ENTRY.format(str(Path(__file__).parents[2]), json.dumps(plan._asdict()))
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the connection
         process = subprocess.Popen(
@@ -103,7 +108,7 @@ class _Connection:
             pass_fds=(plan.control, *far.values()),
             start_new_session=True,
         )
-        connection = cls(process, control, errors)
+        connection = cls(process, control, errors, scratch)
         for end in (far_control, *(pair[1] for pair in channels.values())):
             end.close()
         control.setblocking(False)
@@ -143,6 +148,7 @@ class _Connection:
         except subprocess.TimeoutExpired:
             self.process.kill()
             await asyncio.to_thread(self.process.wait)
+        shutil.rmtree(self.scratch, ignore_errors=True)  # a launcher that was killed could not
         self.errors.close()
 
 

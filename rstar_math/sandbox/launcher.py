@@ -40,7 +40,7 @@ class Plan(NamedTuple):
     limits:    the fields of `node.Limits`.
     workers:   programs run at once.
     libraries: folders to import from.
-    scratch:   folder in which an empty one is made.
+    scratch:   folder to make: empty, the working directory of every program. Both sides remove it.
     """
 
     owner: int
@@ -65,7 +65,7 @@ def main(plan_text: str) -> NoReturn:
     namespaces = confine.enter_namespaces()
     if not namespaces.startswith("none"):
         _be_first_process()
-    here, scratch = os.getpid(), Path(plan.scratch) / f"rstar-sandbox-{os.urandom(8).hex()}"
+    here, scratch = os.getpid(), Path(plan.scratch)
     scratch.mkdir(mode=0o700)
     os.chdir(scratch)
     try:
@@ -76,7 +76,7 @@ def main(plan_text: str) -> NoReturn:
         _serve(plan, owner, cage)
     finally:
         if os.getpid() == here:  # a warm parent unwinds through here too
-            shutil.rmtree(scratch)
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _be_first_process() -> None:

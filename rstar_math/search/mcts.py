@@ -90,7 +90,9 @@ async def _expand(tree: GrowingTree, index: int, doors: Doors, plan: SearchConfi
     tree.nodes[index].children = []
     for step, prior in zip(kept, priors, strict=True):
         child = tree.attach(index, step, prior=prior, answer=text.answer_of(step.text) if answering else None)
-        if prior is not None and not answering:  # q(s) starts at the PPM's score, as one visit; an end has its own value
+        if (
+            prior is not None and not answering
+        ):  # q(s) starts at the PPM's score, as one visit; an end has its own value
             tree.nodes[child].value, tree.nodes[child].visits = prior, 1
 
 

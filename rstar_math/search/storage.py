@@ -65,7 +65,9 @@ def read_trees(folder: Path) -> Iterator[Tree]:
         try:
             rows = pq.read_table(part).to_pylist()
         except (pa.ArrowInvalid, OSError) as error:
-            raise StageError(f"{part} is damaged ({error}); delete it and start again to grow its trees anew") from error
+            raise StageError(
+                f"{part} is damaged ({error}); delete it and start again to grow its trees anew"
+            ) from error
         yield from (_tree(row) for row in rows)
 
 

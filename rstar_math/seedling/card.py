@@ -19,7 +19,7 @@ pipeline_tag: text-generation
 ---
 # The seedling
 
-The first policy of the embedded demo: a Llama-architecture model of {metrics["parameters"]:,.0f} parameters
+The first policy of the embedded demo: a Qwen2-architecture model of {metrics["parameters"]:,.0f} parameters
 ({recipe.layers} layers, width {recipe.hidden}, {recipe.heads} heads, tied embeddings) with its own byte-level BPE
 (single digits). It writes code-augmented solutions of small word problems and nothing else.
 

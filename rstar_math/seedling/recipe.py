@@ -1,6 +1,6 @@
 """solved word problems -> the seedling, the small language model that the embedded demo evolves.
 
-A Llama-architecture model is trained from scratch with the rounds' own objective, loss on the policy's steps alone, until
+A Qwen2-architecture model is trained from scratch with the rounds' own objective, loss on the policy's steps alone, until
 more training on the same problems brings nothing. Its solved problems keep to the schoolbook wordings, and some words of
 every question are swapped for random ones while it learns, so that it stays unsure about words it does not know instead
 of betting on one meaning. It does no search and never sees an answer of the demo's problems.
@@ -27,7 +27,7 @@ from rstar_math.seedling.card import model_card
 from rstar_math.seedling.tokenizer import grow_tokenizer
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
 
 #: Questions (without answers) that only the tokenizer reads, so that rare words are tokens too.
 READ_COUNT = 4000
@@ -81,7 +81,8 @@ def grow_seedling(
     """
     torch.manual_seed(derive(seed, "seedling"))
     solved = solved_problems()
-    tokenizer = grow_tokenizer(_readings(solved), context_tokens=CONTEXT_TOKENS)
+    readings = (unsolved.problem.question for unsolved in generate(SEED, READ_COUNT, split="train"))
+    tokenizer = grow_tokenizer(_transcripts(solved), readings, context_tokens=CONTEXT_TOKENS)
     model = _architecture(tokenizer, recipe)
     started = time.monotonic()
     losses = []
@@ -103,7 +104,7 @@ def grow_seedling(
     return metrics
 
 
-def encode(problem: WordProblem, tokenizer: PreTrainedTokenizerFast) -> Example:
+def encode(problem: WordProblem, tokenizer: Qwen2Tokenizer) -> Example:
     """The transcript of a solved problem; each piece is tokenised by itself, and an end-of-text follows the answer."""
     ids: list[int] = []
     labels: list[int] = []
@@ -120,7 +121,7 @@ def encode(problem: WordProblem, tokenizer: PreTrainedTokenizerFast) -> Example:
 
 @torch.no_grad()
 def greedy_accuracy(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, problems: Sequence[WordProblem]
+    model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, problems: Sequence[WordProblem]
 ) -> dict[str, float]:
     """Share of problems that greedy decoding solves with exactly the reference steps, in all and by level.
 
@@ -139,21 +140,19 @@ def greedy_accuracy(
     return {name: mean(flags) for name, flags in solved.items()}
 
 
-def _readings(solved: Sequence[WordProblem]) -> Iterator[str]:
-    for problem in solved:
-        yield from (piece.text for piece in text.transcript(problem.problem.question, problem.solution, for_next=False))
-    yield from (unsolved.problem.question for unsolved in generate(SEED, READ_COUNT, split="train"))
+def _transcripts(solved: Sequence[WordProblem]) -> list[str]:
+    whole = (text.transcript(problem.problem.question, problem.solution, for_next=False) for problem in solved)
+    return [piece.text for pieces in whole for piece in pieces]
 
 
-def _is_word(tokenizer: PreTrainedTokenizerFast, token: int) -> bool:
+def _is_word(tokenizer: Qwen2Tokenizer, token: int) -> bool:
     return str(tokenizer.convert_ids_to_tokens(token)).removeprefix("Ġ").isalpha()
 
 
-def _architecture(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> LlamaForCausalLM:
-    # Llama and not Qwen2: transformers replaces the tokenizer of every Qwen2 folder by Qwen2's own pre-tokenisation.
-    from transformers import LlamaConfig, LlamaForCausalLM
+def _architecture(tokenizer: Qwen2Tokenizer, recipe: Recipe) -> Qwen2ForCausalLM:
+    from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    config = LlamaConfig(
+    config = Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=recipe.hidden,
         intermediate_size=recipe.feed_forward,
@@ -166,12 +165,12 @@ def _architecture(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> LlamaFo
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return LlamaForCausalLM(config)
+    return Qwen2ForCausalLM(config)
 
 
 def _train(
-    model: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
+    model: Qwen2ForCausalLM,
+    tokenizer: Qwen2Tokenizer,
     solved: Sequence[WordProblem],
     recipe: Recipe,
     draws: random.Random,
@@ -199,7 +198,7 @@ def _train(
         yield loss.item()
 
 
-def _loss(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def _loss(model: Qwen2ForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy of the tokens with a label; logits are computed for those alone."""
     hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
     wanted = labels[:, 1:]

@@ -1,59 +1,70 @@
-"""texts -> the seedling's tokenizer: byte-level BPE, digits single, delimiters and code idioms a single token each.
+"""texts -> the seedling's tokenizer: Qwen2's byte-level BPE with single digits, and the idioms of its solutions.
 
-Markup costs one token because the pre-tokenisation keeps it in one piece and BPE then merges it, so no special token is
-added beside end-of-text and padding, and any text can still be written in bytes.
+An idiom (a delimiter with its line break, a comment line, `x = x + `) is one token, so a step costs about four. Idioms are
+added, non-special tokens: transformers gives every Qwen2 folder Qwen2's own pre-tokenisation, which would never merge them,
+but leaves added tokens alone. They are plain text like any other, and all text can still be written in bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer
+    from transformers import Qwen2Tokenizer
 
 EOS, PAD = "<|end|>", "<|pad|>"
-VOCABULARY = 1536
-#: What BPE may merge at most, first match wins: markup with its line breaks, a comment line, the boxed answer's frame,
-#: the call that prints, an assignment up to its first
-#: operator, an operator with its blanks, one digit, a word with its blank, the rest.
-PIECES = (
+#: Words, digits, signs and bytes; the idioms come on top.
+VOCABULARY = 1472
+#: Markup with its line breaks, a comment line, the boxed answer's frame, the call that prints, an assignment up to its
+#: first operator, an operator with its blanks.
+_IDIOM = re.compile(
     r"\n?<[a-z_|]+>(?::[^\n]*)?\n?"
     r"|# [a-z ]+\n"
     r"|The answer is \\boxed\{|\}\."
     r"|\nprint\([a-z]\)"
     r"|[a-z] = (?:x (?:\+|-|\*|//) )?"
     r"| // 100| (?:\+|-|\*|//) "
-    r"|[0-9]"
-    r"| ?[A-Za-z]+"
-    r"|\n\n|\s|[^\s]"
 )
 
 
-def grow_tokenizer(texts: Iterable[str], *, context_tokens: int) -> PreTrainedTokenizerFast:
-    """A BPE tokenizer of at most `VOCABULARY` tokens from `texts`; the same texts give the same tokenizer."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
+def grow_tokenizer(solutions: Sequence[str], readings: Iterable[str], *, context_tokens: int) -> Qwen2Tokenizer:
+    """A tokenizer whose idioms are those of `solutions` and whose words those of both; equal texts give an equal one."""
+    from tokenizers import AddedToken, Tokenizer, models, trainers
+    from transformers import Qwen2Tokenizer
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
+    idioms = Counter(idiom for solution in solutions for idiom in _IDIOM.findall(solution))
+    words = Tokenizer(models.BPE())
+    frame = Qwen2Tokenizer(vocab={EOS: 0, PAD: 1}, merges=[], eos_token=EOS, pad_token=PAD, unk_token=EOS)
+    words.pre_tokenizer = frame.backend_tokenizer.pre_tokenizer
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=[EOS, PAD],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
+        vocab_size=VOCABULARY, special_tokens=[EOS, PAD], initial_alphabet=_alphabet(), show_progress=False
     )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+    words.train_from_iterator((part for text in (*solutions, *readings) for part in _IDIOM.split(text)), trainer)
+    vocabulary, merges = _learnt(words)
+    tokenizer = Qwen2Tokenizer(
+        vocab=vocabulary,
+        merges=merges,
         eos_token=EOS,
         pad_token=PAD,
+        unk_token=EOS,
         model_max_length=context_tokens,
         clean_up_tokenization_spaces=False,
     )
+    tokenizer.add_tokens([AddedToken(idiom, special=False, normalized=False) for idiom in sorted(idioms)])
+    return tokenizer
+
+
+def _alphabet() -> list[str]:
+    from tokenizers import pre_tokenizers
+
+    return sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
+def _learnt(words: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    model = json.loads(words.to_str())["model"]
+    return model["vocab"], [tuple(merge) for merge in model["merges"]]

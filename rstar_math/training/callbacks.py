@@ -7,6 +7,7 @@ checkpoint is the Trainer's and DeepSpeed's business.
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as ranks
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from rstar_math.errors import TrainingError
 
 _MARK = "complete"
 
@@ -46,29 +49,36 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
 
 
-class Reporting(TrainerCallback):
+class Reporting(TrainerCallback):  # type: ignore[misc]
     """Tells the loss to `post` at every logged step; one rank carries it."""
 
     def __init__(self, post: Callable[[Progress], None]) -> None:
         self._post = post
         self._then: tuple[float, int] = (time.monotonic(), 0)
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_train_begin(self, _args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         """Start the clock where the training (re)starts."""
         self._then = (time.monotonic(), state.global_step)
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any], **_: Any
-    ) -> None:
-        """Post a loss. The Trainer's closing summary carries none."""
+    def on_log(self, _args: TrainingArguments, state: TrainerState, *_: Any, logs: dict[str, Any], **__: Any) -> None:
+        """Post a loss (the Trainer's closing summary carries none).
+
+        Raises:
+            TrainingError: the loss is not a finite number.
+        """
         if "loss" in logs:
+            if not math.isfinite(logs["loss"]):
+                raise TrainingError(
+                    f"The loss became {logs['loss']} by step {state.global_step} of {state.max_steps}. Lower "
+                    "learning_rate, or set precision=fp32; then start the stage anew."
+                )
             now, (before, step) = time.monotonic(), self._then
             rate = (state.global_step - step) / max(now - before, 1e-9)
             self._post(Progress(state.global_step, state.max_steps, float(logs["loss"]), rate))
             self._then = (now, state.global_step)
 
 
-class Saving(TrainerCallback):
+class Saving(TrainerCallback):  # type: ignore[misc]
     """Asks for a checkpoint every so many steps or minutes, and marks it when all ranks have written theirs."""
 
     def __init__(self, steps: int | None, minutes: float | None) -> None:
@@ -82,7 +92,7 @@ class Saving(TrainerCallback):
             due = self._first_ranks_clock(args.device) >= self._seconds
         control.should_save = due and state.global_step < state.max_steps
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_save(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         """Mark the checkpoint just written."""
         ranks.barrier()
         if state.is_world_process_zero:
@@ -96,12 +106,12 @@ class Saving(TrainerCallback):
         return float(seconds)
 
 
-class EpochOrder(TrainerCallback):
+class EpochOrder(TrainerCallback):  # type: ignore[misc]
     """Tells the row order which epoch begins, also when a resumed epoch's first batches are skipped."""
 
     def __init__(self, set_epoch: Callable[[int], None]) -> None:
         self._set_epoch = set_epoch
 
-    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_epoch_begin(self, _args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         """The order of the epoch that the state stands in."""
         self._set_epoch(int(state.epoch or 0))

@@ -58,7 +58,8 @@ def bradley_terry(
 
 def rewards_of(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
     """The reward of each sequence, in [-1, 1] and float32; padding stands on the right and is not looked at."""
-    return reward(model(input_ids=input_ids).logits.squeeze(-1).float())
+    scores: torch.Tensor = model(input_ids=input_ids).logits.squeeze(-1).float()
+    return reward(scores)
 
 
 class PPMTrainer(RowTrainer):

@@ -79,14 +79,15 @@ class NearLengths(Sampler[int]):
             yield from (index for step in steps for index in step)
 
 
-class RowTrainer(Trainer):
+class RowTrainer(Trainer):  # type: ignore[misc]
     """transformers' Trainer on rows drawn in the order above."""
 
-    def _get_train_sampler(self, train_dataset: Dataset[rows.Row] | None = None) -> NearLengths:
-        data = train_dataset or self.train_dataset
-        step_rows = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        self.order = NearLengths(data.lengths, step_rows, self.args.seed)
-        return self.order
+    def __init__(self, order: NearLengths, **options: Any) -> None:
+        super().__init__(**options)
+        self._order = order
+
+    def _get_train_sampler(self, *_: Any) -> NearLengths:
+        return self._order
 
 
 def pad(sequences: Sequence[Sequence[int]], filler: int) -> torch.Tensor:

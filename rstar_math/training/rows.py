@@ -118,7 +118,8 @@ def pairs(row: Row) -> list[Pair]:
         return [Pair((row["prompt"],), "released", chosen, worse) for chosen in sides[0] for worse in sides[1]]
     prefix = _steps(row["prefix"])
     chosen, rejected = (
-        text.transcript(row["question"], (*prefix, *_steps(row[side])), for_next=False) for side in ("chosen", "rejected")
+        text.transcript(row["question"], (*prefix, *_steps(row[side])), for_next=False)
+        for side in ("chosen", "rejected")
     )
     return [Pair((row["problem_id"], row["kind"], row["question"], prefix), row["kind"], chosen, rejected)]
 

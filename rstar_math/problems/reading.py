@@ -1,0 +1,194 @@
+"""Where do problems come from?
+
+rows of a file or data set -> problems, under the names that such files use. Everything that can be wrong with a row is
+said with its number and the way out; nothing is skipped silently. It does not solve or grade.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rstar_math import text
+from rstar_math.config import ProblemsConfig
+from rstar_math.errors import InputError
+from rstar_math.problems.rows import LINE_FORMATS, Row, read_dataset, read_rows, unusable
+from rstar_math.records import Problem
+
+#: Names under which each field is found, first come first served; the first two are required.
+USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
+    "question": ("question", "problem", "query"),
+    "answer": ("answer", "final_answer", "expected_answer", "ground_truth", "solution"),
+    "id": ("id", "unique_id", "uid"),
+    "level": ("level", "difficulty"),
+    "subject": ("subject", "type", "topic"),
+    "source": ("source", "data_source"),
+}
+_REQUIRED = ("question", "answer")
+_FINAL = re.compile(r"####\s*(.+?)\s*$")
+_WAY_OUT = "Correct or remove these rows and start again."
+
+
+def normalised(question: str) -> str:
+    """The text by which two questions are the same: case and white space do not count."""
+    return " ".join(question.casefold().split())
+
+
+def read_problems(config: ProblemsConfig) -> list[Problem]:
+    """The problems that `config` names, in their order; at most `config.limit`.
+
+    An answer may be a final answer, GSM8K's "... #### 72", or a solution with a \\boxed{...}. Ids are the rows' own,
+    else made of the source and the question, so that they survive a change of order.
+
+    Raises:
+        InputError: the source cannot be read, lacks a column, or has rows that cannot be used; the message names up to
+            five of them.
+    """
+    if config.path:
+        name, rows = config.path, read_rows(Path(config.path))
+    elif config.dataset:
+        name, rows = config.dataset, read_dataset(config.dataset, config.subset, config.split)
+    else:
+        raise InputError("neither problems.path nor problems.dataset is set; set one of them")
+    limited = list(islice(rows, config.limit))
+    if not limited:
+        raise InputError(f"{name}: no problems at all; expected at least one row with a question and an answer")
+    columns = _columns(name, limited, config.columns)
+    return _Reader(name, columns, config).read(limited)
+
+
+def _columns(name: str, rows: Iterable[Row], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Field of ours -> column of theirs, for the fields that the rows have."""
+    if unknown := sorted(set(chosen) - set(USUAL_NAMES)):
+        raise InputError(f"problems.columns: got {', '.join(unknown)}; expected fields among {', '.join(USUAL_NAMES)}")
+    present = list(dict.fromkeys(column for row in rows for column in row.fields))
+    if not present:
+        return {field: chosen.get(field, field) for field in _REQUIRED}
+    spelled = {column.strip().lower(): column for column in reversed(present)}
+    columns = {}
+    for field, usual in USUAL_NAMES.items():
+        found = chosen.get(field) or next((spelled[column] for column in usual if column in spelled), None)
+        if found in present:
+            columns[field] = str(found)
+        elif field in chosen or field in _REQUIRED:
+            expected = repr(chosen[field]) if field in chosen else f"one of {', '.join(usual)}"
+            raise InputError(
+                f"{name}: no column for the {field}: got {', '.join(map(str, present))}; expected {expected}; "
+                f"name it with problems.columns.{field}=NAME"
+            )
+    return columns
+
+
+class _Reader:
+    """Turns rows into problems, and remembers what is wrong and what was seen before."""
+
+    def __init__(self, name: str, columns: Mapping[str, str], config: ProblemsConfig) -> None:
+        self._name, self._columns, self._synthetic = name, columns, config.synthetic
+        self._place = "line" if Path(config.path or "").suffix.lower() in LINE_FORMATS else "row"
+        # A column found under the name "solution" holds more than the answer; one the user named is taken at its word.
+        self._worked_out = columns["answer"].lower() == "solution" and "answer" not in config.columns
+        self._complaints: list[str] = []
+        self._ids: dict[str, int] = {}
+        self._questions: dict[str, int] = {}
+
+    def read(self, rows: list[Row]) -> list[Problem]:
+        problems = [problem for row in rows if (problem := self._problem(row)) is not None]
+        if self._complaints:
+            raise unusable(self._name, self._complaints, len(rows), _WAY_OUT)
+        return problems
+
+    def _problem(self, row: Row) -> Problem | None:
+        try:
+            if row.complaint:
+                raise _RowError(row.complaint)
+            problem = self._parse(row)
+            self._once(self._questions, normalised(problem.question), row, f"the question {problem.question[:60]!r}")
+            self._once(self._ids, problem.id, row, f"the id {problem.id!r}")
+        except _RowError as error:
+            self._complaints.append(f"{self._place} {row.number}: {error}")
+            return None
+        return problem
+
+    def _parse(self, row: Row) -> Problem:
+        question = self._value(row, "question")
+        if not isinstance(question, str):
+            raise _RowError(f"{self._columns['question']}: got {_shown(question)}, expected text")
+        if not question.strip():
+            raise _RowError(f"{self._columns['question']}: the question is empty")
+        optional = {
+            field: _label(row.fields.get(self._columns.get(field, ""))) for field in ("level", "subject", "source")
+        }
+        source = optional["source"] or Path(self._name).stem
+        digest = hashlib.blake2b(f"{source} {normalised(question)}".encode(), digest_size=8).hexdigest()
+        return Problem(
+            id=_label(row.fields.get(self._columns.get("id", ""))) or f"{source}-{digest}",
+            question=question.strip(),
+            answer=final_answer(self._value(row, "answer"), self._columns["answer"], self._worked_out),
+            level=optional["level"].removeprefix("Level ").strip(),
+            subject=optional["subject"],
+            source=source,
+            synthetic=self._synthetic,
+        )
+
+    def _value(self, row: Row, field: str) -> Any:
+        column = self._columns[field]
+        if column not in row.fields:
+            raise _RowError(f"no {column!r}: got {', '.join(map(str, row.fields)) or 'nothing'}")
+        return row.fields[column]
+
+    def _once(self, seen: dict[str, int], key: str, row: Row, what: str) -> None:
+        first = seen.setdefault(key, row.number)
+        if first != row.number:
+            raise _RowError(f"{what} was there before, in {self._place} {first}; remove one of the two")
+
+
+class _RowError(ValueError):
+    """What is wrong with one row."""
+
+
+def final_answer(value: Any, column: str, worked_out: bool = False) -> str:
+    """The final answer that a field states, as exact text. `worked_out`: the field holds a solution around it.
+
+    Raises:
+        ValueError: it is no text and no number, or a solution without a final answer.
+    """
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return _exact(value, column)
+    if not isinstance(value, str):
+        raise _RowError(f"{column}: got {_shown(value)}, expected text or a number")
+    if found := _FINAL.search(value):
+        return found[1]
+    boxed = text.answer_of(value)
+    if boxed is not None:
+        value = boxed
+    elif worked_out:
+        raise _RowError(
+            f"{column}: got a solution without \\boxed{{...}} or '#### ...': {_shown(value)}; if it is the "
+            f"answer itself, say so with problems.columns.answer={column}"
+        )
+    if not value.strip():
+        raise _RowError(f"{column}: the answer is empty")
+    return str(value).strip()
+
+
+def _exact(value: float | Decimal, column: str) -> str:
+    number = Decimal(str(value))
+    if not number.is_finite():
+        raise _RowError(f"{column}: got {value}, expected text or a number")
+    return format(number, "f") if abs(number.adjusted()) < 40 else str(number)
+
+
+def _label(value: Any) -> str:
+    """An optional field as text; "" where it says nothing."""
+    return "" if value is None or isinstance(value, dict | list) else str(value).strip()
+
+
+def _shown(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", bool: "true/false", type(None): "null"}
+    shown = repr(value)
+    return kinds.get(type(value), "a number" if not isinstance(value, str) else "text") + f" ({shown[:60]})"

@@ -1,0 +1,185 @@
+"""What does one rank of a training do?
+
+Encode the data (rank 0, for all), open the model, train it with transformers' Trainer over DeepSpeed, continue from
+the last complete checkpoint if there is one, and leave a model folder with its numbers (rank 0). Every rank calls `run`
+in a process of its own, in which torch's process group stands already. Who starts the ranks is not decided here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+import torch.distributed as ranks
+import transformers
+from transformers import PrinterCallback, TrainingArguments
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+from rstar_math import checkpoints
+from rstar_math.errors import InputError
+from rstar_math.training import policy, ppm, rows
+from rstar_math.training.callbacks import EpochOrder, Progress, Reporting, Saving, drop_incomplete, last_complete
+from rstar_math.training.card import card
+from rstar_math.training.job import TrainingJob, batch_of
+from rstar_math.training.recipe import NearLengths, Recipe, RowData, RowTrainer
+
+RECIPES: dict[checkpoints.Kind, Recipe] = {"policy": policy.RECIPE, "ppm": ppm.RECIPE}
+#: Points of the loss curve kept in metrics.json.
+_CURVE_POINTS = 100
+
+
+def run(job: TrainingJob, deepspeed_config: dict[str, Any], post: Callable[[Progress], None]) -> None:
+    """Train on this rank. Rank 0 reports through `post` and writes `job.out`.
+
+    Raises:
+        InputError: no row is short enough to be trained on.
+        TrainingError: the loss is not finite.
+    """
+    _prepare_process(job.config.threads_per_rank)
+    started = time.monotonic()
+    first = ranks.get_rank() == 0
+    recipe = RECIPES[job.kind]
+    tokenizer = checkpoints.open_tokenizer(job.base)
+    counts = _rows(job, recipe, tokenizer, first)
+    trainer = _trainer(job, recipe, tokenizer, deepspeed_config)
+    if first:
+        trainer.add_callback(Reporting(post))
+    resumed = last_complete(job.checkpoints)
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    weights = trainer.accelerator.get_state_dict(trainer.deepspeed)
+    if first:
+        metrics = _metrics(trainer, counts) | {
+            "seconds": round(time.monotonic() - started, 2),
+            "resumed_from_step": int(resumed.name.split("-")[1]) if resumed else 0,
+        }
+        trainer.model.config.use_cache = True
+        checkpoints.save(job.out, trainer.model, weights, tokenizer, card(job, metrics))
+        del trainer, weights
+        _finish(job, metrics)
+    ranks.barrier()
+
+
+def _prepare_process(threads: int) -> None:
+    """Threads as asked; libraries keep to errors; DeepSpeed compiles nothing that training does not use."""
+    torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    warnings.simplefilter("ignore")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    for library in ("DeepSpeed", "accelerate"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    # On a CPU, DeepSpeed would build a C++ op for shared-memory collectives (25 s and a compiler), though only its
+    # inference calls it.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
+
+def _rows(job: TrainingJob, recipe: Recipe, tokenizer: Any, first: bool) -> rows.Counts:
+    file = _rows_file(job)
+    if first:
+        job.checkpoints.mkdir(parents=True, exist_ok=True)
+        drop_incomplete(job.checkpoints)
+        if rows.written(file) is None:
+            rows.write(recipe.encode(job.data, tokenizer, job.config.max_tokens), recipe.schema, file)
+    ranks.barrier()
+    counts = rows.written(file)
+    if counts is None or counts.rows == 0:
+        raise InputError(
+            f"Nothing to train the {job.kind} on in {', '.join(map(str, job.data))}: {counts and counts.left_out} "
+            f"examples are longer than max_tokens={job.config.max_tokens}, and no other is there. Raise max_tokens, or "
+            "search more problems."
+        )
+    return counts
+
+
+def _rows_file(job: TrainingJob) -> Path:
+    return job.checkpoints / "rows.arrow"
+
+
+def _trainer(job: TrainingJob, recipe: Recipe, tokenizer: Any, deepspeed_config: dict[str, Any]) -> RowTrainer:
+    config = job.config
+    arguments = _arguments(job, deepspeed_config)
+    data = RowData(rows.open_rows(_rows_file(job)))
+    order = NearLengths(data.lengths, config.batch_size, job.seed)
+    transformers.set_seed(job.seed)
+    # After the arguments: under ZeRO-3 they make the model open in shards.
+    model = recipe.open_model(job.base, torch.bfloat16 if config.precision == "bf16" else torch.float32, tokenizer)
+    model.config.use_cache = False
+    trainer = recipe.trainer(
+        order=order,
+        model=model,
+        args=arguments,
+        train_dataset=data,
+        data_collator=recipe.collate(tokenizer.pad_token_id),
+        callbacks=[Saving(config.save_steps, config.save_minutes), EpochOrder(order.set_epoch)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(job: TrainingJob, deepspeed_config: dict[str, Any]) -> TrainingArguments:
+    config, batch = job.config, batch_of(job.config)
+    cuda = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(job.checkpoints),
+        deepspeed=deepspeed_config,
+        num_train_epochs=config.epochs,
+        max_steps=config.max_steps or -1,
+        per_device_train_batch_size=batch.micro,
+        gradient_accumulation_steps=batch.accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.scheduler,
+        weight_decay=config.weight_decay,
+        warmup_steps=config.warmup_ratio,
+        max_grad_norm=config.max_grad_norm,
+        bf16=config.precision == "bf16",
+        use_cpu=not cuda,
+        dataloader_pin_memory=cuda,
+        gradient_checkpointing=config.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        remove_unused_columns=False,
+        seed=job.seed,
+        logging_steps=config.log_steps,
+        logging_nan_inf_filter=False,
+        log_level="error",
+        disable_tqdm=True,
+        report_to=[],
+        save_strategy="no",
+        # The last complete checkpoint has to outlive the writing of the next.
+        save_total_limit=2,
+    )
+
+
+def _metrics(trainer: RowTrainer, counts: rows.Counts) -> dict[str, Any]:
+    state = trainer.state
+    curve = [(int(entry["step"]), float(entry["loss"])) for entry in state.log_history if "loss" in entry]
+    summary = next(entry for entry in reversed(state.log_history) if "train_runtime" in entry)
+    return {
+        "steps": state.global_step,
+        "epochs": round(float(state.epoch), 4),
+        "rows": counts.rows,
+        "examples": counts.examples,
+        "examples_left_out": counts.left_out,
+        "tokens": round(counts.tokens * state.epoch),
+        "loss_first": curve[0][1] if curve else None,
+        "loss_last": curve[-1][1] if curve else None,
+        "loss_curve": curve[:: max(1, -(-len(curve) // _CURVE_POINTS))],
+        "steps_per_second": round(float(summary["train_steps_per_second"]), 3),
+    }
+
+
+def _finish(job: TrainingJob, metrics: dict[str, Any]) -> None:
+    """Measure the saved PPM, leave the numbers, and delete what only a continuation would have needed."""
+    # The measured model is opened whole on this rank, also where training held it in shards.
+    unset_hf_deepspeed_config()
+    if job.validation is not None:
+        metrics["pair_accuracy"] = ppm.pair_accuracy(job.out, job.validation, job.config.max_tokens)
+    job.metrics.write_text(json.dumps(metrics, indent=2) + "\n")
+    shutil.rmtree(job.checkpoints)

@@ -1,0 +1,215 @@
+"""Real vLLM engines on tiny models against transformers on the same token ids."""
+
+import asyncio
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_models import write_policy, write_ppm
+
+from rstar_math import text
+from rstar_math.config import EngineConfig
+from rstar_math.errors import ConfigError, EngineError, InputError
+from rstar_math.records import Proposal, Sampling, Segment, Step, Transcript
+from rstar_math.reward import reward
+from rstar_math.tokens import encode
+
+# vLLM, torch and transformers use a few names that they are about to retire.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
+
+CONFIG = EngineConfig(dtype="float32", max_sequences=64, cpu_threads=1)
+GREEDY = Sampling(temperature=0.0, max_tokens=16)
+QUESTION = "Tom has 12 apples, buys 30 more and gives 7 of them to his sister. How many apples has Tom now?"
+
+
+def transcript(*steps: str, question: str = QUESTION) -> Transcript:
+    return text.transcript(question, [Step(f"{step}\n<end_of_step>") for step in steps], for_next=True)
+
+
+@functools.cache
+def greedy_text(folder: Path, asked: Transcript) -> str:
+    """What transformers says next, token by token, up to the first delimiter."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokens = encode(tokenizer, asked)
+    start = len(tokens)
+    while len(tokens) < start + GREEDY.max_tokens and tokens[-1] != tokenizer.eos_token_id:
+        with torch.inference_mode():
+            tokens.append(int(model(torch.tensor([tokens])).logits[0, -1].argmax()))
+    answer = tokenizer.decode(tokens[start:], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text.cut(answer).rstrip("\ufffd")
+
+
+def said(proposals: list[Proposal]) -> str:
+    """The first proposal's text; a last character that is not whole is shown by transformers and left out by vLLM."""
+    return proposals[0].text.rstrip("\ufffd")
+
+
+def raw_score(folder: Path, asked: Transcript) -> float:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    tokens = encode(AutoTokenizer.from_pretrained(folder), asked)
+    with torch.inference_mode():
+        return float(model(torch.tensor([tokens])).logits[0, 0])
+
+
+class TestPolicy:
+    @pytest.fixture(scope="class", params=["llama", "qwen2"])
+    def folders(self, request: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+        root = tmp_path_factory.mktemp(request.param)
+        return [write_policy(root / str(seed), seed, request.param) for seed in (1, 2)]
+
+    @pytest.fixture(scope="class")
+    def policy(self, folders: list[Path]) -> Iterator[Any]:
+        from rstar_math.engines.vllm_policy import VllmPolicy
+
+        policy = VllmPolicy(str(folders[0]), CONFIG)
+        yield policy
+        policy.close()
+
+    async def test_greedy_says_what_transformers_says(self, policy: Any, folders: list[Path]) -> None:
+        asked = [transcript(), transcript("# add\nx = 12 + 30"), transcript("# add\nx = 12 + 30", "# take\ny = x - 7")]
+        answers = await asyncio.gather(*(policy.propose(each, 3, GREEDY) for each in asked))
+        for each, proposals in zip(asked, answers, strict=True):
+            assert [said([proposal]) for proposal in proposals] == [greedy_text(folders[0], each)] * 3
+            assert proposals[0].tokens > 0
+            assert [proposal.tokens for proposal in proposals[1:]] == [0, 0]
+
+    async def test_candidates_end_at_their_first_delimiter(self, policy: Any) -> None:
+        drawn = await asyncio.gather(
+            *(policy.propose(transcript(f"x = {n}"), 8, Sampling(1.0, 1.0, 40)) for n in range(16))
+        )
+        proposals = [proposal for each in drawn for proposal in each]
+        assert len(proposals) == 128
+        assert all(proposal.text == text.cut(proposal.text) for proposal in proposals)
+        assert len({proposal.text for proposal in proposals}) > 100
+        if policy._stop:
+            stopped = [proposal for proposal in proposals if text.delimiter_of(proposal.text)]
+            assert stopped
+            assert any(proposal.tokens < 20 for proposal in stopped)
+
+    async def test_no_step_is_longer_than_asked(self, policy: Any) -> None:
+        proposals = await policy.propose(transcript(), 8, Sampling(1.0, 1.0, 5))
+        assert all(1 <= proposal.tokens <= 5 for proposal in proposals)
+
+    async def test_a_transcript_that_fills_the_context_is_a_dead_end(self, policy: Any) -> None:
+        assert await policy.propose(transcript("x = 1 + 1" * 60), 4, GREEDY) == []
+
+    async def test_a_refused_request_harms_no_other(self, policy: Any) -> None:
+        nothing: Transcript = ()
+        good, bad = await asyncio.gather(
+            policy.propose(transcript(), 2, Sampling(max_tokens=5)),
+            policy.propose(nothing, 2, Sampling(max_tokens=5)),
+            return_exceptions=True,
+        )
+        assert len(good) == 2
+        assert isinstance(bad, EngineError)
+        assert "0 tokens" in str(bad)
+
+    async def test_a_cancelled_coroutine_leaves_the_engine_to_the_others(
+        self, policy: Any, folders: list[Path]
+    ) -> None:
+        given_up = asyncio.create_task(policy.propose(transcript("x = 2"), 8, Sampling(max_tokens=100)))
+        kept = asyncio.create_task(policy.propose(transcript(), 1, GREEDY))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert said(await kept) == greedy_text(folders[0], transcript())
+        assert given_up.cancelled()
+
+    async def test_load_serves_new_weights_and_forgets_old_prefixes(self, policy: Any, folders: list[Path]) -> None:
+        asked = transcript("# a first step that makes the prefix long\nx = 12 + 30")
+        old, new = (greedy_text(folder, asked) for folder in folders)
+        assert old != new
+        for folder, expected in ((folders[0], old), (folders[1], new), (folders[0], old)):
+            await policy.load(str(folder))
+            for _ in range(2):
+                assert said(await policy.propose(asked, 1, GREEDY)) == expected
+
+    async def test_another_architecture_is_refused_and_nothing_changes(
+        self, policy: Any, folders: list[Path], tmp_path: Path
+    ) -> None:
+        other = write_policy(tmp_path / "wider", 1, "llama", width=128)
+        with pytest.raises(EngineError, match="hidden_size=128"):
+            await policy.load(str(other))
+        assert said(await policy.propose(transcript(), 1, GREEDY)) == greedy_text(folders[0], transcript())
+
+
+class TestPpm:
+    @pytest.fixture(scope="class")
+    def folders(self, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+        root = tmp_path_factory.mktemp("ppm")
+        return [write_ppm(root / str(seed), seed) for seed in (1, 2)]
+
+    @pytest.fixture(scope="class")
+    def scorer(self, folders: list[Path]) -> Iterator[Any]:
+        from rstar_math.engines.vllm_ppm import VllmScorer
+
+        scorer = VllmScorer(str(folders[0]), CONFIG)
+        yield scorer
+        scorer.close()
+
+    @staticmethod
+    def paths() -> list[Transcript]:
+        """Paths of one problem: a long shared prefix, as in a tree."""
+        return [
+            text.transcript(QUESTION, [Step(f"{step}\n<end_of_step>") for step in steps], for_next=False)
+            for steps in (["x = 1"], ["x = 1", "y = 2"], ["x = 1", "y = 30"], ["x = 1", "y = 30", "print(x + y)"])
+        ]
+
+    async def test_scores_are_those_of_transformers_under_tanh(self, scorer: Any, folders: list[Path]) -> None:
+        expected = [reward(raw_score(folders[0], path)) for path in self.paths()]
+        assert len({round(value, 3) for value in expected}) > 1
+        for _ in range(2):  # the second time from cached prefixes
+            assert await scorer.score(self.paths()) == pytest.approx(expected, abs=1e-3)
+
+    async def test_batches_at_once_come_back_in_their_own_order(self, scorer: Any) -> None:
+        batches = [
+            [transcript(f"x = {n}", question=f"{QUESTION} ({batch})") for n in range(9 + batch)] for batch in range(3)
+        ]
+        together = await asyncio.gather(*(scorer.score(batch) for batch in batches))
+        for batch, scores in zip(batches, together, strict=True):
+            assert scores == pytest.approx([(await scorer.score([path]))[0] for path in batch], abs=1e-4)
+        assert await scorer.score([]) == []
+
+    async def test_a_path_beyond_the_context_is_worth_a_dead_end(self, scorer: Any) -> None:
+        short, long = await scorer.score([transcript(), transcript("x = 1 + 1" * 60)])
+        assert (short != -1.0, long) == (True, -1.0)
+
+    async def test_load_serves_the_new_ppm(self, scorer: Any, folders: list[Path]) -> None:
+        await scorer.load(str(folders[1]))
+        expected = [reward(raw_score(folders[1], path)) for path in self.paths()]
+        assert await scorer.score(self.paths()) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_folder_that_is_no_model_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    from rstar_math.engines.vllm_policy import VllmPolicy
+    from rstar_math.engines.vllm_ppm import VllmScorer
+
+    with pytest.raises(InputError, match=r"config\.json"):
+        VllmPolicy(str(tmp_path), CONFIG)
+    policy = write_policy(tmp_path / "policy", 1)
+    with pytest.raises(ConfigError, match="no ppm"):
+        VllmScorer(str(policy), CONFIG)
+
+
+def test_delimiters_stop_by_token_only_where_each_is_one(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    from rstar_math.engines.vllm_policy import delimiter_tokens
+
+    whole = AutoTokenizer.from_pretrained(write_policy(tmp_path / "llama", 1, "llama"))
+    assert [whole.decode([token]) for token in delimiter_tokens(whole)] == sorted(
+        text.DELIMITERS, key=lambda delimiter: encode(whole, (Segment(delimiter, by_policy=True),))
+    )
+    split = AutoTokenizer.from_pretrained(write_policy(tmp_path / "qwen2", 1, "qwen2"))
+    assert delimiter_tokens(split) == []

@@ -1,0 +1,314 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rstar_math.config import ProblemsConfig
+from rstar_math.errors import InputError
+from rstar_math.problems import problem_sets, read_pair_rows, read_problems, read_sft_rows, split_off
+from rstar_math.problems.reading import final_answer, normalised
+from rstar_math.records import Problem
+
+DATA = Path(os.environ.get("RSTAR_DATA") or Path(__file__).parents[2] / "shared" / "data")
+ROWS = [{"question": f"What is {n} + {n}?", "answer": str(2 * n), "level": n % 3} for n in range(1, 31)]
+
+
+def lines(path: Path, *rows: Any) -> str:
+    path.write_text(
+        "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8"
+    )
+    return str(path)
+
+
+def read(path: str | Path, **knobs: Any) -> list[Problem]:
+    return read_problems(ProblemsConfig(path=str(path), **knobs))
+
+
+def refused(read_it: Callable[[], Any]) -> str:
+    with pytest.raises(InputError) as caught:
+        read_it()
+    return str(caught.value)
+
+
+def as_csv(path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(ROWS[0]), delimiter="\t" if path.suffix == ".tsv" else ",")
+        writer.writeheader()
+        writer.writerows(ROWS)
+
+
+WRITERS: dict[str, Callable[[Path], Any]] = {
+    "p.jsonl": lambda path: lines(path, *ROWS),
+    "array.json": lambda path: path.write_text(json.dumps(ROWS)),
+    "object.json": lambda path: path.write_text(json.dumps({"version": 1, "problems": ROWS})),
+    "p.csv": as_csv,
+    "p.tsv": as_csv,
+    "p.parquet": lambda path: pq.write_table(pa.Table.from_pylist(ROWS), path),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_problems(name: str, tmp_path: Path) -> None:
+    WRITERS[name](tmp_path / name)
+    found = [(problem.question, problem.answer, problem.level) for problem in read(tmp_path / name)]
+    assert found == [(row["question"], row["answer"], str(row["level"])) for row in ROWS]
+
+
+def test_a_local_hugging_face_folder_is_read_like_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "set").mkdir()
+    lines(tmp_path / "set" / "train.jsonl", *ROWS)
+    expected = [problem.question for problem in read(tmp_path / "set" / "train.jsonl")]
+    assert [problem.question for problem in read_problems(ProblemsConfig(dataset=str(tmp_path / "set")))] == expected
+    datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS)).save_to_disk(str(tmp_path / "saved"))
+    saved = ProblemsConfig(dataset=str(tmp_path / "saved"), limit=3)
+    assert [problem.question for problem in read_problems(saved)] == expected[:3]
+    message = refused(lambda: read_problems(ProblemsConfig(dataset=str(tmp_path / "set"), split="tset")))
+    assert "tset" in message and "problems.split" in message
+    message = refused(lambda: read_problems(ProblemsConfig(dataset=str(tmp_path / "none"))))
+    assert "none" in message and "problems.dataset" in message
+
+
+def test_usual_names_and_forms_of_answers_are_understood(tmp_path: Path) -> None:
+    worked = {"problem": "1/2?", "solution": "So $\\boxed{\\frac{1}{2}}$.", "level": "Level 5", "type": "Algebra"}
+    assert read(lines(tmp_path / "math.jsonl", worked))[0][1:] == (
+        "1/2?",
+        "\\frac{1}{2}",
+        "5",
+        "Algebra",
+        "math",
+        False,
+    )
+    school = {"Question": "How many?", "Answer": "48/2 = <<48/2=24>>24\n#### 72", "uid": 7, "source": "gsm8k"}
+    assert read(lines(tmp_path / "g.jsonl", school), synthetic=True) == [
+        Problem("7", "How many?", "72", source="gsm8k", synthetic=True)
+    ]
+    mapped = {"problem": "not this", "text": "What?", "solution": "5"}
+    assert read(lines(tmp_path / "m.jsonl", mapped), columns={"question": "text", "answer": "solution"})[0][1:3] == (
+        "What?",
+        "5",
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("72", "72"),
+        ("72.0", "72.0"),
+        ("0.1", "0.1"),
+        ("1e-7", "0.0000001"),
+        ("12345678901234567890.5", "12345678901234567890.5"),
+    ],
+)
+def test_numbers_become_their_exact_text(written: str, expected: str, tmp_path: Path) -> None:
+    assert read(lines(tmp_path / "p.jsonl", f'{{"question": "?", "answer": {written}}}'))[0].answer == expected
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_the_text_of_a_number_reads_back_as_that_number(value: float) -> None:
+    assert float(final_answer(value, "answer")) == value
+
+
+def test_ids_do_not_depend_on_the_order_of_the_rows(tmp_path: Path) -> None:
+    there = {problem.question: problem.id for problem in read(lines(tmp_path / "p.jsonl", *ROWS))}
+    back = {problem.question: problem.id for problem in read(lines(tmp_path / "p.jsonl", *reversed(ROWS)))}
+    assert there == back and len(set(there.values())) == len(ROWS)
+
+
+GOOD = {"question": "2 + 2?", "answer": "4"}
+BAD_ROWS: dict[str, tuple[list[Any], list[str]]] = {
+    "broken JSON": ([GOOD, '{"question": "1 +'], ["1 of 2 rows", "line 2", '\'{"question": "1 +\'', "no JSON"]),
+    "not an object": ([GOOD, [1, 2]], ["line 2", "a JSON list", "expected an object"]),
+    "empty question": ([{"question": "  ", "answer": "4"}], ["line 1", "question", "empty"]),
+    "question no text": ([{"question": 5, "answer": "4"}], ["line 1", "got a number (5)", "expected text"]),
+    "empty answer": ([{"question": "?", "answer": " "}], ["line 1", "answer", "empty"]),
+    "answer list": ([{"question": "?", "answer": ["4"]}], ["line 1", "answer: got a list (['4'])", "text or a number"]),
+    "answer object": ([{"question": "?", "answer": {"a": 4}}], ["got an object", "expected text or a number"]),
+    "answer null": ([{"question": "?", "answer": None}], ["got null (None)", "expected text or a number"]),
+    "answer bool": ([{"question": "?", "answer": True}], ["got true/false (True)"]),
+    "answer NaN": (['{"question": "?", "answer": NaN}'], ["got nan", "expected text or a number"]),
+    "no final answer": (
+        [{"question": "?", "solution": "Easy."}],
+        ["\\boxed{...}", "####", "problems.columns.answer=solution"],
+    ),
+    "a row lacks a column": ([GOOD, {"question": "?", "reply": 4}], ["line 2", "no 'answer'", "question, reply"]),
+    "question twice": (
+        [GOOD, "", {"question": "2  + 2? ", "answer": "5"}],
+        ["line 3", "'2  + 2?'", "line 1", "remove one"],
+    ),
+    "id twice": ([{"id": 1, **GOOD}, {"id": "1", "question": "?", "answer": "4"}], ["line 2", "the id '1'", "line 1"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ROWS)
+def test_a_bad_row_is_named_with_what_is_wrong_and_the_way_out(case: str, tmp_path: Path) -> None:
+    rows, parts = BAD_ROWS[case]
+    message = refused(lambda: read(lines(tmp_path / "mine.jsonl", *rows)))
+    assert [part for part in [*parts, "mine.jsonl", "start again"] if part not in message] == []
+
+
+def test_five_bad_rows_are_shown_and_the_rest_is_counted(tmp_path: Path) -> None:
+    path = lines(tmp_path / "p.jsonl", GOOD, *[{"question": "", "answer": n} for n in range(8)])
+    message = refused(lambda: read(path))
+    assert "8 of 9 rows" in message and "line 2" in message and "line 6" in message
+    assert "line 7" not in message and "... and 3 more" in message
+
+
+def test_a_limit_leaves_what_follows_unread(tmp_path: Path) -> None:
+    assert len(read(lines(tmp_path / "p.jsonl", GOOD, "not JSON"), limit=1)) == 1
+
+
+BAD_FILES: dict[str, tuple[str, bytes, list[str]]] = {
+    "extension": ("p.xlsx", b"x", ["'.xlsx'", ".jsonl", ".parquet", "convert"]),
+    "empty": ("p.jsonl", b"", ["no problems at all"]),
+    "empty CSV": ("p.csv", b"question,answer\n", ["no problems at all"]),
+    "empty JSON": ("p.json", b"[]", ["no problems at all"]),
+    "not UTF-8": ("p.jsonl", b'{"question": "?"}\n\xff\xfe', ["line 2", "0xff", "UTF-8"]),
+    "binary": ("p.csv", b"question,answer\n\0\0", ["line 2", "NUL", "binary"]),
+    "broken JSON": ("p.json", b'[{"question": ', ["is no JSON", ".jsonl"]),
+    "JSON text": ("p.json", b'"five"', ["got a JSON text", "list of rows"]),
+    "two lists": ("p.json", b'{"a": [], "b": []}', ["2 lists (a, b)", "exactly one"]),
+    "no Parquet": ("p.parquet", b"PAR?", ["no readable Parquet", "JSONL"]),
+    "wide CSV": ("p.csv", b'question,answer\n"a\nb",4\nx,y,z\n', ["line 4", "got 3 fields, expected 2", "quote"]),
+    "short CSV": ("p.csv", b"question,answer\nx\n", ["line 2", "got 1 fields, expected 2"]),
+    "open quote": ("p.csv", b'question,answer\n"x,4\n', ["near line", "quote"]),
+    "no question": (
+        "p.csv",
+        b"text,answer\nx,4\n",
+        ["text, answer", "question, problem, query", "problems.columns.question=NAME"],
+    ),
+    "no answer": ("p.csv", b"question,reply\nx,4\n", ["question, reply", "problems.columns.answer=NAME"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_bad_file_is_named_with_what_is_wrong_and_the_way_out(case: str, tmp_path: Path) -> None:
+    name, content, parts = BAD_FILES[case]
+    (tmp_path / name).write_bytes(content)
+    message = refused(lambda: read(tmp_path / name))
+    assert [part for part in [*parts, name] if part not in message] == []
+
+
+def test_missing_files_folders_and_columns_say_the_way_out(tmp_path: Path) -> None:
+    message = refused(lambda: read(tmp_path / "none.jsonl"))
+    assert "none.jsonl" in message and "no such file" in message and "problems.path" in message
+    assert f"problems.dataset={tmp_path}" in refused(lambda: read(tmp_path))
+    path = lines(tmp_path / "p.jsonl", GOOD)
+    assert "problems.columns.level=NAME" in refused(lambda: read(path, columns={"level": "hardness"}))
+    message = refused(lambda: read(path, columns={"quesiton": "q"}))
+    assert "quesiton" in message and "question, answer" in message
+    assert "problems.path" in refused(lambda: read_problems(ProblemsConfig()))
+
+
+@given(st.lists(st.text(max_size=40), max_size=8), st.sampled_from([".jsonl", ".json", ".csv"]))
+def test_no_file_content_ends_in_anything_but_problems_or_a_message(
+    tmp_path_factory: pytest.TempPathFactory, content: list[str], extension: str
+) -> None:
+    path = tmp_path_factory.mktemp("any") / f"p{extension}"
+    path.write_text("\n".join(content), encoding="utf-8", errors="replace")
+    try:
+        assert read(path)
+    except InputError as error:
+        assert path.name in str(error)
+
+
+@given(st.permutations(list(range(20))), st.integers(0, 20), st.integers(0, 3))
+def test_splitting_off_depends_on_ids_alone(order: list[int], count: int, seed: int) -> None:
+    problems = [Problem(str(number), f"{number}?", "1") for number in range(20)]
+    shuffled = [problems[number] for number in order]
+    rest, chosen = split_off(shuffled, count, seed, "heldout")
+    assert chosen == split_off(problems, count, seed, "heldout")[1] and len(chosen) == count
+    assert rest == [problem for problem in shuffled if problem not in chosen]
+
+
+def test_the_sets_are_disjoint_and_capped_at_a_tenth_each(tmp_path: Path) -> None:
+    sets = problem_sets(ProblemsConfig(path=lines(tmp_path / "p.jsonl", *ROWS)), seed=1)
+    assert [(name, len(chosen)) for name, chosen in sets.named()] == [("train", 24), ("held_out", 3), ("validation", 3)]
+    assert len({problem.question for _, chosen in sets.named() for problem in chosen}) == 30
+    assert "problems.held_out_count=240" in sets.notes[0] and "3 are taken" in sets.notes[0]
+    assert "problems.validation_count=100" in sets.notes[1]
+    few = problem_sets(ProblemsConfig(path=lines(tmp_path / "p.jsonl", *ROWS), held_out_count=2, validation_count=1), 1)
+    assert few.notes == () and few.held_out == sets.held_out[:2]
+
+
+def test_held_out_problems_are_not_trained_on_however_they_are_spaced(tmp_path: Path) -> None:
+    held_out = lines(
+        tmp_path / "h.jsonl", {"question": "what  is 1 + 1?", "answer": 2}, {"question": "new", "answer": 1}
+    )
+    config = ProblemsConfig(path=lines(tmp_path / "p.jsonl", *ROWS), held_out_path=held_out, validation_count=2)
+    sets = problem_sets(config, 0)
+    assert (len(sets.train), len(sets.held_out), len(sets.validation)) == (27, 2, 2)
+    assert "1 training problems are also in" in sets.notes[0] and "h.jsonl" in sets.notes[0]
+    texts = {normalised(problem.question) for problem in (*sets.train, *sets.validation)}
+    assert not texts & {normalised(problem.question) for problem in sets.held_out}
+    same = ProblemsConfig(path=lines(tmp_path / "one.jsonl", ROWS[0]), held_out_path=held_out)
+    assert "no problem is left to train on" in refused(lambda: problem_sets(same, 0))
+
+
+def test_without_a_file_the_embedded_problems_are_taken() -> None:
+    sets = problem_sets(ProblemsConfig(count=24, held_out_count=6, validation_count=6), seed=3)
+    assert [len(chosen) for _, chosen in sets.named()] == [24, 6, 6]
+    assert len({normalised(problem.question) for _, chosen in sets.named() for problem in chosen}) == 36
+    assert {problem.level for problem in sets.train} == set("123456")
+
+
+def test_released_training_files_are_read_byte_for_byte(tmp_path: Path) -> None:
+    sft = lines(tmp_path / "sft.jsonl", {"query": "Q", "response": "\n<code>\n", "extra": 1})
+    assert read_sft_rows(sft) == [("Q", "\n<code>\n")]
+    pair = {"prompt": "P", "pos": "\n\n# a", "neg": "b", "pos_count": 1, "neg_count": 4}
+    (tmp_path / "rm.json").write_text(json.dumps([pair, pair]))
+    assert read_pair_rows(tmp_path / "rm.json") == [("P", "\n\n# a", "b", 1, 4)] * 2
+
+
+@pytest.mark.parametrize(
+    ("row", "parts"),
+    [
+        ({"prompt": "P", "pos": "a"}, ["no neg, pos_count, neg_count", "got prompt, pos"]),
+        ({"prompt": "P", "pos": "", "neg": "b", "pos_count": 1, "neg_count": 1}, ["pos: got ''", "expected text"]),
+        ({"prompt": "P", "pos": ["a"], "neg": "b", "pos_count": 1, "neg_count": 1}, ["pos: got \"['a']\"", "text"]),
+        ({"prompt": "P", "pos": "a", "neg": "b", "pos_count": 0, "neg_count": 1}, ["pos_count: got '0'", "at least 1"]),
+        ("{", ["no JSON"]),
+    ],
+)
+def test_a_bad_training_row_is_named(row: Any, parts: list[str], tmp_path: Path) -> None:
+    path = lines(tmp_path / "rm.jsonl", row)
+    message = refused(lambda: read_pair_rows(path))
+    assert [part for part in [*parts, "line 1", "rm.jsonl", "Expected fields"] if part not in message] == []
+    assert "no rows at all" in refused(lambda: read_sft_rows(lines(tmp_path / "empty.jsonl")))
+
+
+SETS = {"gsm8k_train": 7473, "gsm8k_test": 1319, "svamp": 1000, "math500": 500, "aime2024": 30, "olympiadbench": 675}
+
+
+@pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is not here; RSTAR_DATA names the folder of the real sets")
+@pytest.mark.parametrize("name", SETS)
+def test_real_sets_are_read_whole(name: str) -> None:
+    problems = read(DATA / f"{name}.jsonl")
+    assert len({problem.id for problem in problems}) == len(problems) == SETS[name]
+
+
+@pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is not here; RSTAR_DATA names the folder of the real sets")
+def test_a_repeated_question_in_a_real_set_is_found() -> None:
+    message = refused(lambda: read(DATA / "math_train.jsonl"))
+    assert "1 of 7472 rows" in message and "was there before, in line" in message
+
+
+def test_reading_files_loads_no_heavy_library() -> None:
+    heavy = ("torch", "datasets", "pyarrow", "pandas")
+    probe = f"import sys, rstar_math.problems; print([name for name in {heavy} if name in sys.modules])"
+    shown = subprocess.run(
+        [sys.executable, "-c", probe], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == "[]"

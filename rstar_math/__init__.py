@@ -1,0 +1,1 @@
+"""Self-evolving System-2 math reasoning for small language models: rStar-Math and rStar."""

@@ -9,10 +9,16 @@ Defaults are the paper's where it states a number (arXiv 2501.04519), and sized 
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
+
+_HERE = Path(__file__).parent
+#: The files behind these classes. In a checkout `conf/` stands beside the package, in an installed wheel inside it.
+CONF = next(path for path in (_HERE / "conf", _HERE.parent / "conf") if path.is_dir())
 
 _STRICT = ConfigDict(extra="forbid", validate_default=True)
 
@@ -85,7 +91,7 @@ class SearchConfig:
     @model_validator(mode="after")
     def _rising(self) -> SearchConfig:
         totals = (self.rollouts, *self.escalate_to)
-        if any(later <= earlier for earlier, later in zip(totals, totals[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(totals)):
             raise ValueError(f"escalate_to={list(self.escalate_to)} must rise from rollouts={self.rollouts}")
         return self
 
@@ -110,7 +116,7 @@ class TrainingConfig:
     """How data become weights. The paper: 2 epochs, 4096 tokens, batch 128, AdamW, linear, lr 7e-6, weight decay 0.1."""
 
     epochs: Positive = 2.0
-    #: Upper bound on optimiser steps, whatever the epochs say; None: no bound.
+    #: Exactly so many optimiser steps, whatever the epochs say; None: as many as the epochs take.
     max_steps: Count | None = None
     #: Rows (policy) or pairs (PPM) an optimiser step, over all ranks.
     batch_size: Count = 128

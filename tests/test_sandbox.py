@@ -1,30 +1,30 @@
-"""Does the sandbox run what it should, and hold what it promises?"""
+"""Does the sandbox run what it should, and say rightly how it ended?"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Set
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sandboxes import CONFIG, gone, run, sandbox_processes
 
 from rstar_math.config import SandboxConfig
 from rstar_math.errors import SandboxError
-from rstar_math.records import Execution, Status
-from rstar_math.sandbox import ProcessSandbox, open_sandbox, promises
+from rstar_math.records import Status
+from rstar_math.sandbox import ProcessSandbox, open_sandbox
+from rstar_math.sandbox.tiers import tier_of
+from rstar_math.sandbox.wire import Inbox, pack
 
-CONFIG = SandboxConfig(workers=4, wall_seconds=3.0, cpu_seconds=3.0, memory_mb=256, output_bytes=4096)
-module_loop = pytest.mark.asyncio(loop_scope="module")
-pytestmark = module_loop
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -33,38 +33,13 @@ async def sandbox() -> AsyncIterator[ProcessSandbox]:
         yield opened
 
 
-async def run(sandbox: ProcessSandbox, *steps: str) -> Execution:
-    return (await sandbox.run([tuple(step + "\n" for step in steps)]))[0]
-
-
-def sandbox_processes(owner: int) -> list[int]:
-    """Every process that a launcher of process `owner` started, itself included: all keep its command line."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            line = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if b"rstar_math.sandbox.launcher" in line and f'"owner": {owner},'.encode() in line:
-            found.append(int(entry.name))
-    return found
-
-
-async def gone(owner: int, spared: Set[int] = frozenset()) -> bool:
-    """Whether all but `spared` end within ten seconds: the kernel needs a moment."""
-    deadline = time.monotonic() + 10
-    while set(sandbox_processes(owner)) - spared and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
-    return not set(sandbox_processes(owner)) - spared
-
-
 # What a program's end is called
 
 
 async def test_a_program_prints_unrounded_and_later_steps_see_earlier_names(sandbox: ProcessSandbox) -> None:
     execution = await run(sandbox, "x = 1\nprint(x / 3)", "print(x + 1)")
     assert (execution.status, execution.stdout, execution.error) == (Status.OK, "0.3333333333333333\n2\n", "")
-    assert 0 < execution.seconds < 3
+    assert 0 < execution.seconds < 60
 
 
 async def test_an_exception_is_an_error_with_its_step_and_line_and_keeps_what_was_printed(
@@ -122,17 +97,17 @@ async def test_a_crash_in_native_code_is_killed_by_its_signal(sandbox: ProcessSa
 
 @pytest.mark.parametrize("loop", ["while True: pass", "x = 10 ** 10 ** 10", "import time\ntime.sleep(60)"])
 async def test_what_never_returns_is_a_timeout(loop: str) -> None:
-    async with open_sandbox(SandboxConfig(workers=1, wall_seconds=0.3)) as quick:
+    async with open_sandbox(SandboxConfig(workers=1, wall_seconds=1.0)) as quick:
         execution = await run(quick, "print('before', flush=True)", loop)
         after = await run(quick, "print('still here')")
     assert (execution.status, execution.stdout) == (Status.TIMEOUT, "before\n")
-    assert 0.3 <= execution.seconds < 3
+    assert 1 <= execution.seconds < 30
     assert after.stdout == "still here\n"
 
 
 async def test_a_loop_that_swallows_every_exception_is_a_timeout_by_processor_time() -> None:
     loop = "while True:\n    try:\n        while True: pass\n    except BaseException: pass"
-    async with open_sandbox(SandboxConfig(workers=1, wall_seconds=30.0, cpu_seconds=1.0)) as quick:
+    async with open_sandbox(SandboxConfig(workers=1, wall_seconds=60.0, cpu_seconds=1.0)) as quick:
         execution = await run(quick, loop)
     assert execution.status is Status.TIMEOUT
     assert "processor" in execution.error
@@ -212,101 +187,6 @@ async def test_a_module_that_no_tier_holds_can_still_be_imported(sandbox: Proces
     assert (await run(sandbox, "import colorsys\nprint(colorsys.rgb_to_hsv(1, 0, 0))")).stdout == "(0.0, 1.0, 1)\n"
 
 
-# What a program cannot do
-
-
-async def test_the_environment_holds_no_secret(sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CANARY_TOKEN", "canary-value")
-    async with open_sandbox(CONFIG) as fresh:
-        for opened in (fresh, sandbox):
-            execution = await run(opened, "import os\nprint(os.environ)")
-            assert "PATH" in execution.stdout
-            assert "canary" not in execution.stdout.lower()
-
-
-async def test_a_canary_file_is_neither_read_nor_changed(sandbox: ProcessSandbox, tmp_path: Path) -> None:
-    canary = tmp_path / "canary"
-    canary.write_text("untouched")
-    for attempt in ("open({0!r})", "open({0!r}, 'w')", "os.remove({0!r})", "os.rename({0!r}, {0!r} + '2')"):
-        execution = await run(sandbox, "import os\nprint(" + attempt.format(str(canary)) + ")")
-        assert (execution.status, execution.stdout) == (Status.ERROR, "")
-    assert canary.read_text() == "untouched"
-    assert list(tmp_path.iterdir()) == [canary]
-
-
-async def test_nothing_can_be_written_where_a_program_runs(sandbox: ProcessSandbox) -> None:
-    for attempt in ("open('x', 'w')", "os.mkdir('x')", "os.symlink('/', 'x')", "os.mkfifo('x')"):
-        assert (await run(sandbox, f"import os\n{attempt}")).error.startswith("PermissionError")
-
-
-async def test_a_listener_of_the_test_hears_nothing(sandbox: ProcessSandbox) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        port = listener.getsockname()[1]
-        execution = await run(sandbox, f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 1)")
-        assert execution.status is Status.ERROR
-        with pytest.raises(BlockingIOError):
-            listener.accept()
-
-
-@pytest.mark.parametrize(
-    "attempt",
-    [
-        "while True: os.fork()",
-        "os.kill(os.getppid(), 9)",
-        "os.kill(-1, 9)",
-        "os.execv('/bin/true', ['true'])",
-        "subprocess.run(['true'])",
-        "threading.Thread(target=print).start()",
-        "os.memfd_create('x')",
-        "fcntl.fcntl(1, fcntl.F_SETOWN, os.getppid())",
-        "resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (1, 1))",
-        "resource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
-    ],
-)
-async def test_processes_signals_and_limits_of_others_are_out_of_reach(sandbox: ProcessSandbox, attempt: str) -> None:
-    modules = "import os, subprocess, threading, fcntl, resource"
-    execution = await run(sandbox, modules, attempt)
-    assert execution.status is Status.ERROR
-    assert (await run(sandbox, "print('still here')")).stdout == "still here\n"
-
-
-async def test_files_may_be_written_in_a_private_folder_where_the_config_allows_it(tmp_path: Path) -> None:
-    async with open_sandbox(SandboxConfig(workers=2, file_mb=1)) as writing:
-        if writing.walls["landlock"].startswith("none"):
-            pytest.skip("without Landlock nothing is written")
-        write = "open('x', 'w').write('y')\nimport os\nprint(os.listdir('.'), open('x').read())"
-        assert (await run(writing, write)).stdout == "['x'] y\n"
-        assert (await run(writing, "import os\nprint(os.listdir('.'))")).stdout == "[]\n"
-        assert (await run(writing, "import os\nos.listdir('..')")).error.startswith("PermissionError")
-        assert (await run(writing, "open('x', 'w').write('y' * (2 << 20))")).error.startswith("OSError")
-        assert (await run(writing, f"open({str(tmp_path / 'x')!r}, 'w')")).error.startswith("PermissionError")
-
-
-async def test_where_the_config_allows_processes_none_outlives_its_program() -> None:
-    before = set(sandbox_processes(os.getpid()))
-    async with open_sandbox(SandboxConfig(workers=1, processes=2)) as forking:
-        if forking.walls["seccomp"].startswith("none"):
-            pytest.skip("without seccomp a program may leave its process group")
-        standing = set(sandbox_processes(os.getpid()))
-        execution = await run(forking, "import os, time\nif os.fork() == 0:\n    time.sleep(60)\nprint('parent')")
-        assert execution.stdout == "parent\n"
-        assert await gone(os.getpid(), before | standing)
-        assert (await run(forking, "import os\nos.setsid()")).status is Status.ERROR
-
-
-async def test_every_promise_is_held_or_said_with_its_reason() -> None:
-    kept = await asyncio.to_thread(promises, CONFIG)
-    assert len(kept) == 11
-    assert all(promise.by for promise in kept)
-    limits = {promise.name: promise.held for promise in kept if promise.by == "limits"}
-    assert limits == {
-        "no flood of output": True,
-        "no memory beyond the limit": True,
-        "no program without end": True,
-    }
-
-
 # The sandbox itself
 
 
@@ -330,7 +210,7 @@ async def test_equal_programs_of_one_call_run_once(sandbox: ProcessSandbox) -> N
 async def test_no_more_programs_run_at_once_than_workers() -> None:
     program = "import time\nstart = time.monotonic()\ntime.sleep(0.1)\nprint(start, time.monotonic())\n"
     programs = [(program, f"{tier} = {number}\n") for number in range(4) for tier in ("plain", "numpy")]
-    async with open_sandbox(SandboxConfig(workers=2)) as narrow:
+    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=60.0)) as narrow:
         executions = await narrow.run(programs)
     spans = [tuple(map(float, execution.stdout.split())) for execution in executions]
     assert max(sum(start <= moment < end for start, end in spans) for moment, _ in spans) <= 2
@@ -418,3 +298,21 @@ async def test_the_room_needs_no_torch_and_no_ray() -> None:
     )
     shown = await asyncio.to_thread(subprocess.check_output, [sys.executable, "-c", check], text=True)
     assert shown == "set()\n"
+
+
+async def test_a_program_goes_to_the_smallest_tier_that_holds_its_libraries() -> None:
+    assert tier_of(("import math\n",)) == "bare"
+    assert tier_of(("x = 1\n", "import numpy as np\n")) == "numpy"
+    assert tier_of(("import numpy\n", "from sympy import *\n")) == "sympy"
+    assert tier_of(("from scipy.optimize import minimize\nimport sympy\n",)) == "scipy"
+    assert tier_of(("numpyish = sympyish = 1\n",)) == "bare"
+
+
+async def test_messages_arrive_whole_however_the_bytes_are_cut() -> None:
+    messages = [[[1, ["print('\ud800')\n"]]], [], [[2, ["é" * 300]]]]
+    stream = b"".join(map(pack, messages))
+    for size in (1, 3, 7, 64, len(stream)):
+        inbox = Inbox()
+        pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
+        assert [message for piece in pieces for message in inbox.feed(piece)] == messages
+    assert json.loads(pack(messages[0])[4:]) == messages[0]

@@ -18,10 +18,10 @@ from rstar_math.seedling.recipe import Recipe, encode, greedy_accuracy, grow_see
 
 def test_a_short_training_makes_the_loss_fall_and_saves_a_folder_that_loads(tmp_path: Path) -> None:
     heard: list[int] = []
-    tiny = Recipe(batches=200, hidden=64, layers=2, heads=2, feed_forward=128)
-    metrics = grow_seedling(tmp_path, recipe=tiny, judged=6, progress=lambda batch, _: heard.append(batch))
-    assert heard == list(range(1, 201))
-    assert metrics["loss/first"] > 3.0 > 2.2 > metrics["loss/last"]
+    tiny = Recipe(solved=480, batches=120, hidden=64, layers=2, heads=2, feed_forward=128)
+    metrics = grow_seedling(tmp_path, recipe=tiny, judged=6, progress=lambda done, _, loss: heard.append(done))
+    assert heard == list(range(1, 121))
+    assert metrics["loss/last"] < 0.6 * metrics["loss/first"], metrics
     assert set(metrics) >= {"greedy/all", "greedy/level-1", "greedy/level-6"}
     model = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert model.dtype == torch.bfloat16
@@ -37,7 +37,8 @@ def tokenizer():  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize(
-    "piece", ["\n<end_of_step>", "\n<end_of_code>", "\n<end_of_answer>", "\n\n", "# more\n", "\n<output>", "<end_of_output>\n"]
+    "piece",
+    ["\n<end_of_step>", "\n<end_of_code>", "\n<end_of_answer>", "\n\n", "# more\n", "\n<output>", "<end_of_output>\n"],
 )
 def test_markup_costs_one_token_and_no_special_one(tokenizer, piece: str) -> None:  # type: ignore[no-untyped-def]
     ids = tokenizer.encode(piece, add_special_tokens=False)

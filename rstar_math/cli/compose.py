@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -20,12 +19,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from rstar_math.config import RunConfig
+from rstar_math.config import CONF, RunConfig
 from rstar_math.errors import ConfigError
-
-_HERE = Path(__file__).parent
-#: In a checkout `conf/` stands beside the package, in an installed wheel inside it.
-CONF = next(path for path in (_HERE.parent / "conf", _HERE.parent.parent / "conf") if path.is_dir())
 
 
 def compose(overrides: Sequence[str] = ()) -> RunConfig:

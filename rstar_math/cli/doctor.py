@@ -16,8 +16,7 @@ from typing import NamedTuple
 from rich import box
 from rich.table import Table
 
-from rstar_math.cli.compose import CONF
-from rstar_math.config import RunConfig
+from rstar_math.config import CONF, RunConfig
 from rstar_math.report.console import open_console
 from rstar_math.sandbox import promises
 from rstar_math.seedling import MODEL_PATH

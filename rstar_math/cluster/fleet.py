@@ -198,6 +198,7 @@ def connect(config: RunConfig) -> None:
     """
     if not ray.is_initialized():
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        logging.getLogger("ray").setLevel(logging.ERROR)  # errors keep their message, advice stays in Ray's own logs
         ray.init(
             address=config.cluster.address,
             include_dashboard=False,

@@ -16,14 +16,12 @@ from typing import Any, Self
 import openai
 
 from rstar_math import text
-from rstar_math.config import PolicyConfig
+from rstar_math.config import CONF, PolicyConfig
 from rstar_math.errors import ConfigError, EngineError
 from rstar_math.records import Proposal, Sampling, Transcript
 
 _LOG = logging.getLogger(__name__)
-_HERE = Path(__file__).resolve().parent
-#: In a checkout `conf/` stands beside the package, in an installed wheel inside it.
-_PROMPTS = (_HERE.parent / "conf" / "prompts", _HERE.parent.parent / "conf" / "prompts")
+_PROMPTS = CONF / "prompts"
 #: An extension of vLLM's: the text keeps the delimiter that ended it.
 _INCLUDE = "include_stop_str_in_output"
 #: Where servers name the delimiter that ended a choice (vLLM, SGLang); null there means the model ended its text itself.
@@ -162,6 +160,11 @@ class EndpointPolicy:
             case _ if _is_too_long(error):
                 said = f"has too small a context for the few-shot prompt, the problem and one step: {error}"
                 way = "Serve the model with a longer context, or lower max_step_tokens in the round's search."
+            case openai.BadRequestError() | openai.UnprocessableEntityError():
+                said = f"refuses the request: {error.message}"
+                way = (
+                    "Change the knob that it names, in policy, in the round's search, or in the server's own settings."
+                )
             case _:
                 said, way = f"did not answer as expected: {error}", "Does policy.url end with /v1?"
         return EngineError(f"{where} {said}\n{way}")
@@ -180,10 +183,10 @@ def few_shot(name: str) -> str:
     Raises:
         ConfigError: there is neither.
     """
-    files = [Path(name), *(folder / f"{name}.txt" for folder in _PROMPTS)]
+    files = [Path(name), _PROMPTS / f"{name}.txt"]
     found = next((file for file in files if file.is_file()), None)
     if found is None:
-        known = sorted(file.stem for folder in _PROMPTS for file in folder.glob("*.txt"))
+        known = sorted(file.stem for file in _PROMPTS.glob("*.txt"))
         raise ConfigError(f"policy.few_shot={name}: no such file; give a path, or one of: {', '.join(known)}.")
     return found.read_text(encoding="utf-8")
 

@@ -76,12 +76,12 @@ class VllmPolicy:
 
 
 def delimiter_tokens(tokenizer: Any) -> list[int]:
-    """Every token that contains a delimiter, if a step's delimiter is always written with one of them; else none.
+    """The tokens that end with a delimiter, where this tokenizer ends a step with one of them; else none.
 
     Such a model can be stopped by token, which spares vLLM from turning every token into text to look for the delimiter.
-    A delimiter spelt out in smaller tokens is then found only after the step's last token, and cut there.
+    A delimiter written in other tokens is then found only after the step's last token, and cut there.
     """
-    pieces = tokenizer.get_vocab().items()
-    found = {token for piece, token in pieces if any(delimiter in piece for delimiter in text.DELIMITERS)}
-    ends = [Segment(f"x = 1\n{delimiter}", by_policy=True) for delimiter in text.DELIMITERS]
-    return sorted(found) if all(encode(tokenizer, (end,))[-1] in found for end in ends) else []
+    vocabulary = sorted(tokenizer.get_vocab().values())
+    ending = [token for token in vocabulary if tokenizer.decode([token]).endswith(text.DELIMITERS)]
+    written = [encode(tokenizer, (Segment(f"x = 1\n{mark}", by_policy=True),))[-1] for mark in text.DELIMITERS]
+    return ending if set(written) <= set(ending) else []

@@ -43,8 +43,8 @@ class Desk:
 
     @property
     def seed(self) -> int:
-        """The stage's own seed."""
-        return derive(self.config.seed, self.place.round, self.place.stage)
+        """The stage's own seed, of 32 bits: the libraries that train take no more."""
+        return derive(self.config.seed, self.place.round, self.place.stage) & 0xFFFFFFFF
 
     def bar(self, total: int | None, unit: str, what: str = "") -> Bar:
         """A live line for this stage; `what` names a part of it."""

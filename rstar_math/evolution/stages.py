@@ -81,7 +81,7 @@ def grow(
     order = Order(Models(generator, str(ppm) if ppm else None), search, desk.seed, graded=True)
     sets = {name: read_set(problems / f"{name}.jsonl") for name in ("train", "validation")}
     with desk.bar(sum(map(len, sets.values())), "problems") as bar:
-        tally = _Tally(bar)
+        tally = _Tally(bar, graded=True)
 
         async def work() -> None:
             for name, chosen in sets.items():
@@ -97,6 +97,7 @@ class _Tally:
     """What the trees cost so far, shown while they grow."""
 
     bar: Bar
+    graded: bool
     solved: int = 0
     sums: Counter[str] = field(default_factory=Counter)
 
@@ -109,7 +110,7 @@ class _Tally:
         if before:
             self.bar.found(1)
         else:
-            self.bar.advance(1, solved=f"{self.solved / self.sums['problems']:.0%}")
+            self.bar.advance(1, **({"solved": f"{self.solved / self.sums['problems']:.0%}"} if self.graded else {}))
 
     def metrics(self) -> Metrics:
         return dict(self.sums)
@@ -177,7 +178,7 @@ def score(
         for name, plan in plans.items():
             order = Order(models, plan, desk.seed, graded=False)
             with desk.bar(len(held_out), "problems", name) as bar:
-                await grow_into(folder / "trees" / name, held_out, desk.fleet, order, _Tally(bar).hear)
+                await grow_into(folder / "trees" / name, held_out, desk.fleet, order, _Tally(bar, graded=False).hear)
         await desk.fleet.stage_over()
         choose = partial(choose_answer, rule=evaluation.choose, top=evaluation.top)
         async with ProcessJudge(desk.config.grading) as judge:

@@ -20,14 +20,14 @@ from typing import Literal, NamedTuple
 
 from rstar_math import text
 from rstar_math.problems import wordproblems_lexicon as lexicon
-from rstar_math.problems.wordproblems_operations import OPERATIONS, Number, Operation
+from rstar_math.problems.wordproblems_operations import OPERATIONS, Number
 from rstar_math.records import Problem, Step
 from rstar_math.rng import derive, stream
 
 Split = Literal["solved", "train", "heldout", "ppm-validation"]
 #: Which sixteenths of all possible questions belong to each split.
 SHARES: dict[Split, range] = {
-    "solved": range(0, 4),
+    "solved": range(4),
     "train": range(4, 10),
     "heldout": range(10, 13),
     "ppm-validation": range(13, 16),
@@ -134,7 +134,9 @@ def _word_problem(draws: random.Random, level: int, *, schoolbook: bool) -> Word
     # Twice the same number would leave open which clause a step came from; a round float would print as `7.0`.
     if len(set(numbers)) < len(numbers) or answer.endswith(".0"):
         return None
-    return WordProblem(Problem("", question, answer, level=str(level), source="wordproblems"), _steps(story.code, answer))
+    return WordProblem(
+        Problem("", question, answer, level=str(level), source="wordproblems"), _steps(story.code, answer)
+    )
 
 
 def _steps(code: tuple[str, ...], answer: str) -> tuple[str, ...]:
@@ -197,9 +199,7 @@ def _event(draws: random.Random, story: Story, cast: Cast, *, left: int, schoolb
     return Story(told, story.code + code, operation.apply(story.quantity, number), "x")
 
 
-def _sentence(
-    draws: random.Random, wordings: tuple[str, ...], number: str, cast: Cast, schoolbook: bool
-) -> str:
+def _sentence(draws: random.Random, wordings: tuple[str, ...], number: str, cast: Cast, schoolbook: bool) -> str:
     wording = _wording(draws, wordings, schoolbook)
     words = [{"N": number, "B": cast.other}.get(word, word) for word in wording.split()]
     if words[0] in ("the", "they", "a", "half") or wording[0] in "NB" or wording[0].isupper():

@@ -12,6 +12,10 @@ def _phrases(text: str) -> tuple[str, ...]:
     return tuple(" ".join(phrase.split()) for phrase in text.split(","))
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 ADD = _phrases(
     """
     finds N, buys N, gets N, picks N, earns N, wins N, makes N, receives N, collects N, adds N, gathers N, borrows
@@ -127,10 +131,12 @@ NOW = _phrases(
     How many now, How many are there, How many is that, What is the count, How many in the end
     """
 )
-SHE = tuple("Ann Cara Eva Gina Ida Kim Mia Ola Pam Sue Una Zoe".split())
-HE = tuple("Ben Dan Finn Hal Jon Leo Ned Quin Rob Tom Vic Wes".split())
-THINGS = tuple("""pears apples shells stamps marbles coins cards books pens plums eggs buttons roses nuts bricks cups
-    kites stones ribbons tiles cookies candles ropes lemons""".split())
-MEASURES = ("liters", "pounds", "yards", "gallons")
-KINDS = ("red", "blue", "green", "old", "new", "small", "big", "white")
-HOLDERS = ("bags", "boxes", "jars", "rows", "packs", "trays")
+SHE = _names("Ann Cara Eva Gina Ida Kim Mia Ola Pam Sue Una Zoe")
+HE = _names("Ben Dan Finn Hal Jon Leo Ned Quin Rob Tom Vic Wes")
+THINGS = _names(
+    """pears apples shells stamps marbles coins cards books pens plums eggs buttons roses nuts bricks cups kites stones
+    ribbons tiles cookies candles ropes lemons"""
+)
+MEASURES = _names("liters pounds yards gallons")
+KINDS = _names("red blue green old new small big white")
+HOLDERS = _names("bags boxes jars rows packs trays")

@@ -20,7 +20,8 @@ MAX_QUANTITY = 999
 
 
 class Line(NamedTuple):
-    """One computing step: its comment, and its assignment with `{x}` for the quantity so far, `{n}` for the number."""
+    """One computing step: its comment, and its assignment with `{x}` for the quantity so far, `{n}` for the number
+    (`{a}` and `{b}`: a fraction's two)."""
 
     comment: str
     code: str
@@ -85,15 +86,11 @@ def _part(random_: random.Random, quantity: Number) -> str | None:
     return _one_of(random_, [f"{a}/{b}" for a, b in parts])
 
 
-def _twice(random_: random.Random, quantity: Number) -> str | None:
-    return "2" if quantity * 2 <= MAX_QUANTITY else None
+def _fold(factor: int) -> Draw:
+    return lambda _, quantity: str(factor) if quantity * factor <= MAX_QUANTITY else None
 
 
-def _thrice(random_: random.Random, quantity: Number) -> str | None:
-    return "3" if quantity * 3 <= MAX_QUANTITY else None
-
-
-def _half(random_: random.Random, quantity: Number) -> str | None:
+def _half(_: random.Random, quantity: Number) -> str | None:
     return "2" if quantity % 2 == 0 and quantity > 2 else None
 
 
@@ -114,7 +111,8 @@ def _compared(comment: str, sign: str) -> tuple[Line, ...]:
     return (Line(comment, f"y = {{x}} {sign} {{n}}"), Line("# both together", "x = {x} + y"))
 
 
-_PART = "{x} * {n}".replace("{n}", "{a} // {b}")
+#: A fraction a/b of the quantity, exactly.
+_PART = "{x} * {a} // {b}"
 OPERATIONS: tuple[Operation, ...] = (
     Operation(_single("# more", "x = {x} + {n}"), (lexicon.ADD,), 28, _add, lambda x, n: x + number(n), decimals=True),
     Operation(
@@ -136,9 +134,9 @@ OPERATIONS: tuple[Operation, ...] = (
         _single("# part lost", f"x = {{x}} - {_PART}"), (lexicon.LOSE_PART,), 4, _part, lambda x, n: x - _share(x, n)
     ),
     Operation(_single("# part kept", f"x = {_PART}"), (lexicon.KEEP_PART,), 4, _part, _share),
-    Operation(_single("# double", "x = {x} * 2"), (lexicon.DOUBLE,), 2, _twice, lambda x, n: x * 2),
-    Operation(_single("# triple", "x = {x} * 3"), (lexicon.TRIPLE,), 2, _thrice, lambda x, n: x * 3),
-    Operation(_single("# half", "x = {x} // 2"), (lexicon.HALVE,), 2, _half, lambda x, n: x // 2),
+    Operation(_single("# double", "x = {x} * 2"), (lexicon.DOUBLE,), 2, _fold(2), lambda x, _: x * 2),
+    Operation(_single("# triple", "x = {x} * 3"), (lexicon.TRIPLE,), 2, _fold(3), lambda x, _: x * 3),
+    Operation(_single("# half", "x = {x} // 2"), (lexicon.HALVE,), 2, _half, lambda x, _: x // 2),
     Operation(
         _compared("# the other has more", "+"), (lexicon.MORE_THAN, lexicon.TOGETHER), 4, _add,
         lambda x, n: 2 * x + number(n), decimals=True,

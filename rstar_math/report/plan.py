@@ -91,7 +91,7 @@ def _rollouts(search: SearchConfig) -> str:
 
 
 def _epochs(training: TrainingConfig) -> str:
-    return f"{training.epochs:g}" + (f", ≤ {training.max_steps} steps" if training.max_steps else "")
+    return f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g}"
 
 
 def _choice(plan: RoundConfig) -> str:

@@ -59,6 +59,17 @@ _GRACE_SECONDS = 60.0
 _MB = 1 << 20
 
 
+def _limits(config: SandboxConfig) -> Limits:
+    return Limits(
+        config.wall_seconds,
+        config.cpu_seconds,
+        config.memory_mb * _MB,
+        config.output_bytes,
+        config.processes,
+        config.file_mb * _MB,
+    )
+
+
 @dataclass(slots=True)
 class _Call:
     """One `run` under way: the executions that came so far, and who waits for the last of them."""
@@ -81,21 +92,17 @@ class _Connection:
 
     @classmethod
     async def open(cls, config: SandboxConfig, workers: int, settle: Callable[[list[Any]], None]) -> Self:
-        """Starts a launcher and waits until its walls stand; `settle` gets each row of each result."""
+        """Starts a launcher and waits until its walls stand; `settle` gets each row of each result.
+
+        Raises:
+            SandboxError: it ends, or says nothing, before that.
+        """
         control, far_control = socket.socketpair()
         channels = {tier: socket.socketpair() for tier in TIERS}
         far = {tier: pair[1].fileno() for tier, pair in channels.items()}
-        limits = Limits(
-            config.wall_seconds,
-            config.cpu_seconds,
-            config.memory_mb * _MB,
-            config.output_bytes,
-            config.processes,
-            config.file_mb * _MB,
-        )
         libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
         scratch = Path(tempfile.gettempdir()) / f"rstar-sandbox-{secrets.token_hex(8)}"
-        plan = Plan(os.getpid(), far_control.fileno(), far, limits, workers, libraries, str(scratch))
+        plan = Plan(os.getpid(), far_control.fileno(), far, _limits(config), workers, libraries, str(scratch))
         entry = _ENTRY.format(str(Path(__file__).parents[2]), json.dumps(plan._asdict()))
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the connection
         process = subprocess.Popen(
@@ -108,14 +115,17 @@ class _Connection:
             pass_fds=(plan.control, *far.values()),
             start_new_session=True,
         )
-        connection = cls(process, control, errors, scratch)
         for end in (far_control, *(pair[1] for pair in channels.values())):
             end.close()
-        control.setblocking(False)
-        for tier, (near, _) in channels.items():
-            reader, connection.writers[tier] = await asyncio.open_connection(sock=near)
-            connection.listeners.append(asyncio.create_task(_listen(reader, settle)))
-        await connection._hear_walls()
+        connection = cls(process, control, errors, scratch)
+        try:
+            for tier, (near, _) in channels.items():
+                reader, connection.writers[tier] = await asyncio.open_connection(sock=near)
+                connection.listeners.append(asyncio.create_task(_listen(reader, settle)))
+            await connection._hear_walls()
+        except BaseException:  # cancelled too: leave nothing behind
+            await connection.close()
+            raise
         return connection
 
     async def _hear_walls(self) -> None:
@@ -125,9 +135,7 @@ class _Connection:
                 size = HEADER.unpack(await reader.readexactly(HEADER.size))[0]
                 self.walls = json.loads(await reader.readexactly(size))
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
-            said = self.last_words()
-            await self.close()
-            raise SandboxError(f"the sandbox did not start: {said or error!r}") from error
+            raise SandboxError(f"the sandbox did not start: {self.last_words() or repr(error)}") from error
         self.listeners.append(asyncio.create_task(_listen(reader, lambda _: None)))
 
     def last_words(self) -> str:

@@ -19,6 +19,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NoReturn
 
 from rstar_math.records import Status
@@ -226,8 +227,7 @@ def _rest(descriptor: int, most: int) -> bytes:
 
 def address_space() -> int:
     """Bytes of address space that this process has; a fork begins with as much."""
-    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - pathlib is not worth its import here
-        return int(file.read().split()[0]) * _PAGE
+    return int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
 
 
 def become_warm_parent(tier: str, channel: socket.socket, tokens: tuple[int, int], cage: Cage) -> NoReturn:

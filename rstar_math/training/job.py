@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rstar_math.checkpoints import Kind, check_model_folder
-from rstar_math.config import TrainingConfig
+from rstar_math.config import CONF, TrainingConfig
 from rstar_math.errors import ConfigError, InputError
 
 #: Where the DeepSpeed configurations lie that are known by name.
-DEEPSPEED_FOLDER = Path(__file__).parents[2] / "conf" / "deepspeed"
+DEEPSPEED_FOLDER = CONF / "deepspeed"
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ def _prepare_process(threads: int) -> None:
     # On a CPU, DeepSpeed would build a C++ op for shared-memory collectives (25 s and a compiler), though only its
     # inference calls it.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # It takes over torch's process group; without this it would not know the ranks while a ZeRO-3 model opens in shards.
+    deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
 
 
 def _rows(job: TrainingJob, recipe: Recipe, tokenizer: Any, first: bool) -> rows.Counts:

@@ -1,0 +1,117 @@
+"""What can a program in the sandbox not do?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sandboxes import CONFIG, gone, run, sandbox_processes
+
+from rstar_math.config import SandboxConfig
+from rstar_math.records import Status
+from rstar_math.sandbox import ProcessSandbox, open_sandbox, promises
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sandbox() -> AsyncIterator[ProcessSandbox]:
+    async with open_sandbox(CONFIG) as opened:
+        yield opened
+
+
+async def test_the_environment_holds_no_secret(sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANARY_TOKEN", "canary-value")
+    async with open_sandbox(CONFIG) as fresh:
+        for opened in (fresh, sandbox):
+            execution = await run(opened, "import os\nprint(os.environ)")
+            assert "PATH" in execution.stdout
+            assert "canary" not in execution.stdout.lower()
+
+
+async def test_a_canary_file_is_neither_read_nor_changed(sandbox: ProcessSandbox, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    canary.write_text("untouched")
+    for attempt in ("open({0!r})", "open({0!r}, 'w')", "os.remove({0!r})", "os.rename({0!r}, {0!r} + '2')"):
+        execution = await run(sandbox, "import os\nprint(" + attempt.format(str(canary)) + ")")
+        assert (execution.status, execution.stdout) == (Status.ERROR, "")
+    assert canary.read_text() == "untouched"
+    assert list(tmp_path.iterdir()) == [canary]
+
+
+async def test_nothing_can_be_written_where_a_program_runs(sandbox: ProcessSandbox) -> None:
+    for attempt in ("open('x', 'w')", "os.mkdir('x')", "os.symlink('/', 'x')", "os.mkfifo('x')"):
+        assert (await run(sandbox, f"import os\n{attempt}")).error.startswith("PermissionError")
+
+
+async def test_a_listener_of_the_test_hears_nothing(sandbox: ProcessSandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        execution = await run(sandbox, f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 1)")
+        assert execution.status is Status.ERROR
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "while True: os.fork()",
+        "os.kill(os.getppid(), 9)",
+        "os.kill(-1, 9)",
+        "os.execv('/bin/true', ['true'])",
+        "subprocess.run(['true'])",
+        "threading.Thread(target=print).start()",
+        "os.memfd_create('x')",
+        "fcntl.fcntl(1, fcntl.F_SETOWN, os.getppid())",
+        "resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (1, 1))",
+        "resource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
+    ],
+)
+async def test_processes_signals_and_limits_of_others_are_out_of_reach(sandbox: ProcessSandbox, attempt: str) -> None:
+    modules = "import os, subprocess, threading, fcntl, resource"
+    execution = await run(sandbox, modules, attempt)
+    assert execution.status is Status.ERROR
+    assert (await run(sandbox, "print('still here')")).stdout == "still here\n"
+
+
+async def test_files_may_be_written_in_a_private_folder_where_the_config_allows_it(tmp_path: Path) -> None:
+    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=60.0, file_mb=1)) as writing:
+        if writing.walls["landlock"].startswith("none"):
+            pytest.skip("without Landlock nothing is written")
+        write = "open('x', 'w').write('y')\nimport os\nprint(os.listdir('.'), open('x').read())"
+        assert (await run(writing, write)).stdout == "['x'] y\n"
+        assert (await run(writing, "import os\nprint(os.listdir('.'))")).stdout == "[]\n"
+        assert (await run(writing, "import os\nos.listdir('..')")).error.startswith("PermissionError")
+        assert (await run(writing, "open('x', 'w').write('y' * (2 << 20))")).error.startswith("OSError")
+        assert (await run(writing, f"open({str(tmp_path / 'x')!r}, 'w')")).error.startswith("PermissionError")
+
+
+async def test_where_the_config_allows_processes_none_outlives_its_program() -> None:
+    before = set(sandbox_processes(os.getpid()))
+    async with open_sandbox(SandboxConfig(workers=1, wall_seconds=60.0, processes=2)) as forking:
+        if forking.walls["seccomp"].startswith("none"):
+            pytest.skip("without seccomp a program may leave its process group")
+        standing = set(sandbox_processes(os.getpid()))
+        execution = await run(forking, "import os, time\nif os.fork() == 0:\n    time.sleep(60)\nprint('parent')")
+        assert execution.stdout == "parent\n"
+        assert await gone(os.getpid(), before | standing)
+        assert (await run(forking, "import os\nos.setsid()")).status is Status.ERROR
+
+
+async def test_every_promise_is_held_or_said_with_its_reason() -> None:
+    kept = await asyncio.to_thread(promises, CONFIG)
+    assert len(kept) == 11
+    assert all(promise.by for promise in kept)
+    limits = {promise.name: promise.held for promise in kept if promise.by == "limits"}
+    assert limits == {
+        "no flood of output": True,
+        "no memory beyond the limit": True,
+        "no program without end": True,
+    }

@@ -12,7 +12,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
@@ -22,6 +22,7 @@ from rstar_math.cluster.actors import PolicyActor, ScorerActor, SearchActor
 from rstar_math.config import EngineConfig, PolicyConfig, RunConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError, RstarError
 from rstar_math.records import Problem, Tree
+from rstar_math.rng import derive
 
 _log = logging.getLogger(__name__)
 _LOST = (ActorDiedError, ActorUnavailableError, RayActorError)
@@ -136,13 +137,20 @@ class Fleet:
             else:
                 options = {"num_cpus": config.cpus, "num_gpus": gpus_each(config), "max_concurrency": 4096}
                 remote = ray.remote(actor_class).options(**options)
-                self._engines[kind] = [remote.remote(path, config) for _ in range(config.replicas)]
+                self._engines[kind] = [
+                    remote.remote(path, self._seeded(config, kind, index)) for index in range(config.replicas)
+                ]
                 await asyncio.gather(*(actor.__ray_ready__.remote() for actor in self._engines[kind]))
         except RayTaskError as error:
             raise EngineError(f"the {kind} engine cannot serve {path}: {error.cause}") from error
         except _LOST as error:
             raise EngineError(f"the {kind} engine for {path} did not start: {error}") from error
         self._served[kind] = path
+
+    def _seeded(self, config: EngineConfig, kind: str, index: int) -> EngineConfig:
+        """Replicas that draw alike would grow the same steps twice; vLLM's own default is one seed for all."""
+        seed = derive(self.config.seed, kind, index) & 0x7FFFFFFF
+        return replace(config, extra={"seed": seed, **config.extra})
 
     def _worker(self) -> Any:
         options = {"num_cpus": self.config.cluster.search_cpus, "max_concurrency": 4096}

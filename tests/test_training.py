@@ -1,7 +1,6 @@
-"""Training: what is learnt from a row, and that real trainings learn it, survive a kill and leave folders that open."""
+"""Real trainings: they learn, tell it, survive a kill and leave folders that open."""
 
 import json
-import math
 import os
 import random
 import signal
@@ -11,283 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import ray
 import torch
-from tiny_models import write_policy, write_ppm
+from tiny_models import write_policy
+from worked_rows import QUESTION, QUICK, STEPS, pair, plain, write_rows
 
 from rstar_math import checkpoints, text
-from rstar_math.config import TrainingConfig
-from rstar_math.errors import ConfigError, InputError, TrainingError
-from rstar_math.records import Segment, Step
+from rstar_math.errors import TrainingError
+from rstar_math.records import Step
 from rstar_math.reward import reward
-from rstar_math.tokens import encode, encode_with_mask
+from rstar_math.tokens import encode
 from rstar_math.training import rows
-from rstar_math.training.callbacks import Progress, drop_incomplete, last_complete
-from rstar_math.training.job import DEEPSPEED_FOLDER, TrainingJob, batch_of, check, deepspeed_config
+from rstar_math.training.callbacks import Progress
+from rstar_math.training.job import TrainingJob
 from rstar_math.training.launch import train
-from rstar_math.training.policy import collate as collate_policy
-from rstar_math.training.ppm import bradley_terry, pair_accuracy, rewards_of
-from rstar_math.training.ppm import collate as collate_ppm
-from rstar_math.training.recipe import NearLengths, pad
-
-STEPS = (
-    Step("<code>\n# Step 1: add\nx = 12 + 30\n<end_of_step>"),
-    Step("# Now print it\nprint(x)\n<end_of_code>", "42"),
-    Step("<answer>The answer is \\boxed{42}.\n<end_of_answer>"),
-)
-QUESTION = "Tom has 12 apples and buys 30 more."
-REPLY = (
-    "<code>\n# Step 1: add\nx = 12 + 30\n<end_of_step>\n\n# Now print it\nprint(x)\n<end_of_code>\n"
-    "<output>42<end_of_output>\n<answer>The answer is \\boxed{42}.\n<end_of_answer>"
-)
-QUICK = TrainingConfig(
-    epochs=10,
-    max_steps=24,
-    batch_size=8,
-    micro_batch_size=8,
-    learning_rate=2e-3,
-    max_tokens=200,
-    precision="fp32",
-    gradient_checkpointing=False,
-    deepspeed="zero1",
-    threads_per_rank=1,
-    save_steps=8,
-    log_steps=4,
-)
-
+from rstar_math.training.ppm import pair_accuracy, rewards_of
+from rstar_math.training.recipe import pad
 
 #: Ray Train sets up Ray Data, whose own defaults trip its deprecation warnings.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
-
-
-class Letters:
-    """A tokenizer that anyone can do in the head: one id a character, but "ab" is one id of its own."""
-
-    eos_token_id, pad_token_id = 1, 0
-
-    def encode(self, written: str, *, add_special_tokens: bool, verbose: bool) -> list[int]:
-        assert not add_special_tokens
-        return [999 if piece == "\1" else ord(piece) for piece in written.replace("ab", "\1")]
-
-
-def plain(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
-    return [step._asdict() for step in steps]
-
-
-def pair(
-    prefix: tuple[Step, ...], chosen: tuple[Step, ...], rejected: tuple[Step, ...], kind: str = "middle"
-) -> rows.Row:
-    sides = {"prefix": plain(prefix), "chosen": plain(chosen), "rejected": plain(rejected)}
-    return {"problem_id": "p", "question": QUESTION, **sides, "q_chosen": 1.0, "q_rejected": -1.0, "kind": kind}
-
-
-def write_rows(file: Path, content: list[rows.Row]) -> Path:
-    step = pa.list_(pa.struct([("text", pa.string()), ("output", pa.string())]))
-    columns = [(name, step if name in ("steps", "prefix", "chosen", "rejected") else None) for name in content[0]]
-    arrays = {name: pa.array([row[name] for row in content], type=kind) for name, kind in columns}
-    pq.write_table(pa.table(arrays), file)
-    return file
-
-
-# ---- what a row teaches -------------------------------------------------------------------------------------------
-
-
-def test_each_segment_is_tokenised_by_itself() -> None:
-    split = (Segment("xa", by_policy=False), Segment("b", by_policy=True))
-    assert encode(Letters(), split) == [ord("x"), ord("a"), ord("b")]
-    assert encode(Letters(), (Segment("xab", by_policy=True),)) == [ord("x"), 999]
-    assert encode_with_mask(Letters(), split) == ([ord("x"), ord("a"), ord("b")], [False, False, True])
-
-
-def test_the_loss_is_on_what_the_policy_wrote_and_on_the_end_of_text(tmp_path: Path) -> None:
-    file = write_rows(tmp_path / "policy.parquet", [{"question": QUESTION, "steps": plain(STEPS)}])
-    [encoded] = rows.policy_rows([file], Letters(), 1000)
-    assert encoded.row is not None
-    kept = [token for token in encoded.row["labels"] if token != rows.NO_LOSS]
-    written = "".join(step.text for step in STEPS)
-    assert kept == [*Letters().encode(written, add_special_tokens=False, verbose=False), 1]
-    assert encoded.row["ids"][-1] == 1
-    silent = [token for token, label in zip(encoded.row["ids"], encoded.row["labels"], strict=True) if label < 0]
-    unwritten = text.prompt(QUESTION) + "\n\n" + "\n<output>42<end_of_output>\n"
-    assert silent == Letters().encode(unwritten, add_special_tokens=False, verbose=False)
-
-
-def test_a_row_longer_than_allowed_is_left_out_and_counted(tmp_path: Path) -> None:
-    short, long = (
-        {"question": QUESTION, "steps": plain(STEPS)},
-        {"question": QUESTION + "?" * 90, "steps": plain(STEPS)},
-    )
-    file = write_rows(tmp_path / "policy.parquet", [short, long])
-    length = len(encode(Letters(), text.transcript(QUESTION, STEPS, for_next=False))) + 1
-    counts = rows.write(rows.policy_rows([file], Letters(), length), rows.POLICY_SCHEMA, tmp_path / "rows.arrow")
-    assert counts == rows.Counts(rows=1, examples=1, left_out=1, tokens=length) == rows.written(tmp_path / "rows.arrow")
-    assert rows.open_rows(tmp_path / "rows.arrow")["length"].to_pylist() == [length]
-
-
-def test_released_rows_give_the_same_tokens_as_ours(tmp_path: Path) -> None:
-    ours = write_rows(tmp_path / "ours.parquet", [{"question": QUESTION, "steps": plain(STEPS)}])
-    released = tmp_path / "released.jsonl"
-    queries = [QUESTION, text.prompt(QUESTION)]
-    released.write_text("".join(json.dumps({"query": query, "response": REPLY}) + "\n" for query in queries))
-    [expected] = rows.policy_rows([ours], Letters(), 1000)
-    assert list(rows.policy_rows([released], Letters(), 1000)) == [expected, expected]
-
-
-def test_released_pairs_give_the_same_tokens_as_ours(tmp_path: Path) -> None:
-    wrong = Step("# Now print it\nprint(12)\n<end_of_code>", "12")
-    ours = write_rows(tmp_path / "ours.parquet", [pair(STEPS[:1], STEPS[1:2], (wrong,))])
-    released = tmp_path / "released.json"
-    prompt = text.prompt(QUESTION) + STEPS[0].text + "\n\n"
-    released.write_text(json.dumps([{"prompt": prompt, "pos": [STEPS[1].text], "neg": [wrong.text]}]))
-    [expected], [got] = rows.group_rows([ours], Letters(), 1000), rows.group_rows([released], Letters(), 1000)
-    assert got.row is not None and expected.row is not None
-    assert got.row["sequences"] == expected.row["sequences"]
-    assert got.row["sequences"][0] == encode(Letters(), text.transcript(QUESTION, STEPS[:2], for_next=False))
-
-
-def test_a_group_holds_each_sequence_once_and_only_pairs_that_fit(tmp_path: Path) -> None:
-    good, bad = [Step(f"x = {n}\n<end_of_step>") for n in (1, 2)], [Step(f"x = {n}\n<end_of_step>") for n in (30, 4)]
-    pairs = [pair(STEPS[:1], (better,), (worse,)) for better in good for worse in bad]
-    file = write_rows(tmp_path / "pairs.parquet", [*pairs, pair((), STEPS, (*STEPS[:2], bad[0]), "final")])
-    first, second = rows.group_rows([file], Letters(), 1000)
-    assert first.row is not None and second.row is not None
-    assert (len(first.row["sequences"]), first.row["chosen"], first.row["rejected"]) == (4, [0, 0, 3, 3], [1, 2, 1, 2])
-    assert (len(second.row["sequences"]), second.row["kind"], second.row["examples"]) == (2, "final", 1)
-    shorter, dropped = rows.group_rows([file], Letters(), len(first.row["sequences"][0]))
-    assert shorter.row is not None
-    assert (shorter.row["examples"], shorter.left_out, dropped) == (2, 2, rows.Encoded(None, 1))
-
-
-def test_a_row_of_no_known_form_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "odd.jsonl"
-    file.write_text(json.dumps({"query": QUESTION, "response": REPLY}) + '\n{"text": "x"}\n')
-    with pytest.raises(InputError, match=r"odd\.jsonl, row 2 .* It has text; expected"):
-        list(rows.policy_rows([file], Letters(), 1000))
-    with pytest.raises(InputError, match=r"expected \.parquet"):
-        (tmp_path / "x.csv").touch()
-        list(rows.read(tmp_path / "x.csv"))
-
-
-def test_the_pairs_loss_is_the_mean_over_groups_of_the_mean_over_pairs() -> None:
-    groups = [
-        {"sequences": [[5], [6], [7]], "chosen": [0, 0], "rejected": [1, 2]},
-        {"sequences": [[8], [9]], "chosen": [1], "rejected": [0]},
-    ]
-    batch = collate_ppm(0)(groups)
-    rewards = torch.tensor([0.5, -0.5, 0.25, -1.0, 1.0])
-    got = bradley_terry(rewards, batch["chosen"], batch["rejected"], batch["weight"])
-
-    def loss(difference: float) -> float:
-        return math.log(1 + math.exp(-difference))
-
-    assert float(got) == pytest.approx(((loss(1.0) + loss(0.25)) / 2 + loss(2.0)) / 2)
-
-
-def test_one_tanh_serves_numbers_and_tensors() -> None:
-    scores = [-3.0, -0.1, 0.0, 0.7, 20.0]
-    assert reward(torch.tensor(scores, dtype=torch.float64)).tolist() == pytest.approx(
-        [reward(score) for score in scores]
-    )
-    assert [reward(0.0), reward(1.0)] == pytest.approx([0.0, 0.7615941559557649])
-
-
-def test_batches_are_padded_on_the_right_to_a_multiple_of_eight() -> None:
-    batch = collate_policy(0)([{"ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"ids": [8] * 9, "labels": [8] * 9}])
-    assert batch["input_ids"].shape == (2, 16)
-    assert batch["input_ids"][0].tolist() == [5, 6, 7] + [0] * 13
-    assert batch["labels"][0].tolist() == [-100, 6, 7] + [-100] * 13
-
-
-def test_an_epoch_draws_every_row_once_in_an_order_of_its_own() -> None:
-    lengths = random.Random(1).choices(range(9, 90), k=101)
-    order = NearLengths(lengths, step_rows=8, seed=3)
-    first = list(order)
-    order.set_epoch(1)
-    assert sorted(first) == list(range(101)) == sorted(order)
-    assert first != list(order)
-    order.set_epoch(0)
-    assert first == list(order)
-
-
-def test_near_lengths_stand_together_and_a_large_step_is_a_plain_draw() -> None:
-    lengths = random.Random(2).choices(range(9, 900), k=640)
-
-    def padded(order: list[int]) -> int:
-        return sum(4 * max(lengths[index] for index in order[at : at + 4]) for at in range(0, len(order), 4))
-
-    shuffled = random.Random(0).sample(range(640), 640)
-    assert padded(list(NearLengths(lengths, 4, 0))) < 0.75 * padded(shuffled)
-    plain_draw = NearLengths([1] * 640, 64, 0)
-    steps = [set(list(NearLengths(lengths, 64, 0))[at : at + 64]) for at in range(0, 640, 64)]
-    assert steps == [set(list(plain_draw)[at : at + 64]) for at in range(0, 640, 64)]
-
-
-# ---- what is refused before anything starts -----------------------------------------------------------------------
-
-
-def test_a_batch_is_cut_into_equal_parts_or_refused() -> None:
-    assert batch_of(replace(QUICK, batch_size=128, micro_batch_size=4, ranks=8)) == (4, 4)
-    assert batch_of(replace(QUICK, batch_size=8, micro_batch_size=16, ranks=2)) == (4, 1)
-    with pytest.raises(ConfigError, match="cannot be cut into 3 ranks"):
-        batch_of(replace(QUICK, ranks=3))
-
-
-@pytest.mark.parametrize("name", ["zero1", "zero2", "zero3", "zero2-offload", "zero3-offload"])
-def test_every_deepspeed_configuration_has_its_stage(name: str) -> None:
-    zero = deepspeed_config(name)["zero_optimization"]
-    assert zero["stage"] == int(name[4])
-    assert ("offload_optimizer" in zero) == name.endswith("offload")
-    assert deepspeed_config(str(DEEPSPEED_FOLDER / f"{name}.json")) == deepspeed_config(name)
-
-
-def test_a_job_that_cannot_start_says_why(tmp_path: Path) -> None:
-    base = write_policy(tmp_path / "base", seed=0)
-    data = write_rows(tmp_path / "policy.parquet", [{"question": QUESTION, "steps": plain(STEPS)}])
-    job = TrainingJob("policy", base, (data,), tmp_path / "out", QUICK)
-    check(job)
-    with pytest.raises(ConfigError, match="expected one of zero1, zero2, zero2-offload"):
-        check(replace(job, config=replace(QUICK, deepspeed="zero9")))
-    with pytest.raises(InputError, match=r"gone\.parquet does not exist"):
-        check(replace(job, data=(tmp_path / "gone.parquet",)))
-    with pytest.raises(ConfigError, match="the folder does not exist"):
-        check(replace(job, base=tmp_path / "nowhere"))
-
-
-def test_a_model_folder_is_checked_file_by_file(tmp_path: Path) -> None:
-    policy, ppm = write_policy(tmp_path / "policy", seed=0), write_ppm(tmp_path / "ppm", seed=0)
-    checkpoints.check_model_folder(policy, "policy")
-    checkpoints.check_model_folder(ppm, "ppm")
-    with pytest.raises(
-        ConfigError, match="names LlamaForCausalLM, expected one that ends with ForSequenceClassification"
-    ):
-        checkpoints.check_model_folder(policy, "ppm")
-    weights = policy / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"damaged: model\.safetensors"):
-        checkpoints.check_model_folder(policy, "policy")
-    weights.unlink()
-    with pytest.raises(InputError, match=r"lacks model\.safetensors"):
-        checkpoints.check_model_folder(policy, "policy")
-    (ppm / "tokenizer.json").unlink()
-    with pytest.raises(InputError, match="has no tokenizer"):
-        checkpoints.check_model_folder(ppm, "ppm")
-
-
-def test_a_checkpoint_that_a_kill_cut_off_is_not_resumed_from(tmp_path: Path) -> None:
-    for step, whole in ((8, True), (16, True), (24, False), (104, False)):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        if whole:
-            (tmp_path / f"checkpoint-{step}" / "complete").touch()
-    assert last_complete(tmp_path) == tmp_path / "checkpoint-16"
-    drop_incomplete(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-16", "checkpoint-8"]
-    assert last_complete(tmp_path / "empty") is None
-
-
-# ---- real trainings -----------------------------------------------------------------------------------------------
 
 
 def solved(count: int, seed: int) -> list[tuple[str, tuple[Step, ...]]]:

@@ -81,6 +81,7 @@ def grow_seedling(
     `judged` fresh problems, by level and over all levels.
     """
     torch.manual_seed(derive(seed, "seedling"))
+    torch.set_num_threads(1)  # matrices this small lose more to waiting for a second thread than they win by it
     solved = solved_problems()[: recipe.solved]
     readings = (unsolved.problem.question for unsolved in generate(SEED, READ_COUNT, split="train"))
     tokenizer = grow_tokenizer(_transcripts(solved), readings, context_tokens=CONTEXT_TOKENS)

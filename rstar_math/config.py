@@ -118,9 +118,9 @@ class TrainingConfig:
     epochs: Positive = 2.0
     #: Exactly so many optimiser steps, whatever the epochs say; None: as many as the epochs take.
     max_steps: Count | None = None
-    #: Rows (policy) or pairs (PPM) an optimiser step, over all ranks.
+    #: Rows (policy), or steps with all of their up to 2 x 2 pairs (PPM), in an optimiser step, over all ranks.
     batch_size: Count = 128
-    #: Rows (policy) or pairs (PPM) one rank holds at once; the rest is gradient accumulation.
+    #: How many of them one rank holds at once; the rest is gradient accumulation.
     micro_batch_size: Count = 4
     learning_rate: Positive = 7e-6
     scheduler: Literal["linear", "cosine", "constant"] = "linear"

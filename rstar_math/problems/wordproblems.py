@@ -192,25 +192,15 @@ def _event(draws: random.Random, story: Story, cast: Cast, *, left: int, schoolb
     above, _, below = number.partition("/")
     fields = {"n": number, "a": above, "b": below}
     first = {**fields, "x": story.written}
-    wordings = tuple(_wording(draws, choices, schoolbook) for choices in operation.wordings)
-    cues = tuple(map(cue, wordings))
-    code = tuple(
-        f"# {cues[min(index, len(cues) - 1)]}: {line.comment}\n{line.code}".format(**first)
-        for index, line in enumerate(operation.lines)
-    )
-    sentences = tuple(_sentence(draws, wording, number, cast) for wording in wordings)
+    code = tuple(f"{line.comment}\n{line.code}".format(**first) for line in operation.lines)
+    sentences = tuple(_sentence(draws, wordings, number, cast, schoolbook) for wordings in operation.wordings)
     mark = "?" if operation.closes else "."
     told = (*story.sentences, *(f"{sentence}{mark}" for sentence in sentences))
     return Story(told, story.code + code, operation.apply(story.quantity, number), "x")
 
 
-def cue(wording: str) -> str:
-    """The words by which a solution's comment names the clause it works on: `finds N` -> `finds`."""
-    words = [word for word in wording.lower().split() if word not in ("n", "b", "percent")]
-    return " ".join(words[2:5] if words[:2] in (["the", "pile"], ["of", "them"]) else words[:3])
-
-
-def _sentence(draws: random.Random, wording: str, number: str, cast: Cast) -> str:
+def _sentence(draws: random.Random, wordings: tuple[str, ...], number: str, cast: Cast, schoolbook: bool) -> str:
+    wording = _wording(draws, wordings, schoolbook)
     words = [{"N": number, "B": cast.other}.get(word, word) for word in wording.split()]
     if words[0] in ("the", "they", "a", "half") or wording[0] in "NB" or wording[0].isupper():
         sentence = " ".join(words)
@@ -219,8 +209,7 @@ def _sentence(draws: random.Random, wording: str, number: str, cast: Cast) -> st
 
 
 def _aside(draws: random.Random, cast: Cast, schoolbook: bool) -> str:
-    wording = _wording(draws, lexicon.ASIDE, schoolbook)
-    return f"{_sentence(draws, wording, str(draws.randint(2, 60)), cast)}."
+    return f"{_sentence(draws, lexicon.ASIDE, str(draws.randint(2, 60)), cast, schoolbook)}."
 
 
 def _wording(draws: random.Random, wordings: tuple[str, ...], schoolbook: bool) -> str:

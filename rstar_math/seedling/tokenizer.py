@@ -24,7 +24,7 @@ VOCABULARY = 1472
 #: first operator, an operator with its blanks.
 _IDIOM = re.compile(
     r"\n?<[a-z_|]+>(?::[^\n]*)?\n?"
-    r"|# [a-z ]+\n|: [a-z ]+\n"
+    r"|# [a-z ]+\n"
     r"|The answer is \\boxed\{|\}\."
     r"|\nprint\([a-z]\)"
     r"|[a-z] = (?:x (?:\+|-|\*|//) )?"

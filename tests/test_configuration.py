@@ -43,8 +43,8 @@ def test_every_combination_of_presets_resolves(preset, model, cluster) -> None:
 
 
 def test_a_fifth_round_uses_the_fourth_rounds_plan() -> None:
-    config = compose(["rounds=5", "round.r4.search.rollouts=20"])
-    assert config.plan(5).search.rollouts == 20
+    config = compose(["rounds=5", "round.r4.search.rollouts=12"])
+    assert config.plan(5).search.rollouts == 12
 
 
 @pytest.mark.parametrize(

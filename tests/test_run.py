@@ -1,0 +1,75 @@
+"""What a run tells its stages, and what a stage's fingerprint is made of."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rstar_math.cli.compose import compose
+from rstar_math.cluster.fleet import Fleet
+from rstar_math.config import RunConfig
+from rstar_math.errors import StageError
+from rstar_math.evolution.run import Desk, Run, UntilReached
+from rstar_math.evolution.store import Place, Store
+from rstar_math.report.progress import Progress
+from rstar_math.tracking import Tracker
+
+
+def open_here(tmp_path: Path, config: RunConfig, until: str | None = None) -> Run:
+    tracker = Tracker(tmp_path, replace(config.tracking, wandb=False), config.name, {})
+    return Run(config, Store(tmp_path), Fleet(config), Progress(), tracker, Place.parse(until) if until else None)
+
+
+def work(desk: Desk, folder: Path, **given: Any) -> dict[str, float]:
+    (folder / "done.txt").write_text(" ".join(sorted(given)))
+    return {"seed": desk.seed, "words": 2}
+
+
+def test_a_stages_seed_fits_in_32_bits_and_differs_by_round_and_stage(tmp_path) -> None:
+    desks = [
+        Desk(compose([f"seed={seed}"]), Place.of(number, stage), *[None] * 3)  # type: ignore[arg-type]
+        for seed in range(20)
+        for number in (1, 2)
+        for stage in ("trees", "policy")
+    ]
+    seeds = [desk.seed for desk in desks]
+    assert max(seeds) < 2**32
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_a_knob_is_named_as_a_user_would_turn_it(tmp_path) -> None:
+    config = compose([])
+    run = open_here(tmp_path, config)
+    run.once(2, "policy", work, training=config.plan(2).policy)
+    changed = compose(["round.r2.policy.learning_rate=0.5"])
+    with pytest.raises(StageError, match=r"'round\.r2\.policy\.learning_rate' was 0\.0015 and is now 0\.5"):
+        open_here(tmp_path, changed).once(2, "policy", work, training=changed.plan(2).policy)
+
+
+def test_what_does_not_change_a_result_does_not_change_its_fingerprint(tmp_path) -> None:
+    config = compose([])
+    open_here(tmp_path, config).once(2, "trees", work, search=config.plan(2).search)
+    moved = compose(["cluster.trees_in_flight=7", "engine.replicas=3"])
+    folder = open_here(tmp_path, moved).once(2, "trees", work, search=moved.plan(2).search)
+    assert (folder / "done.txt").is_file()
+
+
+def test_until_ends_the_run_before_the_stage_after_it(tmp_path) -> None:
+    run = open_here(tmp_path, compose([]), until="round-1.harvest")
+    run.once(1, "trees", work)
+    run.once(1, "harvest", work)
+    with pytest.raises(UntilReached):
+        run.once(1, "policy", work)
+
+
+def test_until_a_round_includes_all_of_its_stages(tmp_path) -> None:
+    run = open_here(tmp_path, compose([]), until="round-1")
+    run.once(1, "control-scores", work)
+    with pytest.raises(UntilReached):
+        run.once(2, "trees", work)
+
+
+def test_every_stages_numbers_are_tracked(tmp_path) -> None:
+    open_here(tmp_path, compose([])).once(1, "harvest", work)
+    assert '"words": 2' in (tmp_path / "metrics.jsonl").read_text()

@@ -124,7 +124,7 @@ class Node(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """One descent from the root: the node it ended at, why, the value backed up, and its running number in the tree."""
+    """One descent from the root: the node it ended at, why, and the value backed up."""
 
     leaf: int
     end: End

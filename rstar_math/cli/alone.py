@@ -24,7 +24,7 @@ def grow_alone(config: RunConfig, given: Given) -> None:
     out, plan = Path(given["out"]), _plan(config, given)
     with open_run(config, out) as run:
         problems = run.alone("problems", out / "problems", stages.gather_problems, problems=config.problems)
-        ppm = Path(given["ppm"]) if "ppm" in given else None
+        ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
         run.alone(
             "trees", out / "trees", stages.grow, search=plan.search, problems=problems, policy=run.bootstrap, ppm=ppm
         )
@@ -34,6 +34,8 @@ def harvest_alone(config: RunConfig, given: Given) -> None:
     """Policy examples and pairs into OUT/harvest."""
     out, trees = Path(given["out"]), _folder(given, "trees")
     trees = trees / "trees" if (trees / "trees").is_dir() else trees
+    if not (trees / "train").is_dir():
+        raise ConfigError(f"trees={trees}: there is no train/ folder of trees below it; name what `grow` wrote to")
     with open_run(config, out) as run:
         run.alone("harvest", out / "harvest", stages.harvest, harvest=_plan(config, given).harvest, trees=trees)
 

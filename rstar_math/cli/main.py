@@ -66,7 +66,7 @@ def needed(taken: dict[str, str], command: str, *names: str) -> list[str]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="rstar-math")
 def main() -> None:
-    """Self-evolving System-2 math reasoning for small language models (rStar-Math and rStar)."""
+    """Self-evolving System-2 math reasoning for small language models (rStar-Math)."""
 
 
 @main.command()
@@ -89,9 +89,13 @@ def evolve(overrides: tuple[str, ...]) -> None:
     config = compose(rest)
     root = Path(config.runs) / config.name
     with open_run(config, root, until=start.get("until")) as run:
-        for moved in run.store.set_aside(start["from"]) if "from" in start else ():
-            run.progress.say(f"kept as {moved}")
+        if "from" in start:
+            moved = run.store.start_over(start["from"])
+            run.progress.say(
+                "\n".join(f"kept as {path}" for path in moved) or f"nothing more to set aside from {start['from']}"
+            )
         run_all(run)
+        run.store.forget_start()
     show_summary(config, root, shlex.join(["rstar-math", "evolve", *rest]))
 
 
@@ -164,7 +168,7 @@ def solve(question: str, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Answer one QUESTION with System 2: [policy=MODEL ppm=MODEL]; default: the last round of the run."""
     from rstar_math.cli.solve import solve_one
 
-    taken, rest = take(overrides, "policy", "ppm", "plan")
+    taken, rest = take(overrides, "policy", "ppm")
     solve_one(question, compose(rest), taken, as_json=as_json)
 
 

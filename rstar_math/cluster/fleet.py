@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shlex
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -106,11 +108,11 @@ class Fleet:
 
     async def release(self) -> None:
         """Ends all actors, sandboxes and judges first."""
-        for worker in self._workers:
-            try:
-                await worker.close.remote()
-            except _LOST as error:
-                _log.info("a search worker was gone already: %s", error)
+        closing = [asyncio.ensure_future(_result(worker.close.remote())) for worker in self._workers]
+        if closing:
+            _, hanging = await asyncio.wait(closing, timeout=self.config.cluster.shutdown_grace_seconds)
+            for future in hanging:
+                future.cancel()
         for actor in [*self._workers, *(actor for actors in self._engines.values() for actor in actors)]:
             ray.kill(actor)
         self._workers, self._engines, self._served = [], {}, {}
@@ -132,9 +134,7 @@ class Fleet:
         if self._served.get(kind) == path:
             return
         try:
-            if kind in self._engines:
-                await asyncio.gather(*(actor.load.remote(path) for actor in self._engines[kind]))
-            else:
+            if not await self._reloaded(kind, path):
                 options = {"num_cpus": config.cpus, "num_gpus": gpus_each(config), "max_concurrency": 4096}
                 remote = ray.remote(actor_class).options(**options)
                 self._engines[kind] = [
@@ -147,6 +147,19 @@ class Fleet:
             raise EngineError(f"the {kind} engine for {path} did not start: {error}") from error
         self._served[kind] = path
 
+    async def _reloaded(self, kind: str, path: str) -> bool:
+        """Whether the engines at hand took the new weights; those that cannot (another architecture) are ended."""
+        if kind not in self._engines:
+            return False
+        try:
+            await asyncio.gather(*(actor.load.remote(path) for actor in self._engines[kind]))
+        except RayTaskError as error:
+            _log.info("the %s engines cannot take %s (%s): new ones are started", kind, path, error.cause)
+            for actor in self._engines.pop(kind):
+                ray.kill(actor)
+            return False
+        return True
+
     def _seeded(self, config: EngineConfig, kind: str, index: int) -> EngineConfig:
         """Replicas that draw alike would grow the same steps twice; vLLM's own default is one seed for all."""
         seed = derive(self.config.seed, kind, index) & 0x7FFFFFFF
@@ -158,7 +171,7 @@ class Fleet:
 
     async def _connect_worker(self, worker: Any, models: Models) -> None:
         policy = self._engines["policy"] if isinstance(models.policy, str) else models.policy
-        await worker.open.remote(policy, self._engines["ppm"] if models.ppm is not None else [])
+        await _result(worker.open.remote(policy, self._engines["ppm"] if models.ppm is not None else []))
 
     async def _replace(self, errand: _Errand, models: Models) -> None:
         """A new worker in the dead one's place, once, however many problems died with it."""
@@ -171,26 +184,26 @@ class Fleet:
         deaths[problem.id] += 1
         if deaths[problem.id] >= self.config.cluster.deaths_per_problem:
             raise EngineError(
-                f"workers died {deaths[problem.id]} times on problem {problem.id!r}; leave it out of the problems, or "
-                "give it more memory, and start the same command again: everything finished is kept"
+                f"search workers died {deaths[problem.id]} times while problem {problem.id!r} and those beside it were "
+                "grown; look at the workers' memory, lower cluster.trees_in_flight, and start the same command again: "
+                "every tree written is kept"
             )
         _log.warning("a search worker died on problem %s; it is tried again elsewhere", problem.id)
 
 
-async def _result(call: Any) -> list[Tree]:
-    """A remote call's trees; an error of ours comes back as itself, not wrapped in Ray's."""
+async def _result(call: Any) -> Any:
+    """What a remote call gave; an error of ours comes back as itself, not wrapped in Ray's."""
     try:
-        trees: list[Tree] = await call
+        return await call
     except RayTaskError as error:
         cause = error.cause
         if isinstance(cause, RstarError):
             raise cause from None
         if isinstance(cause, _LOST):
             raise EngineError(
-                f"an engine died during the search ({cause}); everything finished is kept, the same command continues"
+                f"an engine died during the search ({cause}); every tree written is kept, the same command continues"
             ) from error
         raise
-    return trees
 
 
 def gpus_each(config: EngineConfig) -> float:
@@ -213,14 +226,26 @@ def connect(config: RunConfig) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=False,
+            runtime_env=_runtime_env(),
         )
-    asked = _asked_cpus(config)
-    there = ray.cluster_resources().get("CPU", 0.0)
-    if asked > there:
+    there = ray.cluster_resources()
+    if (asked := _asked_cpus(config)) > there.get("CPU", 0.0):
         raise ConfigError(
-            f"the run asks for {asked:g} CPUs at once and the cluster has {there:g}; lower engine.cpus, ppm_engine.cpus, "
-            "cluster.search_cpus or cluster.search_workers, or add nodes"
+            f"the run asks for {asked:g} CPUs at once and the cluster has {there.get('CPU', 0.0):g}; lower engine.cpus, "
+            "ppm_engine.cpus, cluster.search_cpus or cluster.search_workers, or add nodes"
         )
+    gpus = sum(engine.replicas * gpus_each(engine) for engine in (config.engine, config.ppm_engine))
+    if gpus > there.get("GPU", 0.0):
+        raise ConfigError(
+            f"the engines ask for {gpus:g} GPUs at once and the cluster has {there['GPU']:g}; lower engine.replicas, "
+            "engine.gpus, ppm_engine.replicas or ppm_engine.gpus (cluster=1gpu fits one), or add nodes"
+        )
+
+
+def _runtime_env() -> dict[str, str] | None:
+    """Where the interpreter's path has a space, Ray has to be given it quoted: it starts some workers through a shell."""
+    quoted = shlex.quote(sys.executable)
+    return {"py_executable": quoted} if quoted != sys.executable else None
 
 
 def _asked_cpus(config: RunConfig) -> float:

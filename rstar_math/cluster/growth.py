@@ -74,6 +74,6 @@ class _Parts:
 
     def flush(self) -> None:
         if self._waiting:
+            trees, self._waiting = self._waiting, []
             number = 1 + max((int(part.stem[5:]) for part in self.folder.glob("part-*.parquet")), default=-1)
-            write_trees(self.folder / f"part-{number:05d}.parquet", self._waiting)
-            self._waiting = []
+            write_trees(self.folder / f"part-{number:05d}.parquet", trees)

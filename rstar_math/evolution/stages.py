@@ -28,6 +28,7 @@ from rstar_math.config import (
     SearchConfig,
     TrainingConfig,
 )
+from rstar_math.errors import ConfigError
 from rstar_math.evaluation.choice import choose_answer
 from rstar_math.evaluation.plans import greedy, system2
 from rstar_math.evaluation.scores import Scored, answer_row, grade_choices, score_metrics
@@ -78,7 +79,10 @@ def grow(
 ) -> Metrics:
     """Policy MCTS rollouts over the training problems and, apart from them, the PPM's validation problems (paper §3.2)."""
     generator = policy if isinstance(policy, PolicyConfig) else str(policy)
-    order = Order(Models(generator, str(ppm) if ppm else None), search, desk.seed, graded=True)
+    if search.annotation == "ppm" and ppm is None:
+        raise ConfigError("search.annotation=ppm needs a PPM; name one with ppm=FOLDER, or take annotation=terminal")
+    scorer = str(ppm) if search.annotation == "ppm" else None
+    order = Order(Models(generator, scorer), search, desk.seed, graded=True)
     sets = {name: read_set(problems / f"{name}.jsonl") for name in ("train", "validation")}
     with desk.bar(sum(map(len, sets.values())), "problems") as bar:
         tally = _Tally(bar, graded=True)

@@ -22,6 +22,7 @@ from rstar_math.errors import StageError
 
 MANIFEST = "manifest.json"
 _BEGUN = "begun.json"
+_FROM = "from.txt"
 #: number of the round -> order of its stages; round 0 holds what stands before the first round.
 ORDER = {"problems": 0, "trees": 1, "harvest": 2, "policy": 3, "ppm": 4, "scores": 5, "control": 6, "control-scores": 7}
 
@@ -103,6 +104,19 @@ class Store:
         redo = f"redo the stage and all that follow with from=round-{place.round}.{place.stage}"
         return once(self.folder(place), fingerprint, work, redo)
 
+    def start_over(self, start: str) -> list[Path]:
+        """`from=`: sets aside what it names, unless a start with the same `from=` did and was stopped before its end."""
+        marker = self.root / _FROM
+        if marker.is_file() and marker.read_text() == start:
+            return []
+        moved = self.set_aside(start)
+        marker.write_text(start)
+        return moved
+
+    def forget_start(self) -> None:
+        """The run came to its end: the same `from=` means to redo once more."""
+        (self.root / _FROM).unlink(missing_ok=True)
+
     def set_aside(self, start: str) -> list[Path]:
         """Moves the named stage and all later ones to dated names, so that they are done again (`from=`)."""
         number, stage = Place.parse(start)
@@ -130,6 +144,8 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
         manifest = read_manifest(final)
         _refuse_change(final, fingerprint, manifest["fingerprint"], redo)
         return Done(final, manifest["metrics"], manifest["seconds"], before=True)
+    if final.exists():
+        raise StageError(f"{final} exists and is no finished stage (it has no {MANIFEST}); move it away, or {redo}")
     partial = final.with_name(final.name + ".partial")
     begun = _begin(partial, fingerprint, redo)
     started = time.monotonic()
@@ -138,9 +154,10 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
     finally:
         begun["seconds"] += time.monotonic() - started
         write_json(partial / _BEGUN, begun)
-        if [path.name for path in partial.iterdir()] == [_BEGUN]:  # it failed before it made anything
+        if [path.name for path in partial.rglob("*") if path.is_file()] == [
+            _BEGUN
+        ]:  # it failed before it made anything
             shutil.rmtree(partial)
-    (partial / _BEGUN).unlink()
     _finish(final, partial, fingerprint, metrics, begun["seconds"])
     return Done(final, metrics, begun["seconds"], before=False)
 
@@ -160,7 +177,7 @@ def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mappi
     files = {
         str(path.relative_to(partial)): {"bytes": path.stat().st_size, "sha256": digest(path)}
         for path in sorted(partial.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
+        if path.is_file() and path.name not in (MANIFEST, _BEGUN)
     }
     manifest = {
         "fingerprint": {"knobs": fingerprint.knobs, "inputs": fingerprint.inputs},
@@ -170,6 +187,7 @@ def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mappi
         "files": files,
     }
     write_json(partial / MANIFEST, manifest)
+    (partial / _BEGUN).unlink()
     partial.rename(final)
 
 

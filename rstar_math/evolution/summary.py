@@ -22,7 +22,7 @@ def show_summary(config: RunConfig, root: Path, resume: str) -> None:
     last = _stages(root, config.rounds)
     if "control-scores" in last:
         rows.append(_row("control", {"scores": last["control-scores"], "policy": last["control"]}))
-    own = "rstar-math evolve name=mine base=MODEL_FOLDER problems.path=PROBLEMS.jsonl"
+    own = "rstar-math evolve preset=paper cluster=1gpu name=mine base=MODEL_FOLDER problems.path=PROBLEMS.jsonl"
     lines = closing(root, resume, own)
     show_table(rows)
     for line in lines:

@@ -1,7 +1,7 @@
 """trees -> parquet, and back.
 
 One row a tree, nodes and rollouts as lists of structs, so any data tool opens them. A folder of parts is read as a stream:
-whoever reads trees never holds them all. It does not decide when a part is written (`evolution.store` does).
+whoever reads trees never holds them all. It does not decide when a part is written (`cluster.growth` does).
 """
 
 from __future__ import annotations

@@ -137,3 +137,32 @@ def test_weights_of_another_size_are_another_input(tmp_path) -> None:
 def test_a_fingerprint_survives_json(tmp_path) -> None:
     fingerprint = Fingerprint({"a": (1, 2), "b": None}, {})
     assert fingerprint.difference(json.loads(json.dumps({"knobs": {"a": (1, 2), "b": None}, "inputs": {}}))) is None
+
+
+def test_the_same_from_after_a_stop_goes_on_instead_of_starting_over_again(tmp_path) -> None:
+    store, place = Store(tmp_path), Place.of(1, "trees")
+    store.once(place, PRINT, write_one)
+    assert len(store.start_over("round-1")) == 1
+    store.once(place, PRINT, write_one)
+    assert store.start_over("round-1") == []
+    assert store.folder(place).exists()
+    store.forget_start()
+    assert len(store.start_over("round-1")) == 1
+
+
+def test_a_folder_of_somebody_elses_is_never_written_over(tmp_path) -> None:
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "mine.txt").write_text("keep")
+    with pytest.raises(StageError, match="no finished stage"):
+        once(tmp_path / "policy", PRINT, never)
+    assert (tmp_path / "policy" / "mine.txt").read_text() == "keep"
+
+
+def test_a_stage_that_failed_before_it_wrote_a_file_can_be_started_with_another_setting(tmp_path) -> None:
+    def make_folders_and_fail(folder: Path) -> dict[str, float]:
+        (folder / "train").mkdir()
+        raise StageError("the server cannot be reached")
+
+    with pytest.raises(StageError, match="cannot be reached"):
+        once(tmp_path / "trees", PRINT, make_folders_and_fail)
+    once(tmp_path / "trees", Fingerprint({"other": 1}, {}), write_one)

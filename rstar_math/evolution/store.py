@@ -121,7 +121,7 @@ class Store:
         """Moves the named stage and all later ones to dated names, so that they are done again (`from=`)."""
         number, stage = Place.parse(start)
         first = (number, ORDER[stage] if stage else 0)
-        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
         moved = []
         for place in self._present():
             for folder in (self.folder(place), self.folder(place).with_name(place.stage + ".partial")):

@@ -193,6 +193,8 @@ class PolicyConfig:
     def _reachable(self) -> PolicyConfig:
         if self.kind == "endpoint" and not (self.url and self.model):
             raise ValueError("policy=endpoint needs policy.url=http://HOST:PORT/v1 and policy.model=NAME")
+        if self.kind == "local" and self.few_shot:
+            raise ValueError("policy.few_shot goes with policy=endpoint; serve the model with vLLM and name its url")
         return self
 
 
@@ -259,8 +261,9 @@ class ClusterConfig:
     keep_engines: bool = False
     #: Seconds that a stopped run may take to save what it has.
     shutdown_grace_seconds: Positive = 30.0
-    #: Finished trees a written part holds at most; a kill loses no finished part.
+    #: A part of the trees is written once it holds so many, or so many seconds after the last; a kill loses no part.
     trees_per_part: Count = 64
+    part_seconds: Positive = 60.0
     #: Deaths of a worker on one problem after which it is set aside.
     deaths_per_problem: Count = 3
 

@@ -56,6 +56,7 @@ def test_a_fifth_round_uses_the_fourth_rounds_plan() -> None:
         ("round.r2.search.rollouts=0", ["round.r2.search.rollouts", "greater than or equal to 1"]),
         ("round.r2.search.escalate_to=[3]", ["escalate_to=[3]", "rise"]),
         ("policy=endpoint", ["policy.url=", "policy.model="]),
+        ("policy.few_shot=bootstrap", ["policy.few_shot", "policy=endpoint"]),
         ("rounds", ["rounds"]),
     ],
 )

@@ -21,7 +21,8 @@ from tiny_models import write_policy
 
 from rstar_math import text
 from rstar_math.config import PolicyConfig
-from rstar_math.engines.endpoint import EndpointPolicy, few_shot
+from rstar_math.engines.endpoint import EndpointPolicy
+from rstar_math.engines.few_shot import few_shot
 from rstar_math.errors import ConfigError, EngineError
 from rstar_math.records import Sampling, Step, Transcript
 

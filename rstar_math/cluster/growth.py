@@ -6,6 +6,7 @@ tree grows stands in `search`, who grows it in `fleet`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -48,7 +49,7 @@ async def grow_into(
     left = [problem for problem in problems if problem.id not in done]
     if not left:
         return
-    parts = _Parts(folder, fleet.config.cluster.trees_per_part)
+    parts = _Parts(folder, fleet.config.cluster.trees_per_part, fleet.config.cluster.part_seconds)
     grown = fleet.grow(left, order.models, order.plan, seed=order.seed, graded=order.graded)
     try:
         async for trees in grown:
@@ -65,15 +66,19 @@ class _Parts:
 
     folder: Path
     trees_per_part: int
+    part_seconds: float
     _waiting: list[Tree] = field(default_factory=list)
+    _written: float = field(default_factory=time.monotonic)
 
     def add(self, trees: list[Tree]) -> None:
         self._waiting.extend(trees)
-        if len(self._waiting) >= self.trees_per_part:
+        late = time.monotonic() - self._written >= self.part_seconds
+        if late or len(self._waiting) >= self.trees_per_part:
             self.flush()
 
     def flush(self) -> None:
         if self._waiting:
             trees, self._waiting = self._waiting, []
+            self._written = time.monotonic()
             number = 1 + max((int(part.stem[5:]) for part in self.folder.glob("part-*.parquet")), default=-1)
             write_trees(self.folder / f"part-{number:05d}.parquet", trees)

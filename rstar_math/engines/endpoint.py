@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from pathlib import Path
 from typing import Any, Self
 
 import openai
 
 from rstar_math import text
-from rstar_math.config import CONF, PolicyConfig
-from rstar_math.errors import ConfigError, EngineError
+from rstar_math.config import PolicyConfig
+from rstar_math.engines.few_shot import few_shot
+from rstar_math.errors import EngineError
 from rstar_math.records import Proposal, Sampling, Transcript
 
 _LOG = logging.getLogger(__name__)
-_PROMPTS = CONF / "prompts"
 #: An extension of vLLM's: the text keeps the delimiter that ended it.
 _INCLUDE = "include_stop_str_in_output"
 #: Where servers name the delimiter that ended a choice (vLLM, SGLang); null there means the model ended its text itself.
@@ -175,20 +174,6 @@ class EndpointPolicy:
         except openai.OpenAIError as error:
             return f"Does policy.url end with /v1? The list of its models cannot be read either: {error}"
         return f"Set policy.model to one that it serves: {', '.join(names) or 'it lists none'}."
-
-
-def few_shot(name: str) -> str:
-    """The prompt of that name in conf/prompts, or in the file at that path.
-
-    Raises:
-        ConfigError: there is neither.
-    """
-    files = [Path(name), _PROMPTS / f"{name}.txt"]
-    found = next((file for file in files if file.is_file()), None)
-    if found is None:
-        known = sorted(file.stem for file in _PROMPTS.glob("*.txt"))
-        raise ConfigError(f"policy.few_shot={name}: no such file; give a path, or one of: {', '.join(known)}.")
-    return found.read_text(encoding="utf-8")
 
 
 def _read(choice: Any) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import PolicyConfig, RunConfig
+from rstar_math.engines.few_shot import few_shot
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import Fingerprint, Place, Store, digest_of, once
 from rstar_math.report.progress import Bar, Progress
@@ -116,7 +117,7 @@ class Run:
         inputs: dict[str, str] = {}
         for name, value in given.items():
             if isinstance(value, PolicyConfig):
-                inputs[name] = f"{value.url} {value.model}"
+                inputs[name] = _endpoint(value)
             elif is_dataclass(value) and not isinstance(value, type):
                 knobs |= _flat(_knob_name(place, name), asdict(value))
             elif value is not None:
@@ -145,6 +146,12 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
             else {key: list(value) if isinstance(value, tuple) else value}
         )
     return flat
+
+
+def _endpoint(policy: PolicyConfig) -> str:
+    """The model and its prompt; a server may move to another address."""
+    prompt = few_shot(policy.few_shot) if policy.few_shot else ""
+    return f"{policy.model} {hashlib.sha256(prompt.encode()).hexdigest()}"
 
 
 def _digest(given: Path | str) -> str:

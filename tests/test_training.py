@@ -17,6 +17,7 @@ from tiny_models import write_policy
 from worked_rows import QUESTION, QUICK, STEPS, pair, plain, write_rows
 
 from rstar_math import checkpoints, text
+from rstar_math.cluster.fleet import quoted_interpreter
 from rstar_math.errors import TrainingError
 from rstar_math.records import Step
 from rstar_math.reward import reward
@@ -59,7 +60,8 @@ def sums_pairs(count: int, seed: int) -> list[rows.Row]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    ray.init(num_cpus=2, runtime_env=quoted_interpreter(), **quiet)
     yield
     ray.shutdown()
 

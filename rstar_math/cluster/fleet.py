@@ -226,7 +226,7 @@ def connect(config: RunConfig) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=False,
-            runtime_env=_runtime_env(),
+            runtime_env=quoted_interpreter(),
         )
     there = ray.cluster_resources()
     if (asked := _asked_cpus(config)) > there.get("CPU", 0.0):
@@ -242,7 +242,7 @@ def connect(config: RunConfig) -> None:
         )
 
 
-def _runtime_env() -> dict[str, str] | None:
+def quoted_interpreter() -> dict[str, str] | None:
     """Where the interpreter's path has a space, Ray has to be given it quoted: it starts some workers through a shell."""
     quoted = shlex.quote(sys.executable)
     return {"py_executable": quoted} if quoted != sys.executable else None

@@ -96,8 +96,16 @@ def test_middle_pairs_stand_a_step_that_leads_to_right_against_one_that_leads_to
 
 
 def test_a_step_that_leads_to_both_is_never_rejected() -> None:
-    assert ("middle", "bad", "good") not in pairs_of(FORK)
-    assert all(rejected != "good" for _, _, rejected in pairs_of(FORK))
+    tree = plant(
+        """
+        sure q=1
+          a answer=4 correct
+        mixed q=0 n=2
+          b answer=4 correct
+          c answer=5 wrong
+        """
+    )
+    assert [pair for pair in pairs_of(tree) if pair[0] == "middle"] == []
 
 
 def test_at_most_two_by_two_pairs_a_step_the_highest_against_the_lowest() -> None:

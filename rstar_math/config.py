@@ -151,6 +151,9 @@ class EvaluationConfig:
     candidates: Count = 32
     rollouts: Count = 8
     temperature: Annotated[float, Field(ge=0)] = 1.0
+    #: Steps from the root at which a trajectory is given up, and the longest step in tokens; greedy decoding's too.
+    depth: Count = 16
+    max_step_tokens: Count = 512
     #: "best": the trajectory with the highest PPM score (paper). "majority": over the `top` best (released code).
     choose: Literal["best", "majority"] = "best"
     top: Count = 8

@@ -39,7 +39,7 @@ def fleet(config) -> Iterator[Fleet]:
 async def grow_all(fleet: Fleet, folder: Path, problems=PROBLEMS, models=MODELS, plan=PLAN) -> list[tuple[str, bool]]:
     heard: list[tuple[str, bool]] = []
     order = Order(models, plan, seed=1, graded=True)
-    await grow_into(folder, problems, fleet, order, lambda trees, before: heard.append((trees[0].problem.id, before)))
+    await grow_into({folder: problems}, fleet, order, lambda trees, before: heard.append((trees[0].problem.id, before)))
     return heard
 
 
@@ -64,10 +64,19 @@ async def test_a_stopped_growth_goes_on_with_what_is_left(fleet, tmp_path) -> No
 
 
 @pytest.mark.slow
+async def test_two_sets_grow_side_by_side_each_into_its_own_folder(fleet, tmp_path) -> None:
+    sets = {tmp_path / "train": PROBLEMS[:7], tmp_path / "validation": PROBLEMS[7:]}
+    order = Order(MODELS, PLAN, seed=1, graded=True)
+    await grow_into(sets, fleet, order, lambda *_: None)
+    found = {folder: sorted(tree.problem.id for tree in read_trees(folder)) for folder in sets}
+    assert found == {folder: sorted(problem.id for problem in chosen) for folder, chosen in sets.items()}
+
+
+@pytest.mark.slow
 async def test_a_cancelled_growth_keeps_the_trees_that_were_finished(fleet, tmp_path) -> None:
     grown = asyncio.Event()
     order = Order(MODELS, PLAN, seed=1, graded=True)
-    growing = asyncio.create_task(grow_into(tmp_path, PROBLEMS, fleet, order, lambda *_: grown.set()))
+    growing = asyncio.create_task(grow_into({tmp_path: PROBLEMS}, fleet, order, lambda *_: grown.set()))
     await grown.wait()
     growing.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -86,7 +95,7 @@ async def test_a_search_workers_death_sends_its_problems_elsewhere(fleet, tmp_pa
             ray.kill(fleet._workers[0])
 
     order = Order(MODELS, PLAN, seed=1, graded=True)
-    await grow_into(tmp_path, PROBLEMS, fleet, order, kill_once)
+    await grow_into({tmp_path: PROBLEMS}, fleet, order, kill_once)
     assert sorted(tree.problem.id for tree in read_trees(tmp_path)) == sorted(problem.id for problem in PROBLEMS)
 
 

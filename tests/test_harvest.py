@@ -108,6 +108,18 @@ def test_a_step_that_leads_to_both_is_never_rejected() -> None:
     assert [pair for pair in pairs_of(tree) if pair[0] == "middle"] == []
 
 
+def test_a_right_step_that_search_underrated_is_still_preferred_to_a_wrong_one() -> None:
+    tree = plant(
+        """
+        underrated q=-0.4
+          a answer=4 correct
+        overrated q=0.3
+          b answer=5 wrong
+        """
+    )
+    assert ("middle", "underrated", "overrated") in pairs_of(tree)
+
+
 def test_at_most_two_by_two_pairs_a_step_the_highest_against_the_lowest() -> None:
     tree = plant(
         "\n".join(

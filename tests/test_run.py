@@ -1,5 +1,6 @@
 """What a run tells its stages, and what a stage's fingerprint is made of."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from rstar_math.cli.compose import compose
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.config import RunConfig
+from rstar_math.config import HarvestConfig, RunConfig
 from rstar_math.errors import StageError
 from rstar_math.evolution.run import Desk, Run, UntilReached
 from rstar_math.evolution.store import Place, Store
@@ -17,6 +18,7 @@ from rstar_math.tracking import Tracker
 
 
 def open_here(tmp_path: Path, config: RunConfig, until: str | None = None) -> Run:
+    tmp_path.mkdir(exist_ok=True)
     tracker = Tracker(tmp_path, replace(config.tracking, wandb=False), config.name, {})
     return Run(config, Store(tmp_path), Fleet(config), Progress(), tracker, Place.parse(until) if until else None)
 
@@ -73,3 +75,34 @@ def test_until_a_round_includes_all_of_its_stages(tmp_path) -> None:
 def test_every_stages_numbers_are_tracked(tmp_path) -> None:
     open_here(tmp_path, compose([])).once(1, "harvest", work)
     assert '"words": 2' in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_a_problem_file_with_other_content_is_another_input(tmp_path) -> None:
+    file = tmp_path / "problems.jsonl"
+    file.write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    config = compose([f"problems.path={file}"])
+    run = open_here(tmp_path / "run", config)
+    run.once(0, "problems", work, problems=config.problems)
+    run.once(0, "problems", work, problems=config.problems)
+    file.write_text('{"question": "1 + 2?", "answer": "3"}\n')
+    with pytest.raises(StageError, match=r"the input 'problems\.path' was"):
+        run.once(0, "problems", work, problems=config.problems)
+
+
+def test_a_refused_start_leaves_the_record_of_what_made_the_results(tmp_path) -> None:
+    config = compose([])
+    open_here(tmp_path, config).once(2, "policy", work, training=config.plan(2).policy)
+    record = (tmp_path / "run.json").read_text()
+    changed = compose(["round.r2.policy.learning_rate=0.5", "seed=7"])
+    with pytest.raises(StageError):
+        open_here(tmp_path, changed).once(2, "policy", work, training=changed.plan(2).policy)
+    assert (tmp_path / "run.json").read_text() == record
+    assert {"python", "revision", "torch", "rstar-math"} <= set(json.loads(record)["versions"])
+
+
+def test_a_stage_by_itself_names_its_knobs_by_the_plan_it_follows(tmp_path) -> None:
+    config = compose([])
+    run = open_here(tmp_path, config)
+    run.alone(Place.of(3, "harvest"), tmp_path / "out", work, harvest=config.plan(3).harvest)
+    with pytest.raises(StageError, match=r"'round\.r3\.harvest\.trajectories' was 2 and is now 5"):
+        run.alone(Place.of(3, "harvest"), tmp_path / "out", work, harvest=HarvestConfig(trajectories=5))

@@ -127,11 +127,31 @@ def test_a_damaged_manifest_is_named(tmp_path) -> None:
         once(tmp_path / "trees", PRINT, never)
 
 
-def test_weights_of_another_size_are_another_input(tmp_path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(b"1234")
+@pytest.mark.parametrize("size", [10, 3_000_000, 20_000_000])
+def test_other_weights_of_the_same_size_are_another_input(tmp_path, size) -> None:
+    (tmp_path / "model.safetensors").write_bytes(bytes(size))
     before = digest_of(tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(b"12345")
+    assert digest_of(tmp_path) == before
+    (tmp_path / "model.safetensors").write_bytes(b"\x01" * size)
     assert digest_of(tmp_path) != before
+
+
+@pytest.mark.parametrize("at", [0, 65_536, 2_999_999])
+def test_one_byte_of_a_small_model_makes_it_another_input(tmp_path, at) -> None:
+    weights = bytearray(3_000_000)
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    before = digest_of(tmp_path)
+    weights[at] = 1
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    assert digest_of(tmp_path) != before
+
+
+def test_from_a_round_that_was_never_begun_is_refused_with_those_that_were(tmp_path) -> None:
+    store = Store(tmp_path)
+    store.once(Place.of(1, "trees"), PRINT, write_one)
+    with pytest.raises(StageError, match=r"from=round-9: .*has round-1;"):
+        store.start_over("round-9")
+    assert store.folder(Place.of(1, "trees")).exists()
 
 
 def test_a_fingerprint_survives_json(tmp_path) -> None:

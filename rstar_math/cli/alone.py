@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rstar_math.cli.launch import open_run
-from rstar_math.config import RoundConfig, RunConfig
+from rstar_math.config import RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evolution import stages
 from rstar_math.evolution.models import resolve
+from rstar_math.evolution.store import Place
 from rstar_math.report.progress import Progress
 
 Given = Mapping[str, str]
@@ -21,51 +22,56 @@ Given = Mapping[str, str]
 
 def grow_alone(config: RunConfig, given: Given) -> None:
     """Trees of all problems into OUT/trees; the problems it settled on stand in OUT/problems."""
-    out, plan = Path(given["out"]), _plan(config, given)
+    out, number = Path(given["out"]), _round(config, given)
     with open_run(config, out) as run:
-        problems = run.alone("problems", out / "problems", stages.gather_problems, problems=config.problems)
-        ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
-        run.alone(
-            "trees", out / "trees", stages.grow, search=plan.search, problems=problems, policy=run.bootstrap, ppm=ppm
+        problems = run.alone(
+            Place.of(0, "problems"), out / "problems", stages.gather_problems, problems=config.problems
         )
+        ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
+        place, search = Place.of(number, "trees"), config.plan(number).search
+        run.alone(place, out / "trees", stages.grow, search=search, problems=problems, policy=run.bootstrap, ppm=ppm)
 
 
 def harvest_alone(config: RunConfig, given: Given) -> None:
     """Policy examples and pairs into OUT/harvest."""
-    out, trees = Path(given["out"]), _folder(given, "trees")
+    out, trees, number = Path(given["out"]), _folder(given, "trees"), _round(config, given)
     trees = trees / "trees" if (trees / "trees").is_dir() else trees
     if not (trees / "train").is_dir():
         raise ConfigError(f"trees={trees}: there is no train/ folder of trees below it; name what `grow` wrote to")
     with open_run(config, out) as run:
-        run.alone("harvest", out / "harvest", stages.harvest, harvest=_plan(config, given).harvest, trees=trees)
+        knobs = config.plan(number).harvest
+        run.alone(Place.of(number, "harvest"), out / "harvest", stages.harvest, harvest=knobs, trees=trees)
 
 
 def train_policy_alone(config: RunConfig, given: Given) -> None:
     """A policy into OUT/policy."""
-    out = Path(given["out"])
+    out, crop, number = Path(given["out"]), _crop(given), _round(config, given)
     with open_run(config, out) as run:
-        training = _plan(config, given).policy
-        crop = _crop(given)
-        run.alone("policy", out / "policy", stages.train_policy, training=training, base=run.base, crop=crop)
+        place, training = Place.of(number, "policy"), config.plan(number).policy
+        run.alone(place, out / "policy", stages.train_policy, training=training, base=run.base, crop=crop)
 
 
 def train_ppm_alone(config: RunConfig, given: Given) -> None:
     """A PPM into OUT/ppm."""
-    out = Path(given["out"])
+    out, crop, number = Path(given["out"]), _crop(given), _round(config, given)
+    policy = resolve(given["policy"])
     with open_run(config, out) as run:
-        training, policy = _plan(config, given).ppm, resolve(given["policy"])
-        run.alone("ppm", out / "ppm", stages.train_ppm, training=training, policy=policy, crop=_crop(given))
+        place, training = Place.of(number, "ppm"), config.plan(number).ppm
+        run.alone(place, out / "ppm", stages.train_ppm, training=training, policy=policy, crop=crop)
 
 
 def evaluate_alone(config: RunConfig, given: Given) -> None:
     """Scores of all given problems (the embedded held-out set by default) into OUT/scores."""
-    out = Path(given["out"])
+    out, number = Path(given["out"]), _round(config, given, default="r4")
+    policy = resolve(given["policy"])
+    ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
     with open_run(config, out) as run:
-        problems = run.alone("problems", out / "problems", stages.gather_benchmark, problems=config.problems)
-        ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
-        policy, evaluation = resolve(given["policy"]), _plan(config, given).evaluation
+        problems = run.alone(
+            Place.of(0, "problems"), out / "problems", stages.gather_benchmark, problems=config.problems
+        )
+        place, evaluation = Place.of(number, "scores"), config.plan(number).evaluation
         scores = run.alone(
-            "scores", out / "scores", stages.score, evaluation=evaluation, problems=problems, policy=policy, ppm=ppm
+            place, out / "scores", stages.score, evaluation=evaluation, problems=problems, policy=policy, ppm=ppm
         )
         run.progress.say((scores / "metrics.json").read_text())
 
@@ -79,11 +85,12 @@ def grow_seedling_alone(out: Path, seed: int) -> None:
         bar.finish(f"{out}: {metrics}")
 
 
-def _plan(config: RunConfig, given: Given) -> RoundConfig:
-    name = given.get("plan", "r1")
+def _round(config: RunConfig, given: Given, default: str = "r1") -> int:
+    """The number of the round whose plan the stage follows (`plan=r3`: 3)."""
+    name = given.get("plan", default)
     if name not in config.round:
         raise ConfigError(f"plan={name}: choose one of {', '.join(config.round)}")
-    return config.round[name]
+    return int(name.removeprefix("r"))
 
 
 def _folder(given: Given, name: str) -> Path:

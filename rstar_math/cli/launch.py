@@ -6,12 +6,10 @@ Shared by the commands that do a stage or all of them. The order of the stages i
 from __future__ import annotations
 
 import asyncio
-import platform
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,11 +18,9 @@ from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import RunConfig
 from rstar_math.errors import StageError
 from rstar_math.evolution.run import Run
-from rstar_math.evolution.store import Place, Store, write_json
+from rstar_math.evolution.store import Place, Store
 from rstar_math.report.progress import Progress
 from rstar_math.tracking import Tracker
-
-_PACKAGES = ("torch", "ray", "deepspeed", "transformers", "datasets", "math-verify", "hydra-core", "wandb")
 
 
 @contextmanager
@@ -38,9 +34,7 @@ def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iter
     root.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(root / ".lock", timeout=0), open_fleet(config) as fleet, Progress() as progress:
-            resolved = asdict(config)
-            write_json(root / "run.json", {"config": resolved, "versions": _versions()})
-            tracker = Tracker(root, config.tracking, config.name, resolved)
+            tracker = Tracker(root, config.tracking, config.name, asdict(config))
             yield Run(config, Store(root), fleet, progress, tracker, last)
     except Timeout:
         raise StageError(
@@ -57,7 +51,3 @@ def open_fleet(config: RunConfig) -> Iterator[Fleet]:
         yield fleet
     finally:
         asyncio.run(fleet.release())
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}

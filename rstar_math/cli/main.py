@@ -165,7 +165,7 @@ def evaluate(overrides: tuple[str, ...]) -> None:
 @_OVERRIDES
 @_spoken
 def solve(question: str, as_json: bool, overrides: tuple[str, ...]) -> None:
-    """Answer one QUESTION with System 2: [policy=MODEL ppm=MODEL]; default: the last round of the run."""
+    """Answer one QUESTION with System 2: [policy=MODEL [ppm=MODEL]]; default: the last round of the run."""
     from rstar_math.cli.solve import solve_one
 
     taken, rest = take(overrides, "policy", "ppm")

@@ -26,7 +26,7 @@ from rstar_math.report.solution import show_solution
 
 
 def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_json: bool) -> None:
-    """Searches, chooses by the PPM, prints.
+    """Searches, chooses by the PPM (without one: the answer that most trajectories reach), prints.
 
     Raises:
         ConfigError: no models were named and the run has no finished round.
@@ -35,14 +35,16 @@ def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_
     plan = config.plan(config.rounds)
 
     async def work(fleet: Fleet) -> Tree:
-        search = system2(plan.evaluation, plan.search)
+        search = system2(plan.evaluation)
         grown = fleet.grow([Problem("question", question, "")], models, search, seed=config.seed, graded=False)
         (tree,) = [tree async for trees in grown for tree in trees]
         return tree
 
     with open_fleet(config) as fleet:
         tree = asyncio.run(work(fleet))
-    choice = choose_answer(tree, plan.evaluation.choose, plan.evaluation.top)
+    # Without a PPM every trajectory scores 0, so only their number can tell answers apart.
+    rule, top = (plan.evaluation.choose, plan.evaluation.top) if models.ppm else ("majority", len(tree.rollouts))
+    choice = choose_answer(tree, rule, top)
     if as_json:
         click.echo(json.dumps(_object(tree, choice), ensure_ascii=False))
         return

@@ -1,4 +1,4 @@
-"""problems -> a folder of trees, continued where it stopped.
+"""sets of problems -> a folder of trees each, continued where they stopped.
 
 Trees are written in parts as they finish, so a kill loses the last unwritten part at most, and nothing is grown twice. How a
 tree grows stands in `search`, who grows it in `fleet`.
@@ -7,7 +7,7 @@ tree grows stands in `search`, who grows it in `fleet`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -35,29 +35,37 @@ def grown_problems(folder: Path) -> Iterator[list[Tree]]:
 
 
 async def grow_into(
-    folder: Path, problems: Sequence[Problem], fleet: Fleet, order: Order, on_grown: Callable[[list[Tree], bool], None]
+    sets: Mapping[Path, Sequence[Problem]], fleet: Fleet, order: Order, on_grown: Callable[[list[Tree], bool], None]
 ) -> None:
-    """Grows every problem that has no tree in `folder` yet.
+    """Grows every problem that has no tree in its set's folder yet; no set waits for another's slowest problem.
 
-    `on_grown` hears of each problem's trees, and whether an earlier start grew them.
+    A problem's id stands in one set only. `on_grown` hears of each problem's trees, and whether an earlier start grew them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    done = set()
-    for trees in grown_problems(folder):
-        done.add(trees[0].problem.id)
-        on_grown(trees, True)
-    left = [problem for problem in problems if problem.id not in done]
+    cluster = fleet.config.cluster
+    left: list[Problem] = []
+    parts: dict[str, _Parts] = {}
+    for folder, problems in sets.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        done = set()
+        for trees in grown_problems(folder):
+            done.add(trees[0].problem.id)
+            on_grown(trees, True)
+        own = _Parts(folder, cluster.trees_per_part, cluster.part_seconds)
+        for problem in problems:
+            if problem.id not in done:
+                left.append(problem)
+                parts[problem.id] = own
     if not left:
         return
-    parts = _Parts(folder, fleet.config.cluster.trees_per_part, fleet.config.cluster.part_seconds)
     grown = fleet.grow(left, order.models, order.plan, seed=order.seed, graded=order.graded)
     try:
         async for trees in grown:
-            parts.add(trees)
+            parts[trees[0].problem.id].add(trees)
             on_grown(trees, False)
     finally:
         await grown.aclose()
-        parts.flush()
+        for own in parts.values():
+            own.flush()
 
 
 @dataclass

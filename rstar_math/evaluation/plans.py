@@ -9,20 +9,20 @@ from __future__ import annotations
 from rstar_math.config import EvaluationConfig, SearchConfig
 
 
-def greedy(limits: SearchConfig) -> SearchConfig:
-    """One candidate a step at temperature 0, one rollout. `limits`: whose depth and step length hold."""
+def greedy(evaluation: EvaluationConfig) -> SearchConfig:
+    """One candidate a step at temperature 0, one rollout."""
     return SearchConfig(
-        rollouts=1, candidates=1, temperature=0.0, depth=limits.depth, max_step_tokens=limits.max_step_tokens
+        rollouts=1, candidates=1, temperature=0.0, depth=evaluation.depth, max_step_tokens=evaluation.max_step_tokens
     )
 
 
-def system2(evaluation: EvaluationConfig, limits: SearchConfig) -> SearchConfig:
+def system2(evaluation: EvaluationConfig) -> SearchConfig:
     """PPM-guided MCTS at test time (paper §4.1)."""
     return SearchConfig(
         rollouts=evaluation.rollouts,
         candidates=evaluation.candidates,
         temperature=evaluation.temperature,
         annotation="ppm",
-        depth=limits.depth,
-        max_step_tokens=limits.max_step_tokens,
+        depth=evaluation.depth,
+        max_step_tokens=evaluation.max_step_tokens,
     )

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.config import PolicyConfig, RunConfig
+from rstar_math.config import PolicyConfig, ProblemsConfig, RunConfig
 from rstar_math.engines.few_shot import few_shot
 from rstar_math.evolution.models import resolve
-from rstar_math.evolution.store import Fingerprint, Place, Store, digest_of, once
+from rstar_math.evolution.store import Fingerprint, Place, Store, digest_of, once, write_json
+from rstar_math.evolution.versions import versions
 from rstar_math.report.progress import Bar, Progress
 from rstar_math.rng import derive
 from rstar_math.tracking import Tracker
@@ -91,12 +92,11 @@ class Run:
             self.progress.done_before(number, self.config.rounds, stage, round(done.seconds), "s")
         return done.folder
 
-    def alone(self, stage: str, out: Path, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
-        """The same for a stage that is done by itself, into `out`."""
-        place = Place.of(0, stage)
+    def alone(self, place: Place, out: Path, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
+        """The same for a stage that is done by itself, into `out`; the place's round is the one whose plan it follows."""
         done = once(out, self._fingerprint(place, given), partial(self._work, place, 0, work, given))
         if done.before:
-            self.progress.done_before(0, 0, stage, round(done.seconds), "s")
+            self.progress.done_before(place.round, 0, place.stage, round(done.seconds), "s")
         return done.folder
 
     def _work(
@@ -107,6 +107,8 @@ class Run:
         given: Mapping[str, Any],
         folder: Path,
     ) -> Mapping[str, Any]:
+        # Written by work alone: a start that is refused, or has nothing left to do, leaves what made the results.
+        write_json(self.store.root / "run.json", {"config": asdict(self.config), "versions": versions()})
         with self.tracker.stage(place.round, place.stage) as watch:
             metrics = work(Desk(self.config, place, self.fleet, self.progress, watch.log, rounds), folder, **given)
             watch.log(None, **{name: value for name, value in metrics.items() if isinstance(value, int | float)})
@@ -120,6 +122,7 @@ class Run:
                 inputs[name] = _endpoint(value)
             elif is_dataclass(value) and not isinstance(value, type):
                 knobs |= _flat(_knob_name(place, name), asdict(value))
+                inputs |= _files(value) if isinstance(value, ProblemsConfig) else {}
             elif value is not None:
                 inputs[name] = _digest(value)
         return Fingerprint(knobs, inputs)
@@ -146,6 +149,12 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
             else {key: list(value) if isinstance(value, tuple) else value}
         )
     return flat
+
+
+def _files(problems: ProblemsConfig) -> dict[str, str]:
+    """The bytes of the problem files that are there: another file under the same path is another input."""
+    named = {"problems.path": problems.path, "problems.held_out_path": problems.held_out_path}
+    return {name: digest_of(Path(path)) for name, path in named.items() if path and Path(path).is_file()}
 
 
 def _endpoint(policy: PolicyConfig) -> str:

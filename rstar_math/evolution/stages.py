@@ -88,8 +88,7 @@ def grow(
         tally = _Tally(bar, graded=True)
 
         async def work() -> None:
-            for name, chosen in sets.items():
-                await grow_into(folder / name, chosen, desk.fleet, order, tally.hear)
+            await grow_into({folder / name: chosen for name, chosen in sets.items()}, desk.fleet, order, tally.hear)
             await desk.fleet.stage_over()
 
         asyncio.run(work())
@@ -175,14 +174,14 @@ def score(
     """Greedy pass@1 of the policy on held-out problems and, once there is a PPM, System 2: the search that it guides (§4)."""
     held_out = read_set(problems / "held_out.jsonl")
     models = Models(str(policy), str(ppm) if ppm else None)
-    limits = desk.config.plan(max(desk.place.round, 1)).search
-    plans = {"greedy": greedy(limits)} | ({"mcts": system2(evaluation, limits)} if ppm else {})
+    plans = {"greedy": greedy(evaluation)} | ({"mcts": system2(evaluation)} if ppm else {})
 
     async def work() -> dict[str, list[Scored]]:
         for name, plan in plans.items():
             order = Order(models, plan, desk.seed, graded=False)
             with desk.bar(len(held_out), "problems", name) as bar:
-                await grow_into(folder / "trees" / name, held_out, desk.fleet, order, _Tally(bar, graded=False).hear)
+                sets = {folder / "trees" / name: held_out}
+                await grow_into(sets, desk.fleet, order, _Tally(bar, graded=False).hear)
         await desk.fleet.stage_over()
         choose = partial(choose_answer, rule=evaluation.choose, top=evaluation.top)
         async with ProcessJudge(desk.config.grading) as judge:

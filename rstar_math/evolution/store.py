@@ -23,6 +23,8 @@ from rstar_math.errors import StageError
 MANIFEST = "manifest.json"
 _BEGUN = "begun.json"
 _FROM = "from.txt"
+#: A model's file is known by so many blocks of so many bytes: all of it up to 8 MB, 0.05 s for any size.
+_SAMPLED_BLOCKS, _BLOCK_BYTES = 128, 65_536
 #: number of the round -> order of its stages; round 0 holds what stands before the first round.
 ORDER = {"problems": 0, "trees": 1, "harvest": 2, "policy": 3, "ppm": 4, "scores": 5, "control": 6, "control-scores": 7}
 
@@ -105,7 +107,16 @@ class Store:
         return once(self.folder(place), fingerprint, work, redo)
 
     def start_over(self, start: str) -> list[Path]:
-        """`from=`: sets aside what it names, unless a start with the same `from=` did and was stopped before its end."""
+        """`from=`: sets aside what it names, unless a start with the same `from=` did and was stopped before its end.
+
+        Raises:
+            StageError: it names no stage, or a round that the run has not begun.
+        """
+        number, _ = Place.parse(start)
+        numbers = self._numbers()
+        if number not in numbers:
+            there = ", ".join(f"round-{present}" for present in numbers) or "no round"
+            raise StageError(f"from={start}: the run in {self.root} has {there}; start again from one of those")
         marker = self.root / _FROM
         if marker.is_file() and marker.read_text() == start:
             return []
@@ -130,8 +141,11 @@ class Store:
         return moved
 
     def _present(self) -> Iterator[Place]:
-        numbers = [int(path.name[6:]) for path in self.root.glob("round-*") if path.name[6:].isdigit()]
-        yield from (Place.of(number, stage) for number in sorted(numbers) for stage in ORDER)
+        yield from (Place.of(number, stage) for number in self._numbers() for stage in ORDER)
+
+    def _numbers(self) -> list[int]:
+        """The rounds that were begun, in order."""
+        return sorted(int(path.name[6:]) for path in self.root.glob("round-*") if path.name[6:].isdigit())
 
 
 def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name another out= folder") -> Done:
@@ -216,13 +230,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def digest_of(path: Path) -> str:
-    """What a stage's input is known by: its manifest's digest, a file's digest, or a model folder's names and sizes."""
+    """What a stage's input is known by: its manifest's digest, a file's digest, or a sample of a model folder's files."""
     if (path / MANIFEST).is_file():
         return digest(path / MANIFEST)
     if path.is_file():
         return digest(path)
-    sizes = sorted((p.name, p.stat().st_size) for p in path.iterdir() if p.suffix in {".safetensors", ".json", ".bin"})
-    return hashlib.sha256(repr(sizes).encode()).hexdigest()
+    files = sorted(file for file in path.iterdir() if file.suffix in {".safetensors", ".json", ".bin"})
+    sampled = [(file.name, file.stat().st_size, _sample(file)) for file in files]
+    return hashlib.sha256(repr(sampled).encode()).hexdigest()
+
+
+def _sample(path: Path) -> str:
+    """SHA-256 of a file's first bytes and of blocks spread evenly over the rest: other weights differ everywhere."""
+    size, sha = path.stat().st_size, hashlib.sha256()
+    with path.open("rb") as file:
+        for block in range(_SAMPLED_BLOCKS):
+            file.seek(max(block * _BLOCK_BYTES, size * block // _SAMPLED_BLOCKS))
+            sha.update(file.read(_BLOCK_BYTES))
+    return sha.hexdigest()
 
 
 def digest(path: Path) -> str:

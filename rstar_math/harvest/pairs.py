@@ -92,9 +92,7 @@ def _final(found: Sequence[Trajectory], plan: HarvestConfig) -> Iterator[Pair]:
 
 def _flaw(pair: Pair, plan: HarvestConfig) -> str | None:
     """Why a pair is left out; None if it stays."""
-    if pair.q_chosen <= pair.q_rejected:
-        return "pairs_q_reversed"
-    if pair.q_chosen - pair.q_rejected < plan.min_q_gap:
+    if plan.min_q_gap and pair.q_chosen - pair.q_rejected < plan.min_q_gap:
         return "pairs_q_gap"
     if plan.min_edit_distance and _edit_distance(pair) < plan.min_edit_distance:
         return "pairs_too_alike"

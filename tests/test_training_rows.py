@@ -15,12 +15,13 @@ from rstar_math import checkpoints, text
 from rstar_math.errors import ConfigError, InputError
 from rstar_math.records import Segment, Step
 from rstar_math.reward import reward
+from rstar_math.seedling import MODEL_PATH
 from rstar_math.tokens import encode, encode_with_mask
 from rstar_math.training import rows
 from rstar_math.training.callbacks import drop_incomplete, last_complete
 from rstar_math.training.job import DEEPSPEED_FOLDER, TrainingJob, batch_of, check, deepspeed_config
 from rstar_math.training.policy import collate as collate_policy
-from rstar_math.training.ppm import bradley_terry
+from rstar_math.training.ppm import bradley_terry, open_model, rewards_of
 from rstar_math.training.ppm import collate as collate_ppm
 from rstar_math.training.recipe import NearLengths
 
@@ -132,6 +133,13 @@ def test_the_pairs_loss_is_the_mean_over_groups_of_the_mean_over_pairs() -> None
         return math.log(1 + math.exp(-difference))
 
     assert float(got) == pytest.approx(((loss(1.0) + loss(0.25)) / 2 + loss(2.0)) / 2)
+
+
+def test_a_ppm_that_has_learnt_nothing_prefers_nothing() -> None:
+    tokenizer = checkpoints.open_tokenizer(MODEL_PATH)
+    model = open_model(MODEL_PATH, torch.float32, tokenizer)
+    assert rewards_of(model, torch.tensor([[5, 6, 7, 8], [9, 5, 4, 3]])).tolist() == [0.0, 0.0]
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_one_tanh_serves_numbers_and_tensors() -> None:

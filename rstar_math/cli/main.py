@@ -197,12 +197,13 @@ def run_code(file: Any, overrides: tuple[str, ...]) -> None:
 @_OVERRIDES
 @_spoken
 def seedling(overrides: tuple[str, ...]) -> None:
-    """Make the embedded base model anew: out=FOLDER [seed=0]."""
+    """Make the embedded base model anew: out=FOLDER [seed=1, the shipped one's]."""
     from rstar_math.cli.alone import grow_seedling_alone
+    from rstar_math.seedling import SEED
 
     taken, rest = take(overrides, "out")
     (out,) = needed(taken, "seedling", "out")
-    grow_seedling_alone(Path(out), compose(rest).seed)
+    grow_seedling_alone(Path(out), compose([f"seed={SEED}", *rest]).seed)
 
 
 @main.command()

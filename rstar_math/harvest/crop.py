@@ -56,7 +56,7 @@ def gather(trees: Path, validation: Path, out: Path, plan: HarvestConfig) -> dic
         for grown in _by_problem(trees):
             found = trajectories(grown)
             tally.problem(grown, found)
-            if grown[0].problem.synthetic and correct_share(grown) < plan.noise_threshold:
+            if _suspect(grown, plan):
                 tally.counts["problems_noisy"] += 1
                 continue
             chosen = best(found, plan.trajectories)
@@ -68,7 +68,8 @@ def gather(trees: Path, validation: Path, out: Path, plan: HarvestConfig) -> dic
             pairs.extend(_pair_row(pair) for pair in pairing.pairs)
     with _Rows(out / "validation_pairs.parquet", PAIR_SCHEMA) as held_out:
         for grown in _by_problem(validation):
-            held_out.extend(_pair_row(pair) for pair in pair_up(grown, trajectories(grown), plan).pairs)
+            if not _suspect(grown, plan):
+                held_out.extend(_pair_row(pair) for pair in pair_up(grown, trajectories(grown), plan).pairs)
     tally.counts["policy_examples"], tally.counts["pairs"] = examples.written, pairs.written
     tally.counts["validation_pairs"] = held_out.written
     return tally.metrics()
@@ -147,6 +148,11 @@ def _by_problem(folder: Path) -> Iterator[list[Tree]]:
     """The trees of each problem together; they are written next to each other."""
     for _, grown in groupby(read_trees(folder), key=lambda tree: tree.problem.id):
         yield list(grown)
+
+
+def _suspect(grown: list[Tree], plan: HarvestConfig) -> bool:
+    """Whether a synthetic problem is solved so rarely that its label is rather wrong than hard (paper §3.4)."""
+    return grown[0].problem.synthetic and correct_share(grown) < plan.noise_threshold
 
 
 def _correct(found: list[Trajectory]) -> int:

@@ -143,7 +143,12 @@ def _steps(code: tuple[str, ...], answer: str) -> tuple[str, ...]:
     *early, last = code
     steps = [f"{step}\n{text.STEP_END}" for step in early] + [f"{last}\nprint(x)\n{text.CODE_END}"]
     steps[0] = f"{text.CODE_START}\n{steps[0]}"
-    return (*steps, f"{text.ANSWER_START}The answer is \\boxed{{{answer}}}.\n{text.ANSWER_END}")
+    return (*steps, answer_step(answer))
+
+
+def answer_step(answer: str) -> str:
+    """The text of the step that states the answer."""
+    return f"{text.ANSWER_START}The answer is \\boxed{{{answer}}}.\n{text.ANSWER_END}"
 
 
 def _cast(draws: random.Random) -> Cast:

@@ -1,9 +1,14 @@
 """solved word problems -> the seedling, the small language model that the embedded demo evolves.
 
-A Qwen2-architecture model is trained from scratch with the rounds' own objective, loss on the policy's steps alone, until
+A Qwen2-architecture model is trained from scratch with the rounds' own objective, loss on the policy's right steps, until
 more training on the same problems brings nothing. Its solved problems keep to the schoolbook wordings, and some words of
 every question are swapped for random ones while it learns, so that it stays unsure about words it does not know instead
 of betting on one meaning. It does no search and never sees an answer of the demo's problems.
+
+Two things give so small a model what large ones have, an idea of whether a step that is written is right. Half of the
+solutions are under review: some steps are wrong, they carry no loss, and after each step's delimiter, where a policy never
+writes, stands the verdict. And the next token must be readable after half of the layers already, so that the other half can
+compare it with the token that came.
 """
 
 from __future__ import annotations
@@ -24,7 +29,8 @@ from rstar_math.records import mean
 from rstar_math.rng import derive, stream
 from rstar_math.seedling import SEED, SOLVED_COUNT, solved_problems
 from rstar_math.seedling.card import model_card
-from rstar_math.seedling.tokenizer import grow_tokenizer
+from rstar_math.seedling.reviews import Review, Reviewer
+from rstar_math.seedling.tokenizer import RIGHT, WRONG, grow_tokenizer
 
 if TYPE_CHECKING:
     from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
@@ -43,28 +49,32 @@ _CHUNK_BATCHES = 8
 class Recipe:
     """How the seedling is grown.
 
-    Batches of 8 form copying heads far sooner than large ones. `swapped_words` is the share of a question's words that
-    is replaced at random in training, `solved` how many of the solved problems are used, from the first on.
+    Small batches form copying heads far sooner than large ones. `swapped_words` is the share of a question's words that
+    is replaced at random in training, `reviewed` the share of solutions that are shown with mistakes and verdicts, `solved`
+    how many of the solved problems are used, from the first on.
     """
 
     solved: int = SOLVED_COUNT
-    batches: int = 5500
-    batch_size: int = 8
+    batches: int = 6000
+    batch_size: int = 10
+    reviewed: float = 0.5
+    verdict_weight: float = 0.5
     learning_rate: float = 3e-3
     weight_decay: float = 0.1
     warmup: float = 0.02
     swapped_words: float = 0.08
     hidden: int = 128
-    layers: int = 4
+    layers: int = 6
     heads: int = 4
     feed_forward: int = 256
 
 
 class Example(NamedTuple):
-    """Token ids, their labels (-100: no loss), and the positions of the question's words."""
+    """Token ids; for each its label, and the verdict on a step that it ends (-100: none); where the question's words are."""
 
     ids: list[int]
     labels: list[int]
+    verdicts: list[int]
     words: list[int]
 
 
@@ -106,19 +116,30 @@ def grow_seedling(
     return metrics
 
 
-def encode(problem: WordProblem, tokenizer: Qwen2Tokenizer) -> Example:
-    """The transcript of a solved problem; each piece is tokenised by itself, and an end-of-text follows the answer."""
-    ids: list[int] = []
-    labels: list[int] = []
-    words: list[int] = []
-    for piece in text.transcript(problem.problem.question, problem.solution, for_next=False):
+def encode(problem: WordProblem, tokenizer: Qwen2Tokenizer, review: Review | None = None) -> Example:
+    """The transcript of a solved problem, or of its review; each piece is tokenised by itself.
+
+    A right step is learnt, and of every step the verdict; after a right answer it is the end-of-text.
+    """
+    steps, right = review or (problem.solution, (True,) * len(problem.solution))
+    example = Example([], [], [], [])
+    verdicts, verdict = iter(right), {True: _id(tokenizer, RIGHT), False: _id(tokenizer, WRONG)}
+    for piece in text.transcript(problem.problem.question, steps, for_next=False):
         tokens = tokenizer.encode(piece.text, add_special_tokens=False)
-        if not ids:
-            words = [at for at, token in enumerate(tokens) if _is_word(tokenizer, token)]
-        ids += tokens
-        labels += tokens if piece.by_policy else [_IGNORED] * len(tokens)
-    end = tokenizer.convert_tokens_to_ids(str(tokenizer.eos_token))
-    return Example([*ids, end], [*labels, end], words)
+        if not example.ids:
+            example.words.extend(at for at, token in enumerate(tokens) if _is_word(tokenizer, token))
+        good = piece.by_policy and next(verdicts)
+        example.ids.extend(tokens)
+        example.labels.extend(tokens if good else [_IGNORED] * len(tokens))
+        example.verdicts.extend([_IGNORED] * len(tokens))
+        if piece.by_policy:
+            example.verdicts[-1] = verdict[good]
+    if right[-1] and steps[-1].text.endswith(text.ANSWER_END):
+        end = _id(tokenizer, str(tokenizer.eos_token))
+        example.ids.append(end)
+        example.labels.append(end)
+        example.verdicts[-1:] = [_IGNORED, _IGNORED]
+    return example
 
 
 @torch.no_grad()
@@ -133,7 +154,7 @@ def greedy_accuracy(
     model.eval()
     solved: dict[str, list[float]] = {name: [] for name in ("greedy/all", *(f"greedy/level-{k}" for k in LEVELS))}
     for problem in problems:
-        ids, labels = _padded([encode(problem, tokenizer)])
+        ids, labels, _ = _padded([encode(problem, tokenizer)])
         best = model(input_ids=ids).logits[:, :-1].argmax(-1)
         wanted = labels[:, 1:]
         exact = float(((best == wanted) | (wanted == _IGNORED)).all())
@@ -145,6 +166,10 @@ def greedy_accuracy(
 def _transcripts(solved: Sequence[WordProblem]) -> list[str]:
     whole = (text.transcript(problem.problem.question, problem.solution, for_next=False) for problem in solved)
     return [piece.text for pieces in whole for piece in pieces]
+
+
+def _id(tokenizer: Qwen2Tokenizer, token: str) -> int:
+    return int(tokenizer.convert_tokens_to_ids(token))
 
 
 def _is_word(tokenizer: Qwen2Tokenizer, token: int) -> bool:
@@ -178,7 +203,6 @@ def _train(
     draws: random.Random,
 ) -> Iterator[float]:
     """The loss of each batch, in turn: AdamW, short warm-up, then a linear schedule down to 0."""
-    examples = [encode(problem, tokenizer) for problem in solved]
     vocabulary = [token for token in range(len(tokenizer)) if _is_word(tokenizer, token)]
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
@@ -187,31 +211,57 @@ def _train(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda batch: min(1.0, (batch + 1) / warmup) * (1 - batch / recipe.batches)
     )
-    batches = _batches(examples, recipe.batch_size, draws)
+    batches = _batches(solved, tokenizer, recipe, draws)
+    early = _readable_after(model, recipe.layers // 2)
     model.train()
     for _ in range(recipe.batches):
-        ids, labels = _padded([_swapped(each, vocabulary, recipe.swapped_words, draws) for each in next(batches)])
-        loss = _loss(model, ids, labels)
+        ids, labels, verdicts = _padded(
+            [_swapped(each, vocabulary, recipe.swapped_words, draws) for each in next(batches)]
+        )
+        late = model.model(input_ids=ids).last_hidden_state
+        loss = _next_token_loss(model, late, labels)
+        learnt = loss + _next_token_loss(model, early(), labels)
+        learnt = learnt + recipe.verdict_weight * _loss(model, late, verdicts)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        learnt.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         yield loss.item()
 
 
-def _loss(model: Qwen2ForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of the tokens with a label; logits are computed for those alone."""
-    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
-    wanted = labels[:, 1:]
+def _readable_after(model: Qwen2ForCausalLM, layers: int) -> Callable[[], torch.Tensor]:
+    """Gives the state after so many layers of the last forward pass, normalised as the last one is for the head."""
+    kept: list[torch.Tensor] = []
+
+    def keep(_: torch.nn.Module, __: object, state: torch.Tensor) -> None:
+        kept[:] = [state]
+
+    model.model.layers[layers - 1].register_forward_hook(keep)
+    return lambda: model.model.norm(kept[0])
+
+
+def _next_token_loss(model: Qwen2ForCausalLM, states: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return _loss(model, states[:, :-1], labels[:, 1:])
+
+
+def _loss(model: Qwen2ForCausalLM, states: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy where something is wanted; logits are computed for those states alone."""
     own = wanted != _IGNORED
-    return functional.cross_entropy(model.lm_head(hidden[own]), wanted[own])
+    return functional.cross_entropy(model.lm_head(states[own]), wanted[own])
 
 
-def _batches(examples: Sequence[Example], size: int, draws: random.Random) -> Iterator[list[Example]]:
-    """Endless batches; every example comes once an epoch."""
+def _batches(
+    solved: Sequence[WordProblem], tokenizer: Qwen2Tokenizer, recipe: Recipe, draws: random.Random
+) -> Iterator[list[Example]]:
+    """Endless batches; every problem comes once an epoch, clean or under a review of its own."""
+    reviewer, size = Reviewer(solved), recipe.batch_size
+    clean = [encode(problem, tokenizer) for problem in solved]
     while True:
-        order = draws.sample(examples, len(examples))
+        order = [
+            encode(problem, tokenizer, reviewer.review(problem, draws)) if draws.random() < recipe.reviewed else example
+            for problem, example in draws.sample(list(zip(solved, clean, strict=True)), len(solved))
+        ]
         cut: list[list[Example]] = []
         for start in range(0, len(order), size * _CHUNK_BATCHES):
             chunk = sorted(order[start : start + size * _CHUNK_BATCHES], key=lambda example: len(example.ids))
@@ -228,12 +278,15 @@ def _swapped(example: Example, vocabulary: Sequence[int], share: float, draws: r
     return example._replace(ids=ids)
 
 
-def _padded(examples: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids, labels), each [examples, longest]; padded on the right, where causal attention never looks back from."""
-    longest = max(len(example.ids) for example in examples)
-    ids = torch.zeros(len(examples), longest, dtype=torch.long)
-    labels = torch.full((len(examples), longest), _IGNORED)
+def _padded(examples: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(ids, labels, verdicts), each [examples, longest]; padded on the right, which causal attention never sees."""
+    shape = (len(examples), max(len(example.ids) for example in examples))
+    ids, labels, verdicts = (
+        torch.zeros(shape, dtype=torch.long),
+        torch.full(shape, _IGNORED),
+        torch.full(shape, _IGNORED),
+    )
     for row, example in enumerate(examples):
-        ids[row, : len(example.ids)] = torch.tensor(example.ids)
-        labels[row, : len(example.labels)] = torch.tensor(example.labels)
-    return ids, labels
+        for padded, values in ((ids, example.ids), (labels, example.labels), (verdicts, example.verdicts)):
+            padded[row, : len(values)] = torch.tensor(values)
+    return ids, labels, verdicts

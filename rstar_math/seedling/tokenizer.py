@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer
 
 EOS, PAD = "<|end|>", "<|pad|>"
+#: A reviewer's verdict on the step just ended. No policy writes them.
+RIGHT, WRONG = "<right>", "<wrong>"
 #: Words, digits, signs and bytes; the idioms come on top.
 VOCABULARY = 1472
 #: Markup with its line breaks, a comment line, the boxed answer's frame, the call that prints, an assignment up to its
@@ -55,7 +57,9 @@ def grow_tokenizer(solutions: Sequence[str], readings: Iterable[str], *, context
         model_max_length=context_tokens,
         clean_up_tokenization_spaces=False,
     )
-    tokenizer.add_tokens([AddedToken(idiom, special=False, normalized=False) for idiom in sorted(idioms)])
+    tokenizer.add_tokens(
+        [AddedToken(idiom, special=False, normalized=False) for idiom in sorted({*idioms, RIGHT, WRONG})]
+    )
     return tokenizer
 
 

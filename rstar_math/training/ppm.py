@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import deepspeed
 import torch
 from torch.nn.functional import logsigmoid
 
@@ -76,8 +77,17 @@ class PPMTrainer(RowTrainer):
 
 
 def open_model(folder: Path, dtype: torch.dtype, tokenizer: Any) -> Any:
-    """The policy just trained, its language head replaced by one fresh linear output."""
-    return checkpoints.open_ppm(folder, dtype, tokenizer.pad_token_id)
+    """The policy just trained, its language head replaced by one linear output that starts at zero.
+
+    From the usual random start a few hundred pairs are spent on outweighing chance: held-out pairs of the embedded demo's
+    round 2 ranked right 69% from there, 75% from zero.
+    """
+    model = checkpoints.open_ppm(folder, dtype, tokenizer.pad_token_id)
+    with deepspeed.zero.GatheredParameters(
+        [model.score.weight], modifier_rank=0
+    ):  # under ZeRO-3 no rank holds it whole
+        torch.nn.init.zeros_(model.score.weight)
+    return model
 
 
 def pair_accuracy(model_folder: Path, pairs_file: Path, max_tokens: int) -> dict[str, Any]:

@@ -79,8 +79,8 @@ class PPMTrainer(RowTrainer):
 def open_model(folder: Path, dtype: torch.dtype, tokenizer: Any) -> Any:
     """The policy just trained, its language head replaced by one linear output that starts at zero.
 
-    From the usual random start a few hundred pairs are spent on outweighing chance: held-out pairs of the embedded demo's
-    round 2 ranked right 69% from there, 75% from zero.
+    From the usual random start a few hundred pairs are spent on outweighing chance: of held-out pairs of the embedded
+    demo's round 2, 69% were ranked right from there, 76% from zero.
     """
     model = checkpoints.open_ppm(folder, dtype, tokenizer.pad_token_id)
     with deepspeed.zero.GatheredParameters(

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from rstar_math.training.callbacks import Progress
 
 Metrics = Mapping[str, Any]
+#: Fewer solutions or pairs than this, and the person should hear of it.
+_FEW = 50
 
 
 def gather_problems(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
@@ -127,8 +129,30 @@ def harvest(desk: Desk, folder: Path, *, harvest: HarvestConfig, trees: Path) ->
         bar.finish(
             f"{metrics['policy_examples']:.0f} examples, {metrics['pairs']:.0f} pairs, coverage {metrics['coverage']:.1%}"
         )
+    for lack in lacks(metrics):
+        desk.progress.say(lack)
     write_json(folder / "metrics.json", metrics)
     return metrics
+
+
+def lacks(metrics: Metrics) -> list[str]:
+    """What a harvest has too little of, in words, with the way to more."""
+    found = []
+    for what, count, learner in (
+        ("solution", metrics["policy_examples"], "policy"),
+        ("pair", metrics["pairs"], "PPM"),
+    ):
+        if 0 < count < _FEW:  # none at all is said where it is trained
+            found.append(
+                f"Only {count:.0f} {what}{'s' if count > 1 else ''} to train the {learner} on, from "
+                f"{metrics['problems']:.0f} problems: expect little of it. More or easier problems, more rollouts or a "
+                "stronger first policy bring more."
+            )
+    if metrics["pairs"] and not metrics["validation_pairs"]:
+        found.append(
+            "No validation problem gave a pair, so how well the PPM ranks pairs is not measured in this round."
+        )
+    return found
 
 
 def train_policy(desk: Desk, folder: Path, *, training: TrainingConfig, base: str, crop: Path) -> Metrics:

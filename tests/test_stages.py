@@ -1,0 +1,30 @@
+"""What a stage tells the person at the keyboard."""
+
+import pytest
+
+from rstar_math.evolution.stages import lacks
+
+PLENTY = {"problems": 200, "policy_examples": 120, "pairs": 300, "validation_pairs": 20}
+
+
+def test_a_rich_harvest_lacks_nothing() -> None:
+    assert lacks(PLENTY) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(3, "Only 3 solutions to train the policy on, from 200"), (1, "Only 1 solution to train")]
+)
+def test_too_few_solutions_are_said_with_the_way_to_more(count, said) -> None:
+    (lack,) = lacks(PLENTY | {"policy_examples": count})
+    assert lack.startswith(said)
+    assert "more rollouts" in lack
+
+
+def test_too_few_pairs_and_unmeasured_ones_are_each_said() -> None:
+    few, unmeasured = lacks(PLENTY | {"pairs": 13, "validation_pairs": 0})
+    assert few.startswith("Only 13 pairs to train the PPM on")
+    assert "not measured" in unmeasured
+
+
+def test_none_at_all_is_left_to_the_training_that_has_nothing_to_do() -> None:
+    assert lacks(PLENTY | {"policy_examples": 0, "pairs": 0, "validation_pairs": 0}) == []

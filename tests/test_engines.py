@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
 ]
 
+PRELOAD = os.environ.get("LD_PRELOAD")
 CONFIG = EngineConfig(dtype="float32", max_sequences=64, cpu_threads=1)
 GREEDY = Sampling(temperature=0.0, max_tokens=16)
 QUESTION = "Tom has 12 apples, buys 30 more and gives 7 of them to his sister. How many apples has Tom now?"
@@ -76,6 +78,10 @@ class TestPolicy:
         policy = VllmPolicy(str(folders[0]), CONFIG)
         yield policy
         policy.close()
+
+    async def test_an_engine_leaves_no_preload_behind_for_later_children(self, policy: Any) -> None:
+        """From a folder with a space in its name, every child's loader complained about one."""
+        assert os.environ.get("LD_PRELOAD") == PRELOAD
 
     async def test_greedy_says_what_transformers_says(self, policy: Any, folders: list[Path]) -> None:
         asked = [transcript(), transcript("# add\nx = 12 + 30"), transcript("# add\nx = 12 + 30", "# take\ny = x - 7")]

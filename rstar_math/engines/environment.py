@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rstar_math.config import EngineConfig
 
@@ -43,6 +45,22 @@ def prepare(config: EngineConfig) -> None:
         # One process instead of three: a quarter of the start-up, and no token crosses a process border. On a GPU
         # vLLM's default stays, where the engine's process feeds the GPU while this one prepares the next requests.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+
+
+@contextmanager
+def own_preload() -> Iterator[None]:
+    """Takes back what vLLM adds to LD_PRELOAD while an engine starts: it is meant for the engine's own workers.
+
+    Left there, every later child of this process would load it; and from a folder with a space in its name none could: the
+    loader cuts the path at the space and complains on the child's standard error.
+    """
+    before = os.environ.get("LD_PRELOAD")
+    try:
+        yield
+    finally:
+        os.environ.pop("LD_PRELOAD", None)
+        if before is not None:
+            os.environ["LD_PRELOAD"] = before
 
 
 def on_cpu() -> bool:

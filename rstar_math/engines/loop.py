@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from rstar_math.checkpoints import Kind, check_model_folder, locate, open_tokenizer
 from rstar_math.config import EngineConfig
-from rstar_math.engines.environment import on_cpu, prepare
+from rstar_math.engines.environment import on_cpu, own_preload, prepare
 from rstar_math.errors import EngineError
 
 #: vLLM's CPU attention works in multiples of 32 tokens. The smallest shares the most prefixes: for the embedded model 32
@@ -177,7 +177,8 @@ def _start(folder: Path, config: EngineConfig, kind: Kind) -> Any:
     if on_cpu() and (config.cpu_threads or _is_small(folder)):
         torch.set_num_threads(config.cpu_threads or 1)
     try:
-        return LLMEngine.from_engine_args(EngineArgs(**_arguments(folder, config, kind)))
+        with own_preload():
+            return LLMEngine.from_engine_args(EngineArgs(**_arguments(folder, config, kind)))
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         knobs = "engine.*" if kind == "policy" else "ppm_engine.*"
         raise EngineError(

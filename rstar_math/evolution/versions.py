@@ -13,7 +13,7 @@ from pathlib import Path
 _PACKAGES = (
     "rstar-math", "torch", "ray", "deepspeed", "transformers", "datasets", "math-verify", "hydra-core", "wandb",
 )  # fmt: skip
-_HERE = Path(__file__).parent
+_ROOT = Path(__file__).parents[2]
 
 
 def versions() -> dict[str, str]:
@@ -23,8 +23,10 @@ def versions() -> dict[str, str]:
 
 
 def _revision() -> str:
-    command = ["git", "-C", str(_HERE), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changed"]
+    if not (_ROOT / ".git").exists():  # installed, perhaps below somebody else's checkout
+        return "installed"
+    command = ["git", "-C", str(_ROOT), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changed"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (FileNotFoundError, subprocess.CalledProcessError):  # no git here, or no checkout: an installed package
-        return "installed"
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        return f"unknown: {error}"

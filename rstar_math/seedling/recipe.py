@@ -50,8 +50,9 @@ class Recipe:
     """How the seedling is grown.
 
     Small batches form copying heads far sooner than large ones. `swapped_words` is the share of a question's words that
-    is replaced at random in training, `reviewed` the share of solutions that are shown with mistakes and verdicts, `solved`
-    how many of the solved problems are used, from the first on.
+    is replaced at random in training, `reviewed` the share of solutions that are shown with mistakes and verdicts,
+    `verdict_weight` what the verdicts' loss counts beside the next token's, `solved` how many of the solved problems are
+    used, from the first on.
     """
 
     solved: int = SOLVED_COUNT
@@ -212,15 +213,16 @@ def _train(
         optimizer, lambda batch: min(1.0, (batch + 1) / warmup) * (1 - batch / recipe.batches)
     )
     batches = _batches(solved, tokenizer, recipe, draws)
-    early = _readable_after(model, recipe.layers // 2)
     model.train()
     for _ in range(recipe.batches):
         ids, labels, verdicts = _padded(
             [_swapped(each, vocabulary, recipe.swapped_words, draws) for each in next(batches)]
         )
-        late = model.model(input_ids=ids).last_hidden_state
+        states = model.model(input_ids=ids, output_hidden_states=True)
+        late = states.last_hidden_state
+        halfway = model.model.norm(states.hidden_states[recipe.layers // 2])  # as the last state is, for the same head
         loss = _next_token_loss(model, late, labels)
-        learnt = loss + _next_token_loss(model, early(), labels)
+        learnt = loss + _next_token_loss(model, halfway, labels)
         learnt = learnt + recipe.verdict_weight * _loss(model, late, verdicts)
         optimizer.zero_grad()
         learnt.backward()  # type: ignore[no-untyped-call]
@@ -228,17 +230,6 @@ def _train(
         optimizer.step()
         schedule.step()
         yield loss.item()
-
-
-def _readable_after(model: Qwen2ForCausalLM, layers: int) -> Callable[[], torch.Tensor]:
-    """Gives the state after so many layers of the last forward pass, normalised as the last one is for the head."""
-    kept: list[torch.Tensor] = []
-
-    def keep(_: torch.nn.Module, __: object, state: torch.Tensor) -> None:
-        kept[:] = [state]
-
-    model.model.layers[layers - 1].register_forward_hook(keep)
-    return lambda: model.model.norm(kept[0])
 
 
 def _next_token_loss(model: Qwen2ForCausalLM, states: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -83,9 +83,8 @@ def open_model(folder: Path, dtype: torch.dtype, tokenizer: Any) -> Any:
     demo's round 2, 69% were ranked right from there, 76% from zero.
     """
     model = checkpoints.open_ppm(folder, dtype, tokenizer.pad_token_id)
-    with deepspeed.zero.GatheredParameters(
-        [model.score.weight], modifier_rank=0
-    ):  # under ZeRO-3 no rank holds it whole
+    # Under ZeRO-3 no rank holds the whole weight.
+    with deepspeed.zero.GatheredParameters([model.score.weight], modifier_rank=0):
         torch.nn.init.zeros_(model.score.weight)
     return model
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 from planting import plant
 
+from rstar_math.config import EvaluationConfig
 from rstar_math.evaluation.choice import choose_answer
 from rstar_math.evaluation.metrics import accuracy
+from rstar_math.evaluation.plans import greedy, system2
 from rstar_math.evaluation.scores import grade_choices, score_metrics
 from rstar_math.records import End, Rollout, Tree
 from rstar_math.scripted import ExactJudge
@@ -53,3 +55,12 @@ def test_the_interval_holds_the_value_and_narrows_with_more_problems() -> None:
     few, many = (accuracy([True, False] * n, resamples=500, seed=1) for n in (10, 1000))
     assert few.low < 0.5 < few.high
     assert many.high - many.low < (few.high - few.low) / 5
+
+
+def test_an_evaluations_own_limits_hold_for_greedy_and_for_system_2() -> None:
+    knobs = EvaluationConfig(candidates=5, rollouts=3, temperature=0.6, depth=7, max_step_tokens=33)
+    for plan in (greedy(knobs), system2(knobs)):
+        assert (plan.depth, plan.max_step_tokens) == (7, 33)
+    assert (greedy(knobs).temperature, greedy(knobs).candidates, greedy(knobs).rollouts) == (0.0, 1, 1)
+    assert (system2(knobs).temperature, system2(knobs).candidates, system2(knobs).rollouts) == (0.6, 5, 3)
+    assert system2(knobs).annotation == "ppm"

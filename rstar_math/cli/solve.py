@@ -15,7 +15,7 @@ import click
 
 from rstar_math.cli.launch import open_fleet
 from rstar_math.cluster.fleet import Fleet, Models
-from rstar_math.config import RunConfig
+from rstar_math.config import EvaluationConfig, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evaluation.choice import Choice, choose_answer
 from rstar_math.evaluation.plans import system2
@@ -42,15 +42,19 @@ def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_
 
     with open_fleet(config) as fleet:
         tree = asyncio.run(work(fleet))
-    # Without a PPM every trajectory scores 0, so only their number can tell answers apart.
-    rule, top = (plan.evaluation.choose, plan.evaluation.top) if models.ppm else ("majority", len(tree.rollouts))
-    choice = choose_answer(tree, rule, top)
+    choice = answer_of(tree, plan.evaluation, guided=models.ppm is not None)
     if as_json:
         click.echo(json.dumps(_object(tree, choice), ensure_ascii=False))
         return
     leaf = choice.leaf if choice else 0
     scores = [tree.nodes[index].prior for index in tree.path(leaf)]
     show_solution(tree.steps(leaf), scores, choice.answer if choice else None, choice.score if choice else None)
+
+
+def answer_of(tree: Tree, evaluation: EvaluationConfig, *, guided: bool) -> Choice | None:
+    """The evaluation's choice. Unguided, every trajectory scores 0, so only their number can tell answers apart."""
+    rule, top = (evaluation.choose, evaluation.top) if guided else ("majority", len(tree.rollouts))
+    return choose_answer(tree, rule, top)
 
 
 def _object(tree: Tree, choice: Choice | None) -> dict[str, object]:

@@ -56,7 +56,7 @@ def test_mistakes_are_as_frequent_as_right_steps_and_of_every_kind(reviewed) -> 
 
 
 def test_a_mistake_uses_the_problems_own_numbers(reviewed) -> None:
-    known = {"2", "3", "100"}  # of `double`, `triple` and percents
+    known = {"0", "2", "3", "100"}  # of `assert x > 0`, `double`, `triple` and percents
     for problem, review in reviewed:
         given = set(re.findall(r"\d+(?:\.\d+)?", problem.problem.question))
         for step in review.steps:

@@ -197,7 +197,7 @@ def run_code(file: Any, overrides: tuple[str, ...]) -> None:
 @_OVERRIDES
 @_spoken
 def seedling(overrides: tuple[str, ...]) -> None:
-    """Make the embedded base model anew: out=FOLDER [seed=1, the shipped one's]."""
+    """Make the embedded base model anew: out=FOLDER [seed=2, the shipped one's]."""
     from rstar_math.cli.alone import grow_seedling_alone
     from rstar_math.seedling import SEED
 

@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 from rstar_math import text
 from rstar_math.problems import wordproblems_lexicon as lexicon
-from rstar_math.problems.wordproblems_operations import OPERATIONS, Number
+from rstar_math.problems.wordproblems_operations import HALF, OPERATIONS, Number
 from rstar_math.records import Problem, Step
 from rstar_math.rng import derive, stream
 
@@ -176,7 +176,7 @@ def _opening(draws: random.Random, cast: Cast, level: int) -> Story:
     if kind == "difference":
         fewer, more = draws.randint(6, 60), draws.randint(2, 40)
         sentence = f"{cast.name} and {cast.other} share {2 * fewer + more} {cast.thing}, {cast.other} gets {more} more."
-        code = (f"# without the difference\nx = {2 * fewer + more} - {more}", "# one of two\nx = x // 2")
+        code = (f"# without the difference\nx = {2 * fewer + more} - {more}", f"# one of two\n{HALF.format(x='x')}")
         return Story((sentence,), code, fewer, "x")
     quantity = draws.randint(8, 150)
     return Story((f"{cast.name} has {quantity} {cast.thing}.",), (), quantity, str(quantity))

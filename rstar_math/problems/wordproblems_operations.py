@@ -107,42 +107,52 @@ def _single(comment: str, code: str) -> tuple[Line, ...]:
     return (Line(comment, code),)
 
 
-def _compared(comment: str, sign: str) -> tuple[Line, ...]:
-    return (Line(comment, f"y = {{x}} {sign} {{n}}"), Line("# both together", "x = {x} + y"))
+def _compared(comment: str, sign: str, check: str = "") -> tuple[Line, ...]:
+    return (Line(comment, f"y = {{x}} {sign} {{n}}{check}"), Line("# both together", "x = {x} + y"))
 
 
-#: A fraction a/b of the quantity, exactly.
-_PART = "{x} * {a} // {b}"
+# A careful pupil's code checks what must hold: a division comes out even, what is left is more than nothing. So a program
+# that misread the story often stops, there or some steps later; a search sees that and turns back, a single draft cannot.
+_EVEN = "\nassert not rest"
+_LEFT = "\nassert x > 0"
+#: a/b of the quantity, and n percent of it.
+_PART, _PERCENT = f"divmod({{x}} * {{a}}, {{b}}){_EVEN}", f"divmod({{x}} * {{n}}, 100){_EVEN}"
+HALF = f"x, rest = divmod({{x}}, 2){_EVEN}"
 OPERATIONS: tuple[Operation, ...] = (
     Operation(_single("# more", "x = {x} + {n}"), (lexicon.ADD,), 28, _add, lambda x, n: x + number(n), decimals=True),
     Operation(
-        _single("# fewer", "x = {x} - {n}"), (lexicon.SUB,), 28, _subtract, lambda x, n: x - number(n), decimals=True
+        _single("# fewer", f"x = {{x}} - {{n}}{_LEFT}"), (lexicon.SUB,), 28, _subtract, lambda x, n: x - number(n),
+        decimals=True,
     ),
     Operation(
         _single("# times", "x = {x} * {n}"), (lexicon.MULTIPLY,), 9, _multiply, lambda x, n: x * int(n), decimals=True
     ),
-    Operation(_single("# equal parts", "x = {x} // {n}"), (lexicon.DIVIDE,), 9, _divide, lambda x, n: x // int(n)),
     Operation(
-        _single("# percent up", "x = {x} + {x} * {n} // 100"), (lexicon.GROW,), 4, _percent,
+        _single("# equal parts", f"x, rest = divmod({{x}}, {{n}}){_EVEN}"), (lexicon.DIVIDE,), 9, _divide,
+        lambda x, n: x // int(n),
+    ),
+    Operation(
+        _single("# percent up", f"part, rest = {_PERCENT}\nx = {{x}} + part"), (lexicon.GROW,), 4, _percent,
         lambda x, n: x + x * int(n) // 100,
     ),
     Operation(
-        _single("# percent down", "x = {x} - {x} * {n} // 100"), (lexicon.SHRINK,), 4, _percent,
+        _single("# percent down", f"part, rest = {_PERCENT}\nx = {{x}} - part"), (lexicon.SHRINK,), 4, _percent,
         lambda x, n: x - x * int(n) // 100,
     ),
     Operation(
-        _single("# part lost", f"x = {{x}} - {_PART}"), (lexicon.LOSE_PART,), 4, _part, lambda x, n: x - _share(x, n)
+        _single("# part lost", f"part, rest = {_PART}\nx = {{x}} - part"), (lexicon.LOSE_PART,), 4, _part,
+        lambda x, n: x - _share(x, n),
     ),
-    Operation(_single("# part kept", f"x = {_PART}"), (lexicon.KEEP_PART,), 4, _part, _share),
+    Operation(_single("# part kept", f"x, rest = {_PART}"), (lexicon.KEEP_PART,), 4, _part, _share),
     Operation(_single("# double", "x = {x} * 2"), (lexicon.DOUBLE,), 2, _fold(2), lambda x, _: x * 2),
     Operation(_single("# triple", "x = {x} * 3"), (lexicon.TRIPLE,), 2, _fold(3), lambda x, _: x * 3),
-    Operation(_single("# half", "x = {x} // 2"), (lexicon.HALVE,), 2, _half, lambda x, _: x // 2),
+    Operation(_single("# half", HALF), (lexicon.HALVE,), 2, _half, lambda x, _: x // 2),
     Operation(
         _compared("# the other has more", "+"), (lexicon.MORE_THAN, lexicon.TOGETHER), 4, _add,
         lambda x, n: 2 * x + number(n), decimals=True,
     ),
     Operation(
-        _compared("# the other has less", "-"), (lexicon.LESS_THAN, lexicon.TOGETHER), 4, _subtract,
+        _compared("# the other has less", "-", "\nassert y > 0"), (lexicon.LESS_THAN, lexicon.TOGETHER), 4, _subtract,
         lambda x, n: 2 * x - number(n), decimals=True,
     ),
     Operation(
@@ -150,7 +160,7 @@ OPERATIONS: tuple[Operation, ...] = (
         lambda x, n: x + x * int(n), decimals=True,
     ),
     Operation(
-        _single("# missing", "x = {n} - {x}"), (lexicon.REACH,), 6, _goal, lambda x, n: number(n) - x,
+        _single("# missing", f"x = {{n}} - {{x}}{_LEFT}"), (lexicon.REACH,), 6, _goal, lambda x, n: number(n) - x,
         decimals=True, closes=True,
     ),
 )  # fmt: skip

@@ -27,7 +27,7 @@ from rstar_math import text
 from rstar_math.problems.wordproblems import LEVELS, WordProblem, generate
 from rstar_math.records import mean
 from rstar_math.rng import derive, stream
-from rstar_math.seedling import SEED, SOLVED_COUNT, solved_problems
+from rstar_math.seedling import SEED, SOLVED_COUNT, SOLVED_SEED, solved_problems
 from rstar_math.seedling.card import model_card
 from rstar_math.seedling.reviews import Review, Reviewer
 from rstar_math.seedling.tokenizer import RIGHT, WRONG, grow_tokenizer
@@ -94,7 +94,7 @@ def grow_seedling(
     torch.manual_seed(derive(seed, "seedling"))
     torch.set_num_threads(1)  # matrices this small lose more to waiting for a second thread than they win by it
     solved = solved_problems()[: recipe.solved]
-    readings = (unsolved.problem.question for unsolved in generate(SEED, READ_COUNT, split="train"))
+    readings = (unsolved.problem.question for unsolved in generate(SOLVED_SEED, READ_COUNT, split="train"))
     tokenizer = grow_tokenizer(_transcripts(solved), readings, context_tokens=CONTEXT_TOKENS)
     model = _architecture(tokenizer, recipe)
     started = time.monotonic()

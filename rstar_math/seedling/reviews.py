@@ -20,6 +20,7 @@ from rstar_math.records import Step
 #: The chance that a step is wrong; of the wrong ones, how many only take a wrong number, how many others end rightly.
 MISTAKE, WRONG_NUMBER, RIGHT_ENDING = 0.5, 0.2, 0.8
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_GAP = re.compile(r"\{\d\}")
 _ENDING = re.compile(rf"\n(?:print\(x\)\n)?(?:{text.STEP_END}|{text.CODE_END})$")
 
 
@@ -70,11 +71,17 @@ class Reviewer:
                 frame, fillings = draws.choice(self._later if index else self._first), own + others
                 if draws.random() < RIGHT_ENDING:
                     frame = _ENDING.sub("", frame) + _ENDING.findall(truth)[0]
-            if frame.count("{}") <= len(fillings) and (written := frame.format(*fillings)) != truth:
+            if len(set(_GAP.findall(frame))) <= len(fillings) and (written := frame.format(*fillings)) != truth:
                 return written
 
 
 def _blank(step: str, problem: WordProblem) -> str:
-    """The step with `{}` for every number that the question gives."""
+    """The step with a gap for every number that the question gives: `{0}` wherever the first of them stands, and so on."""
     given = set(_NUMBER.findall(problem.problem.question))
-    return _NUMBER.sub(lambda number: "{}" if number.group() in given else number.group(), step)
+    gaps: dict[str, str] = {}
+
+    def gap(found: re.Match[str]) -> str:
+        number = found.group()
+        return gaps.setdefault(number, f"{{{len(gaps)}}}") if number in given else number
+
+    return _NUMBER.sub(gap, step)

@@ -22,15 +22,17 @@ EOS, PAD = "<|end|>", "<|pad|>"
 RIGHT, WRONG = "<right>", "<wrong>"
 #: Words, digits, signs and bytes; the idioms come on top.
 VOCABULARY = 1472
-#: Markup with its line breaks, a comment line, the boxed answer's frame, the call that prints, an assignment up to its
-#: first operator, an operator with its blanks.
+#: Markup with its line breaks, a comment line, the boxed answer's frame, the call that prints, a division and what checks
+#: it, an assignment up to its first operator, an operator with its blanks.
 _IDIOM = re.compile(
     r"\n?<[a-z_|]+>(?::[^\n]*)?\n?"
     r"|# [a-z ]+\n"
     r"|The answer is \\boxed\{|\}\."
     r"|\nprint\([a-z]\)"
-    r"|[a-z] = (?:x (?:\+|-|\*|//) )?"
-    r"| // 100| (?:\+|-|\*|//) "
+    r"|[a-z]+, rest = divmod\((?:x(?:, | \* ))?|(?:, 100)?\)\nassert not rest(?:\nx = (?:x (?:\+|-) part)?)?|, "
+    r"| (?:\+|-) part|\nassert [a-z] > 0"
+    r"|[a-z] = (?:x (?:\+|-|\*) )?"
+    r"| (?:\+|-|\*) "
 )
 
 

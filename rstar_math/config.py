@@ -70,6 +70,7 @@ class SearchConfig:
     #: Samples of the step that only words the final answer: its code has run already, so more bring nothing.
     answer_candidates: Count = 1
     temperature: Annotated[float, Field(ge=0)] = 1.0
+    #: Tokens are drawn from the likeliest that hold this share of the probability together; 1: from all.
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     #: Longest step, in tokens; a longer one is cut off and dropped.
     max_step_tokens: Count = 512
@@ -151,6 +152,8 @@ class EvaluationConfig:
     candidates: Count = 32
     rollouts: Count = 8
     temperature: Annotated[float, Field(ge=0)] = 1.0
+    #: Tokens are drawn from the likeliest that hold this share of the probability together; 1: from all.
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     #: Steps from the root at which a trajectory is given up, and the longest step in tokens; greedy decoding's too.
     depth: Count = 16
     max_step_tokens: Count = 512

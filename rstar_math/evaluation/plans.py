@@ -22,6 +22,7 @@ def system2(evaluation: EvaluationConfig) -> SearchConfig:
         rollouts=evaluation.rollouts,
         candidates=evaluation.candidates,
         temperature=evaluation.temperature,
+        top_p=evaluation.top_p,
         annotation="ppm",
         depth=evaluation.depth,
         max_step_tokens=evaluation.max_step_tokens,

@@ -58,9 +58,9 @@ def test_the_interval_holds_the_value_and_narrows_with_more_problems() -> None:
 
 
 def test_an_evaluations_own_limits_hold_for_greedy_and_for_system_2() -> None:
-    knobs = EvaluationConfig(candidates=5, rollouts=3, temperature=0.6, depth=7, max_step_tokens=33)
+    knobs = EvaluationConfig(candidates=5, rollouts=3, temperature=0.6, top_p=0.8, depth=7, max_step_tokens=33)
     for plan in (greedy(knobs), system2(knobs)):
         assert (plan.depth, plan.max_step_tokens) == (7, 33)
     assert (greedy(knobs).temperature, greedy(knobs).candidates, greedy(knobs).rollouts) == (0.0, 1, 1)
     assert (system2(knobs).temperature, system2(knobs).candidates, system2(knobs).rollouts) == (0.6, 5, 3)
-    assert system2(knobs).annotation == "ppm"
+    assert (system2(knobs).top_p, system2(knobs).annotation) == (0.8, "ppm")

@@ -19,6 +19,7 @@ from rstar_math.problems.wordproblems import (
     schoolbook_size,
     split_of,
 )
+from rstar_math.problems.wordproblems_operations import OPERATIONS
 
 
 def printed_by(problem: WordProblem) -> str:
@@ -111,3 +112,24 @@ def test_a_hand_checked_story() -> None:
     assert first == generate(1, 1, split="heldout")[0]
     assert first.steps[0].startswith("<code>\n# ")
     assert first.solution[-2].output == first.problem.answer
+
+
+@pytest.mark.parametrize(
+    ("comment", "number", "quantity"),
+    [
+        ("# equal parts", "5", "13"),
+        ("# percent up", "30", "7"),
+        ("# percent down", "30", "7"),
+        ("# part kept", "2/3", "7"),
+        ("# part lost", "2/3", "7"),
+        ("# half", "2", "7"),
+        ("# fewer", "9", "4"),
+        ("# missing", "4", "9"),
+        ("# the other has less", "9", "4"),
+    ],
+)
+def test_code_that_misreads_the_story_stops_where_the_numbers_cannot_be(comment, number, quantity) -> None:
+    line = next(line for operation in OPERATIONS for line in operation.lines if line.comment == comment)
+    above, _, below = number.partition("/")
+    with pytest.raises(AssertionError):
+        exec(line.code.format(x=quantity, n=number, a=above, b=below), {})

@@ -64,6 +64,18 @@ def test_a_mistake_uses_the_problems_own_numbers(reviewed) -> None:
                 assert set(re.findall(r"\d+(?:\.\d+)?", step.text)) - known <= given
 
 
+def test_a_number_that_a_step_names_twice_is_the_same_in_both_places_of_a_mistake(reviewed) -> None:
+    """Gaps once had no names: `divmod(40 * 25, 100)` went with `x = 17 - part`."""
+    named = [
+        found.groups()
+        for _, review in reviewed
+        for step in review.steps
+        for found in re.finditer(r"divmod\((\d+) \* \d+, \d+\)\nassert not rest\nx = (\d+) [+-] part", step.text)
+    ]
+    assert len(named) > 10
+    assert all(first == second for first, second in named)
+
+
 def test_a_wrong_step_carries_no_loss_and_every_code_step_a_verdict() -> None:
     tokenizer = AutoTokenizer.from_pretrained(MODEL_PATH)
     problem = next(problem for problem in SOLVED if problem.problem.level == "3")

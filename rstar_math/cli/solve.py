@@ -42,7 +42,7 @@ def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_
 
     with open_fleet(config) as fleet:
         tree = asyncio.run(work(fleet))
-    choice = answer_of(tree, plan.evaluation, guided=models.ppm is not None)
+    choice = choice_of(tree, plan.evaluation, guided=models.ppm is not None)
     if as_json:
         click.echo(json.dumps(_object(tree, choice), ensure_ascii=False))
         return
@@ -51,7 +51,7 @@ def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_
     show_solution(tree.steps(leaf), scores, choice.answer if choice else None, choice.score if choice else None)
 
 
-def answer_of(tree: Tree, evaluation: EvaluationConfig, *, guided: bool) -> Choice | None:
+def choice_of(tree: Tree, evaluation: EvaluationConfig, *, guided: bool) -> Choice | None:
     """The evaluation's choice. Unguided, every trajectory scores 0, so only their number can tell answers apart."""
     rule, top = (evaluation.choose, evaluation.top) if guided else ("majority", len(tree.rollouts))
     return choose_answer(tree, rule, top)

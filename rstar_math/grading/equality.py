@@ -173,6 +173,7 @@ def _same_set(answer: str, gold: str) -> bool:
         if said is None or meant is None or _other_symbol(answer, gold):
             return False
         return bool(said == meant or said.symmetric_difference(meant).is_empty)
+    # Sympy's ways of saying that it cannot build or compare these sets; the verdict is then `undecided`.
     except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
         raise Unreadable from error
 
@@ -217,7 +218,7 @@ def _same_equation(answer: str, gold: str) -> bool:
     for symbol in sorted(said.free_symbols, key=str):
         try:
             solved = [sympy.solve(side, symbol) for side in (said, meant)]
-        except NotImplementedError:
+        except NotImplementedError:  # sympy knows no way to solve it for this symbol; another may do
             continue
         if solved[0] and solved[1]:
             rows = [[equal(left, right) for right in solved[1]] for left in solved[0]]

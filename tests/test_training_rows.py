@@ -23,7 +23,7 @@ from rstar_math.training.job import DEEPSPEED_FOLDER, TrainingJob, batch_of, che
 from rstar_math.training.policy import collate as collate_policy
 from rstar_math.training.ppm import bradley_terry, open_model, rewards_of
 from rstar_math.training.ppm import collate as collate_ppm
-from rstar_math.training.recipe import NearLengths
+from rstar_math.training.recipe import StepOrder
 
 REPLY = (
     "<code>\n# Step 1: add\nx = 12 + 30\n<end_of_step>\n\n# Now print it\nprint(x)\n<end_of_code>\n"
@@ -159,7 +159,7 @@ def test_batches_are_padded_on_the_right_to_a_multiple_of_eight() -> None:
 
 def test_an_epoch_draws_every_row_once_in_an_order_of_its_own() -> None:
     lengths = random.Random(1).choices(range(9, 90), k=101)
-    order = NearLengths(lengths, step_rows=8, seed=3)
+    order = StepOrder(lengths, step_rows=8, seed=3)
     first = list(order)
     order.set_epoch(1)
     assert sorted(first) == list(range(101)) == sorted(order)
@@ -168,17 +168,16 @@ def test_an_epoch_draws_every_row_once_in_an_order_of_its_own() -> None:
     assert first == list(order)
 
 
-def test_near_lengths_stand_together_and_a_large_step_is_a_plain_draw() -> None:
+def test_what_a_step_sees_is_left_to_chance_and_only_its_micro_batches_are_alike_in_length() -> None:
     lengths = random.Random(2).choices(range(9, 900), k=640)
 
-    def padded(order: list[int]) -> int:
-        return sum(4 * max(lengths[index] for index in order[at : at + 4]) for at in range(0, len(order), 4))
+    def steps(lengths: list[int]) -> list[list[int]]:
+        order = list(StepOrder(lengths, 64, 0))
+        return [order[at : at + 64] for at in range(0, 640, 64)]
 
-    shuffled = random.Random(0).sample(range(640), 640)
-    assert padded(list(NearLengths(lengths, 4, 0))) < 0.75 * padded(shuffled)
-    plain_draw = NearLengths([1] * 640, 64, 0)
-    steps = [set(list(NearLengths(lengths, 64, 0))[at : at + 64]) for at in range(0, 640, 64)]
-    assert steps == [set(list(plain_draw)[at : at + 64]) for at in range(0, 640, 64)]
+    assert [set(step) for step in steps(lengths)] == [set(step) for step in steps([1] * 640)]
+    drawn = [[lengths[index] for index in step] for step in steps(lengths)]
+    assert drawn == [sorted(step, reverse=True) for step in drawn]
 
 
 # ---- what is refused before anything starts -----------------------------------------------------------------------

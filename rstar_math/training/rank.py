@@ -30,7 +30,7 @@ from rstar_math.training import policy, ppm, rows
 from rstar_math.training.callbacks import EpochOrder, Progress, Reporting, Saving, drop_incomplete, last_complete
 from rstar_math.training.card import card
 from rstar_math.training.job import TrainingJob, batch_of
-from rstar_math.training.recipe import NearLengths, Recipe, RowData, RowTrainer
+from rstar_math.training.recipe import Recipe, RowData, RowTrainer, StepOrder
 
 RECIPES: dict[checkpoints.Kind, Recipe] = {"policy": policy.RECIPE, "ppm": ppm.RECIPE}
 #: Points of the loss curve kept in metrics.json.
@@ -109,7 +109,7 @@ def _trainer(job: TrainingJob, recipe: Recipe, tokenizer: Any, deepspeed_config:
     config = job.config
     arguments = _arguments(job, deepspeed_config)
     data = RowData(rows.open_rows(_rows_file(job)))
-    order = NearLengths(data.lengths, config.batch_size, job.seed)
+    order = StepOrder(data.lengths, config.batch_size, job.seed)
     transformers.set_seed(job.seed)
     # After the arguments: under ZeRO-3 they make the model open in shards.
     model = recipe.open_model(job.base, torch.bfloat16 if config.precision == "bf16" else torch.float32, tokenizer)

@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray.train import LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 from ray.util.queue import Queue
@@ -26,10 +27,18 @@ _RANK = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "TORCHDYNAMO_DISABL
 
 
 class _Trainer(TorchTrainer):  # type: ignore[misc]
-    """Ray Train without its guard against a dead controller: the caller's end frees the ranks' places as well."""
+    """Ray Train without two of its processes.
+
+    The guard against a dead controller: the caller's end frees the ranks' places as well. The manager of Ray data sets:
+    ranks read their rows from a file.
+    """
 
     def _create_default_callbacks(self) -> list[Any]:
-        return [item for item in super()._create_default_callbacks() if type(item) is not PlacementGroupCleanerCallback]
+        return [
+            item
+            for item in super()._create_default_callbacks()
+            if not isinstance(item, PlacementGroupCleanerCallback | DatasetsCallback)
+        ]
 
 
 def run_ranks(job: TrainingJob, reports: Queue) -> None:

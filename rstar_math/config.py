@@ -240,6 +240,12 @@ class SandboxConfig:
     output_bytes: Count = 16_384
     processes: Natural = 0
     file_mb: Natural = 0
+    #: Processes kept where a program's steps ended, so that the next step runs in a fork of one instead of running them all
+    #: again; so many for each set of warm libraries, with so much memory of their own. 0: none.
+    snapshots: Natural = 64
+    snapshot_mb: Count = 1024
+    #: Processor time of a path from which on it is worth a snapshot: running cheaper steps again costs less.
+    snapshot_cpu_seconds: Positive = 0.004
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -6,7 +6,9 @@ endless, greedy or hostile, and must not harm the run, the machine or another pr
 The shape. The search process executes a fresh launcher with a fixed environment and no descriptors (`door`,
 `launcher`); the launcher enters namespaces of its own and forks warm parents, which have imported sympy and the like
 before (`tiers`, `warm`); each program runs in a fork of one of them, behind limits, Landlock and a seccomp allow-list
-(`node`, `confine`, `syscalls`), and shares no variable with any other. What really holds on this machine is tested at
+(`node`, `program`, `confine`, `syscalls`), and shares no variable with any other. A path that took some processor time
+stays as a stopped process, so that each next step runs in a fork of it instead of running the path again (`snapshots`,
+`forks`): with what the path left in memory, as if both were one program. What really holds on this machine is tested at
 every start (`canaries`); what does not is said once, as a warning.
 
 What it is to hold, on Linux on x86-64 with Landlock (5.13, signals and abstract sockets 6.12) and seccomp, as root or
@@ -21,9 +23,11 @@ not:
 What it does not hold:
 
 * A program can print what it likes, and with intent can forge its *own* success (the report comes from its process),
-  never another program's result. Leaving early counts: `sys.exit(...)` is an error, `os._exit(...)` is "killed".
+  or that of a program that continues it, never another's. Leaving early counts: `sys.exit(...)` is an error,
+  `os._exit(...)` is "killed".
 * Files' names, sizes and dates can be seen (`stat`); contents cannot. Time and processor load are visible.
-* Memory is counted a program, not over all: `workers` programs may hold `memory_mb` each. No cgroups.
+* Memory is counted a program, not over all: `workers` programs may hold `memory_mb` each, and the snapshots of a tier
+  `snapshot_mb` together. No cgroups.
 * A fault in the kernel or its few allowed calls breaks it; for code of strangers put a virtual machine around it.
 * Without namespaces, Landlock or seccomp less is held: without Landlock no file can be opened at all once the
   libraries are there (late imports fail); without seccomp (not x86-64) sockets other than TCP and new processes are

@@ -102,7 +102,10 @@ class _Connection:
         far = {tier: pair[1].fileno() for tier, pair in channels.items()}
         libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
         scratch = Path(tempfile.gettempdir()) / f"rstar-sandbox-{secrets.token_hex(8)}"
-        plan = Plan(os.getpid(), far_control.fileno(), far, _limits(config), workers, libraries, str(scratch))
+        snapshots = (config.snapshots, config.snapshot_mb * _MB, config.snapshot_cpu_seconds)
+        plan = Plan(
+            os.getpid(), far_control.fileno(), far, _limits(config), workers, snapshots, libraries, str(scratch)
+        )
         entry = _ENTRY.format(str(Path(__file__).parents[2]), json.dumps(plan._asdict()))
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the connection
         process = subprocess.Popen(

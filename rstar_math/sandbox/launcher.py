@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from rstar_math.sandbox import confine
-from rstar_math.sandbox.node import Cage, Limits
+from rstar_math.sandbox import confine, forks
+from rstar_math.sandbox.node import REPORT, Cage, Limits
 from rstar_math.sandbox.syscalls import Filter, missing
 from rstar_math.sandbox.warm import become_warm_parent
 from rstar_math.sandbox.wire import pack
@@ -39,6 +39,7 @@ class Plan(NamedTuple):
     tiers:     tier -> descriptor of its socket.
     limits:    the fields of `node.Limits`.
     workers:   programs run at once.
+    snapshots: most of them a tier, their most bytes of memory, and the processor time of steps that are worth one.
     libraries: folders to import from.
     scratch:   folder to make: empty, the working directory of every program. Both sides remove it.
     """
@@ -48,6 +49,7 @@ class Plan(NamedTuple):
     tiers: dict[str, int]
     limits: Sequence[float]
     workers: int
+    snapshots: tuple[int, int, float]
     libraries: Sequence[str]
     scratch: str
 
@@ -70,7 +72,7 @@ def main(plan_text: str) -> NoReturn:
     os.chdir(scratch)
     try:
         confine.drop_privileges()
-        cage, walls = _cage(plan, scratch)
+        cage, walls = _cage(plan, scratch, not namespaces.startswith("none"))
         control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=plan.control)
         control.sendall(pack({"namespaces": namespaces, **walls}))
         _serve(plan, owner, cage)
@@ -87,12 +89,13 @@ def _be_first_process() -> None:
         _, ending = os.waitpid(first, 0)
         os._exit(os.waitstatus_to_exitcode(ending) & 0xFF)
     confine.die_with_parent(0)  # a parent outside the namespace has no number in it
+    confine.show_own_processes()
 
 
-def _cage(plan: Plan, scratch: Path) -> tuple[Cage, dict[str, str]]:
+def _cage(plan: Plan, scratch: Path, own_processes: bool) -> tuple[Cage, dict[str, str]]:
     """The walls that every program shares, and the words for them."""
     limits = Limits(*plan.limits)  # type: ignore[arg-type]
-    words = {"landlock": "none (the kernel has no Landlock)", "seccomp": missing()}
+    words = {"landlock": "none (the kernel has no Landlock)", "seccomp": missing(), "snapshots": ""}
     readable: tuple[Path, ...] | None = None
     fence: int | None = None
     walls: Filter | None = None
@@ -103,10 +106,28 @@ def _cage(plan: Plan, scratch: Path) -> tuple[Cage, dict[str, str]]:
     if not words["seccomp"]:
         # Without Landlock nothing looks at paths, so no file is opened at all once the libraries are there.
         reads = fence is not None
-        walls = Filter(reads=reads, writes=reads and limits.file_bytes > 0, processes=limits.processes > 0)
+        words["snapshots"] = _no_snapshots(plan, limits, own_processes)
+        walls = Filter(
+            reads=reads,
+            writes=reads and limits.file_bytes > 0,
+            processes=limits.processes > 0,
+            fork=None if words["snapshots"] else (forks.FLAGS, REPORT),
+        )
         words["seccomp"] = "allow-list" if reads else "allow-list without any opening of files"
-    neighbours = 2 + len(plan.tiers) + plan.workers
-    return Cage(limits, 0, readable, fence, walls, neighbours), words
+    most, _, worth_seconds = plan.snapshots
+    neighbours = 2 + plan.workers + len(plan.tiers) * (1 + most)
+    return Cage(limits, 0, readable, fence, walls, neighbours, None if words["snapshots"] else worth_seconds), words
+
+
+def _no_snapshots(plan: Plan, limits: Limits, own_processes: bool) -> str:
+    """Why there are none, in words; empty if there are."""
+    if not plan.snapshots[0]:
+        return "none (turned off)"
+    if limits.processes or limits.file_bytes:
+        return "none (programs that may start processes or write files are run whole)"
+    if not own_processes:
+        return "none (without a pid namespace, what a snapshot forks could outlive the sandbox)"
+    return "" if forks.can_listen() else "none (the kernel lends no listener for forks)"
 
 
 def _serve(plan: Plan, owner: int, cage: Cage) -> NoReturn:
@@ -129,7 +150,7 @@ def _serve(plan: Plan, owner: int, cage: Cage) -> NoReturn:
                 for other in {plan.control, owner, *tiers} - {descriptor}:
                     os.close(other)
                 channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
-                become_warm_parent(tiers[descriptor], channel, tokens, cage)
+                become_warm_parent(tiers[descriptor], channel, tokens, cage, *plan.snapshots[:2])
             watch.unregister(descriptor)
             del tiers[descriptor]
             os.close(descriptor)

@@ -1,37 +1,42 @@
 """What happens inside the process that runs one program?
 
 steps -> one report, in a process that was forked for it: it gives up what is left of its freedom, runs the program as
-`__main__`, and says on one pipe whether the program reached its end. Whoever forked it decides what that was worth:
+`__main__`, and says on one socket whether the program reached its end. Whoever forked it decides what that was worth:
 time, signals and the amount of output are seen from outside (`warm`).
+
+Where the steps cost much, the process stays instead of ending: a snapshot. Asked through the same socket, it forks, and
+the fork runs the steps that come next, with every name, cache and random state as the first ones left it.
 """
 
 from __future__ import annotations
 
-import builtins
-import contextlib
+import json
 import math
 import os
-import random
 import resource
-import sys
-import traceback
-from collections.abc import Sequence
+import socket
+import struct
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import CodeType, ModuleType, TracebackType
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from rstar_math.records import Status
-from rstar_math.sandbox import confine
+from rstar_math.sandbox import confine, forks
+from rstar_math.sandbox.program import Program
 from rstar_math.sandbox.syscalls import Filter
 
 STDOUT, REPORT = 1, 3
-#: A pipe takes this much in one piece whatever the reader does.
-REPORT_BYTES = 4096
-_SOURCE = "<program>"
+#: Longest message from a process that runs a program, and to it, in bytes.
+REPORT_BYTES, ORDER_BYTES = 4096, 1 << 16
+#: Messages beside a report: a new fork is there; the steps ran, and the process stays.
+BEGUN, KEPT = b"begun", b"kept"
 _ERROR_CHARACTERS = 500
 _OPEN_FILES = 64
+_ENDS = struct.Struct("ii")
 # The program may rename these in their modules; this file keeps its own.
-_write, _leave = os.write, os._exit
+_write, _leave, _dup2, _close, _loads = os.write, os._exit, os.dup2, os.close, json.loads
+_processor_time, _fork_sibling = time.process_time, forks.fork_sibling
 
 
 class Limits(NamedTuple):
@@ -53,6 +58,7 @@ class Cage(NamedTuple):
     fence:         the Landlock ruleset that says so; None without Landlock.
     filter:        the seccomp filter; None where the kernel or this machine's call numbers are unknown.
     neighbours:    processes of the sandbox itself, which `RLIMIT_NPROC` counts too.
+    keep_after:    a process whose steps took so much processor time stays as a snapshot; None: none does.
     """
 
     limits: Limits
@@ -61,10 +67,11 @@ class Cage(NamedTuple):
     fence: int | None
     filter: Filter | None
     neighbours: int
+    keep_after: float | None
 
 
 def live(steps: Sequence[str], cage: Cage, ends: tuple[int, int], parent: int) -> NoReturn:
-    """The whole life of a forked process. `ends`: the pipes' write ends, for standard output and for the report."""
+    """The whole life of a forked process. `ends`: the write ends for standard output and for the report."""
     code = 70
     try:
         os.setsid()
@@ -74,9 +81,9 @@ def live(steps: Sequence[str], cage: Cage, ends: tuple[int, int], parent: int) -
         elif cage.fence is not None:
             confine.stay_behind(cage.fence)
         _keep_only(*ends)
+        receive = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, REPORT).recvmsg
         _enter(cage)
-        report = _run(steps)
-        _write(REPORT, report)
+        _run(Program(), steps, cage.keep_after, receive)
         code = 0
     finally:
         _leave(code)
@@ -92,7 +99,7 @@ def _own_folder(readable: tuple[Path, ...] | None) -> None:
 
 
 def _keep_only(stdout: int, report: int) -> None:
-    """Standard input and error are the null device, output and report the two pipes; nothing else stays open."""
+    """Standard input and error are the null device, then come output and report; nothing else stays open."""
     os.dup2(stdout, STDOUT)
     os.dup2(0, 2)
     if report != REPORT:
@@ -105,7 +112,8 @@ def _enter(cage: Cage) -> None:
     limits = cage.limits
     seconds = math.ceil(limits.cpu_seconds)
     space = cage.address_space + limits.memory_bytes
-    threads = limits.processes and limits.processes + cage.neighbours
+    # With snapshots the filter alone decides about forks, and there is one.
+    threads = limits.processes + cage.neighbours if limits.processes or cage.keep_after is not None else 0
     for kind, soft, hard in (
         (resource.RLIMIT_AS, space, space),
         (resource.RLIMIT_CPU, seconds, seconds + 1),
@@ -119,70 +127,34 @@ def _enter(cage: Cage) -> None:
         cage.filter.install()
 
 
-def _run(steps: Sequence[str]) -> bytes:
-    """Runs the program; the report is a status, a line break and the error's last line."""
-    _seed()
-    lines = [step if step.endswith("\n") else step + "\n" for step in steps]
-    main = ModuleType("__main__")
-    main.__dict__["__builtins__"] = builtins
-    sys.modules["__main__"] = main
-    source = "".join(lines)
-    try:
-        program: CodeType = compile(source, _SOURCE, "exec", dont_inherit=True)
-        exec(program, main.__dict__)
-        _flush()
-    except MemoryError:
-        return _report(Status.MEMORY, "MemoryError")
-    except BaseException as error:  # noqa: BLE001 - the wall: whatever a program raises is its result
-        with contextlib.suppress(BaseException):
-            _flush()
-        return _report(Status.ERROR, _describe(error, lines))
-    return _report(Status.OK, "")
+def _run(program: Program, steps: Sequence[str], keep_after: float | None, receive: Callable[[int, int], Any]) -> None:
+    """Runs the steps and reports. A snapshot stays in here for ever; each fork of it comes by once more."""
+    spent = 0.0
+    while True:
+        status, words = program.run(steps)
+        spent += _processor_time()
+        costly = keep_after is not None and spent >= keep_after and status == Status.OK
+        if not costly or not program.can_go_on(REPORT + 1, _OPEN_FILES):
+            break
+        _write(REPORT, KEPT)
+        steps = _next_steps(receive)
+    _write(REPORT, f"{status}\n{words[:_ERROR_CHARACTERS]}".encode("utf-8", "backslashreplace")[:REPORT_BYTES])
 
 
-def _seed() -> None:
-    """The same random numbers for every program, in every process: a fork would re-seed `random` by itself."""
-    random.seed(0)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(0)
-    if "sympy" in sys.modules:
-        sys.modules["sympy.core.random"].seed(0)
-
-
-def _flush() -> None:
-    """As at a program's normal end; it may have put another stream in the place of standard output."""
-    for stream in {id(stream): stream for stream in (sys.stdout, sys.__stdout__)}.values():
-        if stream is not None and not stream.closed:
-            stream.flush()
-
-
-def _report(status: Status, error: str) -> bytes:
-    return f"{status}\n{error[:_ERROR_CHARACTERS]}".encode("utf-8", "backslashreplace")[:REPORT_BYTES]
-
-
-def _describe(error: BaseException, lines: Sequence[str]) -> str:
-    """The traceback's last line, and where in the program: `ZeroDivisionError: division by zero (step 2, line 1)`."""
-    try:
-        last = traceback.format_exception_only(error)[-1].strip()
-    except BaseException:  # noqa: BLE001 - the program's own `__str__` may raise
-        last = type(error).__name__
-    line = error.lineno if isinstance(error, SyntaxError) and error.filename == _SOURCE else _line(error.__traceback__)
-    return last[:_ERROR_CHARACTERS] + (f" ({_place(line, lines)})" if line else "")
-
-
-def _line(trace: TracebackType | None) -> int | None:
-    """The program's own line that the error came through last."""
-    line = None
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == _SOURCE:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def _place(line: int, lines: Sequence[str]) -> str:
-    for number, step in enumerate(lines, start=1):
-        if line <= step.count("\n"):
-            return f"step {number}, line {line}"
-        line -= step.count("\n")
-    return "at the end"
+def _next_steps(receive: Callable[[int, int], Any]) -> Sequence[str]:
+    """Waits for orders: each names steps and brings the two write ends for them. Returns in the forks only."""
+    while True:
+        order, ancillary, _, _ = receive(ORDER_BYTES, socket.CMSG_SPACE(_ENDS.size))
+        if not order:
+            _leave(0)
+        stdout, report = _ENDS.unpack(ancillary[0][2])
+        child = _fork_sibling() == 0
+        if child:
+            _dup2(stdout, STDOUT)
+            _dup2(report, REPORT)
+        _close(stdout)
+        _close(report)
+        if child:
+            _write(REPORT, BEGUN)
+            steps: Sequence[str] = _loads(order)
+            return steps

@@ -51,10 +51,14 @@ _CHANGING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | (o
 _FILES = (18, 74, 75, 77, 80, 82, 83, 84, 87, 258, 263, 264)
 #: Added where a program may start processes: fork, vfork, wait4, waitid. clone is looked at: no new namespaces.
 _PROCESSES = (57, 58, 61, 247)
-_CLONE, _CLONE3 = 56, 435
+CLONE, _CLONE3 = 56, 435
 _NEW_NAMESPACES = 0x7E020080
+#: A pipe or shared memory that a program made would join the forks of its process, which are different programs.
+_SHARING, _SHARED = ("pipe", "pipe2", "mmap"), 1
+_RECVMSG = 47
 
 _SET_MODE_FILTER, _IS_ACTION_AVAILABLE, _SECCOMP = 1, 2, 317
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Program(ctypes.Structure):
@@ -66,12 +70,12 @@ class _Program(ctypes.Structure):
 class Filter:
     """A prepared filter; `install` puts it on the calling process for good."""
 
-    def __init__(self, *, reads: bool, writes: bool, processes: bool) -> None:
-        """`reads`: files may be opened; `writes`: also changed and made; `processes`: fork and threads are allowed."""
-        code = _filter(reads=reads, writes=writes, processes=processes)
-        self._code = code
-        self._program = _Program(len(code) // _INSTRUCTION.size, code)
-        self._libc = ctypes.CDLL(None, use_errno=True)
+    def __init__(
+        self, *, reads: bool, writes: bool = False, processes: bool = False, fork: tuple[int, int] | None = None
+    ) -> None:
+        """`reads`: files may be opened; `writes`: also changed and made; `processes`: forks and threads are allowed;
+        `fork`: a fork with exactly these flags (see `forks`), and the descriptor on which it is asked for."""
+        self._code = _filter(reads=reads, writes=writes, processes=processes, fork=fork)
 
     def install(self) -> None:
         """Needs no_new_privs.
@@ -79,8 +83,33 @@ class Filter:
         Raises:
             OSError: the kernel refuses.
         """
-        if self._libc.syscall(_SECCOMP, _SET_MODE_FILTER, 0, ctypes.byref(self._program)) != 0:
-            raise OSError(ctypes.get_errno(), "seccomp")
+        install(self._code)
+
+
+def install(code: bytes, flags: int = 0) -> int:
+    """Puts the filter `code` on this process. Returns what the kernel does: 0, or the listener if `flags` ask for one.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    program = _Program(len(code) // _INSTRUCTION.size, code)
+    result = int(_libc.syscall(_SECCOMP, _SET_MODE_FILTER, flags, ctypes.byref(program)))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+    return result
+
+
+def arguments_with(number: int, position: int, mask: int, verdict: int) -> bytes:
+    """A filter that gives `verdict` on call `number` with any bit of `mask` set in that argument, and allows the rest."""
+    code = [
+        _step(_LOAD, _NUMBER_OFFSET),
+        _step(_EQUAL, number, 0, 3),
+        _step(_LOAD, _ARGUMENTS_OFFSET + 8 * position),
+        _step(_ANY_BIT, mask, 0, 1),
+        _step(_RETURN, verdict),
+        _step(_RETURN, _ALLOW),
+    ]
+    return b"".join(code)
 
 
 def missing() -> str:
@@ -88,12 +117,12 @@ def missing() -> str:
     if platform.machine() != "x86_64" or struct.calcsize("P") != 8:
         return f"none (its call numbers are known for x86-64, not for {platform.machine()})"
     kill = ctypes.c_uint32(_KILL)
-    if ctypes.CDLL(None).syscall(_SECCOMP, _IS_ACTION_AVAILABLE, 0, ctypes.byref(kill)) != 0:
+    if _libc.syscall(_SECCOMP, _IS_ACTION_AVAILABLE, 0, ctypes.byref(kill)) != 0:
         return "none (the kernel has no seccomp filters)"
     return ""
 
 
-def _filter(*, reads: bool, writes: bool, processes: bool) -> bytes:
+def _filter(*, reads: bool, writes: bool, processes: bool, fork: tuple[int, int] | None) -> bytes:
     code = [
         _step(_LOAD, _ARCHITECTURE_OFFSET),
         _step(_EQUAL, _X86_64, 1, 0),
@@ -103,13 +132,17 @@ def _filter(*, reads: bool, writes: bool, processes: bool) -> bytes:
         _step(_RETURN, _KILL),
         *_always(_CLONE3, _DENY | errno.ENOSYS),  # the C library then falls back to clone
     ]
-    allowed = [*_ALLOWED.values(), *(_FILES if writes else ()), *(_PROCESSES if processes else ())]
+    allowed = [number for name, number in _ALLOWED.items() if not (fork and name in _SHARING)]
+    allowed += [*(_FILES if writes else ()), *(_PROCESSES if processes else ())]
     if reads and writes:
         allowed += (_OPEN, _OPENAT)
     elif reads:
         code += [*_without(_OPEN, 1, _CHANGING), *_without(_OPENAT, 2, _CHANGING)]
     if processes:
-        code += _without(_CLONE, 0, _NEW_NAMESPACES)
+        code += _without(CLONE, 0, _NEW_NAMESPACES)
+    if fork:
+        flags, orders = fork
+        code += [*_only(CLONE, 0, (flags,)), *_only(_RECVMSG, 0, (orders,)), *_without(_ALLOWED["mmap"], 3, _SHARED)]
     for number, (position, values) in _ONLY.items():
         code += _only(number, position, values)
     for number in allowed:

@@ -1,30 +1,36 @@
 """Who starts a program, and how did it end?
 
-programs -> executions, in a process that imported a tier's libraries once and forks for every program. It decides
-each status from what the kernel shows (exit, signal, processor time), the clock and the amount of output; the
-program's own report only tells an error from a success. It runs one thread and one loop; how many programs run at
-once, over all tiers, is counted by tokens in a pipe that the tiers share.
+programs -> executions, in a process that imported a tier's libraries once and forks for every program, or has a
+snapshot fork that ran the first steps before. It decides each status from what the kernel shows (exit, signal,
+processor time), the clock and the amount of output; the program's own report only tells an error from a success. It runs
+one thread and one loop; how many programs run at once, over all tiers, is counted by tokens in a pipe they share.
 """
 
 from __future__ import annotations
 
+import array
 import gc
+import json
 import math
 import os
 import select
 import shutil
 import signal
 import socket
+import struct
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from rstar_math.records import Status
-from rstar_math.sandbox import confine, node
+from rstar_math.sandbox import confine, forks, node
 from rstar_math.sandbox.node import Cage
+from rstar_math.sandbox.program import TOGETHER
+from rstar_math.sandbox.snapshots import Snapshot, Snapshots
 from rstar_math.sandbox.tiers import warm_up
 from rstar_math.sandbox.wire import Inbox, pack
 
@@ -32,76 +38,111 @@ from rstar_math.sandbox.wire import Inbox, pack
 _MOST_WAITING = 256
 _CHUNK = 1 << 16
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_CREDENTIALS = struct.Struct("iii")
 
 
-@dataclass(slots=True)
-class _Running:
-    """One program under way: its process, its pipes' read ends, when it started, what it printed so far."""
+class Waiting(NamedTuple):
+    """A program that is to start. `whole`: not from a snapshot."""
 
     number: int
-    process: int
-    process_fd: int
+    steps: list[str]
+    whole: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """One program under way: its process, the near ends of its channels, when it started, what it printed so far.
+
+    base:    the snapshot that it is a fork of.
+    process: 0 as long as that fork is not there.
+    again:   it lost its base, and has to be run whole.
+    """
+
+    program: Waiting
     stdout: int
-    report: int
-    started: float
+    report: socket.socket
+    base: Snapshot | None = None
+    process: int = 0
+    process_fd: int = -1
+    started: float = math.inf
     late: bool = False
+    again: bool = False
+    said: bytes = b""
     printed: bytearray = field(default_factory=bytearray)
+
+    def seconds(self) -> float:
+        """Wall-clock seconds of all its steps until now."""
+        return time.monotonic() - self.started + (self.base.seconds if self.base else 0.0)
+
+
+class _Order(NamedTuple):
+    """A fork that a snapshot is to make: for whom, the steps to run, the far ends that the fork gets."""
+
+    running: _Running
+    steps: bytes
+    ends: tuple[int, int]
 
 
 class WarmParent:
     """Serves one tier until the other end of `channel` closes."""
 
-    def __init__(self, channel: socket.socket, tokens: tuple[int, int], cage: Cage) -> None:
-        """`tokens`: both ends of the pipe that holds one byte for each program that may start now."""
-        self._channel, self._cage = channel, cage
+    def __init__(
+        self, channel: socket.socket, tokens: tuple[int, int], cage: Cage, listener: int, snapshots: Snapshots
+    ) -> None:
+        """`tokens`: both ends of the pipe that holds one byte for each program that may start now. `listener`: see
+        `forks.listen`; -1 without snapshots."""
+        self._channel, self._cage, self._listener, self._snapshots = channel, cage, listener, snapshots
         self._take, self._give = tokens
         self._inbox, self._outbox = Inbox(), bytearray()
-        self._waiting: deque[tuple[int, list[str]]] = deque()
-        self._running: dict[int, _Running] = {}  # by each of its two watched descriptors
+        self._waiting: deque[Waiting] = deque()
+        self._running: set[_Running] = set()
         self._results: list[list[object]] = []
         self._poll = select.epoll()
-        self._watched: dict[int, int] = {}
+        self._handlers: dict[int, Callable[[], None]] = {}
+        self._wanted: dict[int, int] = {}
         self._process = os.getpid()
 
     def serve(self) -> NoReturn:
         """The loop. It leaves by `SystemExit` only."""
+        if self._listener >= 0:
+            self._watch(self._listener, self._decide_on_fork)
+        self._handlers |= {self._channel.fileno(): self._receive, self._take: self._start_next}
         while True:
-            self._watch()
+            self._want_more()
             for descriptor, _ in self._poll.poll(self._patience()):
-                self._on(descriptor)
+                if descriptor in self._handlers:  # an earlier event may have closed it
+                    self._handlers[descriptor]()
             self._stop_late()
+            self._snapshots.forget_old()
             self._send()
 
-    def _watch(self) -> None:
+    def _watch(self, descriptor: int, handler: Callable[[], None]) -> None:
+        self._handlers[descriptor] = handler
+        self._poll.register(descriptor, select.EPOLLIN)
+
+    def _forget(self, descriptor: int) -> None:
+        if self._handlers.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def _want_more(self) -> None:
         """Asks for the events that are of use now: no new programs while many wait, no token while none does."""
         reading = select.EPOLLIN if len(self._waiting) < _MOST_WAITING else 0
         self._want(self._channel.fileno(), reading | (select.EPOLLOUT if self._outbox else 0))
         self._want(self._take, select.EPOLLIN if self._waiting else 0)
 
     def _want(self, descriptor: int, events: int) -> None:
-        before = self._watched.get(descriptor)
+        before = self._wanted.get(descriptor)
         if before is None:
             self._poll.register(descriptor, events)
         elif before != events:
             self._poll.modify(descriptor, events)
-        self._watched[descriptor] = events
+        self._wanted[descriptor] = events
 
     def _patience(self) -> float:
-        """Seconds until the next program is late; -1 for ever."""
-        oldest = min((running.started for running in self._running.values() if not running.late), default=math.inf)
-        left = oldest + self._cage.limits.wall_seconds - time.monotonic()
+        """Seconds until the next program is late or a snapshot too old; -1 for ever."""
+        longest = max((running.seconds() for running in self._running if not running.late), default=-math.inf)
+        left = min(self._cage.limits.wall_seconds - longest, self._snapshots.patience())
         return -1 if left == math.inf else max(0.0, left)
-
-    def _on(self, descriptor: int) -> None:
-        if descriptor == self._channel.fileno():
-            self._receive()
-        elif descriptor == self._take:
-            self._start_next()
-        elif (running := self._running.get(descriptor)) is not None:
-            if descriptor == running.stdout:
-                self._collect(running)
-            else:
-                self._finish(running)
 
     def _receive(self) -> None:
         try:
@@ -111,7 +152,7 @@ class WarmParent:
         if not arrived:
             raise SystemExit
         for message in self._inbox.feed(arrived):
-            self._waiting.extend(message)
+            self._waiting.extend(Waiting(number, steps) for number, steps in message)
 
     def _start_next(self) -> None:
         """Takes a token if one is left, and starts the program that waits longest."""
@@ -119,66 +160,193 @@ class WarmParent:
             os.read(self._take, 1)
         except BlockingIOError:  # another tier was faster
             return
-        number, steps = self._waiting.popleft()
+        program = self._waiting.popleft()
+        base = None if program.whole else self._snapshots.longest(program.steps)
+        order = json.dumps(program.steps[len(base.steps) :]).encode() if base else b""
         stdout, stdout_end = os.pipe()
-        report, report_end = os.pipe()
-        started = time.monotonic()
+        os.set_blocking(stdout, False)
+        report, report_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        running = _Running(program, stdout, report)
+        self._running.add(running)
+        self._watch(stdout, lambda: self._collect(running))
+        if base and len(order) <= node.ORDER_BYTES:
+            running.base, running.printed = base, bytearray(base.printed)
+            report.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            self._watch(report.fileno(), lambda: self._hear(running))
+            base.orders.append(_Order(running, order, (stdout_end, report_end.detach())))
+            if len(base.orders) == 1:
+                self._give_order(base)
+            return
+        running.started = time.monotonic()
         process = os.fork()
         if process == 0:
-            node.live(steps, self._cage, (stdout_end, report_end), self._process)
+            node.live(program.steps, self._cage, (stdout_end, report_end.fileno()), self._process)
         os.close(stdout_end)
-        os.close(report_end)
-        running = _Running(number, process, os.pidfd_open(process), stdout, report, started)
-        for descriptor in (running.process_fd, running.stdout):
-            self._running[descriptor] = running
-            self._poll.register(descriptor, select.EPOLLIN)
+        report_end.close()
+        self._begins(running, process)
+        if self._listener >= 0:
+            self._watch(report.fileno(), lambda: self._hear(running))
+
+    def _begins(self, running: _Running, process: int) -> None:
+        running.process, running.process_fd = process, os.pidfd_open(process)
+        self._watch(running.process_fd, lambda: self._finish(running))
+
+    # Snapshots: an order, the question about the fork, the fork's first message
+
+    def _give_order(self, base: Snapshot) -> None:
+        """Has a snapshot make the fork that it owes first."""
+        order: _Order = base.orders[0]
+        order.running.started = time.monotonic()
+        base.granted = False
+        with suppress(ConnectionError):  # it died; `_lost` sees to its orders
+            ends = array.array("i", order.ends).tobytes()
+            base.channel.sendmsg([order.steps], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, ends)])
+        base.go_on()
+
+    def _decide_on_fork(self) -> None:
+        """A process is held at a fork: it may if it is a snapshot with an order, once."""
+        question = forks.held(self._listener)
+        if question is None:
+            return
+        number, process = question
+        base = self._snapshots.of_process(process)
+        allowed = base is not None and bool(base.orders) and not base.granted
+        if forks.answer(self._listener, number, allowed=allowed) and allowed and base:
+            base.granted = True
+
+    def _hear(self, running: _Running, *, ended: bool = False) -> None:
+        """A message: the fork is there, or a report. The kernel says who sent it; others than the program's own process
+        are not heard. `ended`: the process has, so it cannot stay."""
+        try:
+            message, ancillary, _, _ = running.report.recvmsg(
+                node.REPORT_BYTES, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_DONTWAIT
+            )
+        except BlockingIOError:
+            return
+        sender = _CREDENTIALS.unpack(ancillary[0][2])[0] if ancillary else running.process
+        if not message:
+            self._forget(running.report.fileno())
+        elif running.process == 0 and message == node.BEGUN and self._is_new(sender):
+            self._begins(running, sender)
+            self._done_with_order(running)
+            if len(running.printed) > self._cage.limits.output_bytes:
+                self._kill(running)
+        elif sender == running.process:
+            running.said = message
+            if message == node.KEPT and not ended:
+                self._keep(running)
+
+    def _is_new(self, process: int) -> bool:
+        known = {running.process for running in self._running} | {self._process}
+        return process not in known and self._snapshots.of_process(process) is None
+
+    def _done_with_order(self, running: _Running) -> None:
+        base = running.base
+        assert base
+        order: _Order = base.orders.popleft()
+        for end in order.ends:
+            os.close(end)
+        if base.orders:
+            self._give_order(base)
+        else:
+            base.stop()
+
+    def _keep(self, running: _Running) -> None:
+        """The program has run, and its process stays: stopped from here on, so that it does nothing unseen."""
+        os.kill(running.process, signal.SIGSTOP)
+        self._collect(running)
+        if running.late or len(running.printed) > self._cage.limits.output_bytes:
+            self._kill(running)
+            return
+        cpu = _processor_seconds(running.process) + (running.base.cpu_seconds if running.base else 0.0)
+        snapshot = Snapshot(
+            tuple(running.program.steps), running.process, running.process_fd,
+            running.base.group if running.base else running.process,
+            running.report, bytes(running.printed), running.seconds(), cpu,
+        )  # fmt: skip
+        self._settle(running, Status.OK, "")
+        self._forget(running.report.fileno())
+        self._forget(running.process_fd)
+        self._watch(running.process_fd, lambda: self._lost(snapshot))
+        self._snapshots.add(snapshot)
+
+    def _lost(self, snapshot: Snapshot) -> None:
+        """A snapshot's process has ended; what waited for it is run whole."""
+        self._snapshots.remove(snapshot)
+        os.waitpid(snapshot.process, 0)
+        self._forget(snapshot.process_fd)
+        os.close(snapshot.process_fd)
+        snapshot.channel.close()
+        while snapshot.orders:
+            order: _Order = snapshot.orders.popleft()
+            for end in order.ends:
+                os.close(end)
+            self._forget(order.running.report.fileno())
+            order.running.report.close()
+            self._run_whole(order.running)
+
+    def _run_whole(self, running: _Running) -> None:
+        self._release(running)
+        self._waiting.appendleft(running.program._replace(whole=True))
+
+    # The end of a program
 
     def _collect(self, running: _Running) -> None:
         """Takes what was printed; too much of it is the program's end."""
-        chunk = os.read(running.stdout, _CHUNK)
+        room = self._cage.limits.output_bytes + 1 - len(running.printed)
+        chunk, closed = _rest(running.stdout, room)
         running.printed += chunk
-        if not chunk:  # closed, by the program or by its end
+        if closed or len(chunk) >= room:
             self._forget(running.stdout)
-        elif len(running.printed) > self._cage.limits.output_bytes:
+        if len(chunk) >= room and running.process:
             self._kill(running)
-            self._forget(running.stdout)
 
     def _stop_late(self) -> None:
-        now = time.monotonic()
-        for running in list(self._running.values()):
-            if not running.late and now - running.started >= self._cage.limits.wall_seconds:
+        for running in list(self._running):
+            if not running.late and running.seconds() >= self._cage.limits.wall_seconds:
                 running.late = True
                 self._kill(running)
 
     def _kill(self, running: _Running) -> None:
-        """The process and whatever is left of its group. It is not reaped yet, so the number is still its own."""
-        os.kill(running.process, signal.SIGKILL)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(running.process, signal.SIGKILL)
+        """The process, and where it may start others, its group. It is not reaped yet, so the number is still its own.
 
-    def _forget(self, descriptor: int) -> None:
-        if self._running.pop(descriptor, None) is not None:
-            self._poll.unregister(descriptor)
+        A fork that was asked for and did not come is the snapshot's fault: it goes, with all that shares its beginning.
+        """
+        if running.process == 0:
+            assert running.base
+            for other in self._running:
+                other.again |= other.base is not None and other.base.group == running.base.group
+            os.killpg(running.base.group, signal.SIGKILL)
+            return
+        os.kill(running.process, signal.SIGKILL)
+        if self._cage.limits.processes:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(running.process, signal.SIGKILL)
 
     def _finish(self, running: _Running) -> None:
-        """The process has ended: reads what is left in the pipes, reaps it, gives its token back."""
-        seconds = time.monotonic() - running.started
-        self._kill(running)
+        """The process has ended: reads what is left in the channels, reaps it, gives its token back."""
+        if self._cage.limits.processes:
+            self._kill(running)
+        if not running.said:
+            self._hear(running, ended=True)
         _, ending, usage = os.wait4(running.process, 0)
-        room = self._cage.limits.output_bytes + 1 - len(running.printed)
-        running.printed += _rest(running.stdout, room)
-        report = _rest(running.report, node.REPORT_BYTES)
-        for descriptor in (running.process_fd, running.stdout):
-            self._forget(descriptor)
-        for descriptor in (running.process_fd, running.stdout, running.report):
-            os.close(descriptor)
+        running.printed += _rest(running.stdout, self._cage.limits.output_bytes + 1 - len(running.printed))[0]
+        self._forget(running.process_fd)
+        self._forget(running.report.fileno())
+        os.close(running.process_fd)
+        running.report.close()
         if self._cage.limits.file_bytes:
             shutil.rmtree(str(running.process), ignore_errors=True)
-        os.write(self._give, b".")
-        status, error = self._verdict(running, ending, usage.ru_utime + usage.ru_stime, report)
-        self._results.append([running.number, status, self._text(running.printed), error, seconds])
+        status, _, error = running.said.decode("utf-8", "replace").partition("\n")
+        if running.again or (running.base and status == TOGETHER and not running.late):
+            self._run_whole(running)
+            return
+        cpu = usage.ru_utime + usage.ru_stime + (running.base.cpu_seconds if running.base else 0.0)
+        self._settle(running, *self._verdict(running, ending, cpu, status, error))
 
-    def _verdict(self, running: _Running, ending: int, cpu_seconds: float, report: bytes) -> tuple[Status, str]:
+    def _verdict(
+        self, running: _Running, ending: int, cpu_seconds: float, status: str, error: str
+    ) -> tuple[Status, str]:
         """How it ended; the first that applies."""
         limits = self._cage.limits
         if len(running.printed) > limits.output_bytes:
@@ -190,10 +358,20 @@ class WarmParent:
             if number == signal.SIGXCPU or (number == signal.SIGKILL and cpu_seconds >= limits.cpu_seconds):
                 return Status.TIMEOUT, f"no end after {math.ceil(limits.cpu_seconds)} s of processor time"
             return Status.KILLED, f"ended by signal {number} ({signal.strsignal(number)})"
-        status, _, error = report.decode("utf-8", "replace").partition("\n")
         if os.WEXITSTATUS(ending) != 0 or status not in (Status.OK, Status.ERROR, Status.MEMORY):
             return Status.KILLED, f"the process left before the program's end (exit code {os.WEXITSTATUS(ending)})"
         return Status(status), error
+
+    def _settle(self, running: _Running, status: Status, error: str) -> None:
+        self._results.append([running.program.number, status, self._text(running.printed), error, running.seconds()])
+        self._release(running)
+
+    def _release(self, running: _Running) -> None:
+        """It runs no more: its token is free."""
+        self._running.discard(running)
+        self._forget(running.stdout)
+        os.close(running.stdout)
+        os.write(self._give, b".")
 
     def _text(self, printed: bytearray) -> str:
         most = self._cage.limits.output_bytes
@@ -210,19 +388,23 @@ class WarmParent:
                 del self._outbox[: self._channel.send(self._outbox, socket.MSG_DONTWAIT)]
 
 
-def _rest(descriptor: int, most: int) -> bytes:
-    """What a pipe still holds, without waiting for more: a process that outlives the program may keep it open."""
-    os.set_blocking(descriptor, False)
+def _rest(descriptor: int, most: int) -> tuple[bytes, bool]:
+    """What a pipe holds, at most that much, without waiting for more; and whether its writers are gone."""
     kept = bytearray()
     while len(kept) < most:
         try:
             chunk = os.read(descriptor, most - len(kept))
         except BlockingIOError:
-            break
+            return bytes(kept), False
         if not chunk:
-            break
+            return bytes(kept), True
         kept += chunk
-    return bytes(kept)
+    return bytes(kept), False
+
+
+def _processor_seconds(process: int) -> float:
+    """Processor time of a living process: the kernel makes the number of its clock from the process's."""
+    return time.clock_gettime(~process << 3 | 2)
 
 
 def address_space() -> int:
@@ -230,10 +412,14 @@ def address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
 
 
-def become_warm_parent(tier: str, channel: socket.socket, tokens: tuple[int, int], cage: Cage) -> NoReturn:
+def become_warm_parent(
+    tier: str, channel: socket.socket, tokens: tuple[int, int], cage: Cage, most_snapshots: int, snapshot_bytes: int
+) -> NoReturn:
     """Warms up, then serves; ends with the search process or the launcher."""
     warm_up(tier)
     gc.collect()
     gc.freeze()
     confine.collapse_memory()
-    WarmParent(channel, tokens, cage._replace(address_space=address_space())).serve()
+    listener = -1 if cage.keep_after is None else forks.listen()
+    cache = Snapshots(most_snapshots, snapshot_bytes, cage.limits.memory_bytes)
+    WarmParent(channel, tokens, cage._replace(address_space=address_space()), listener, cache).serve()

@@ -1,0 +1,127 @@
+"""What does a program see, and how does its error read?
+
+steps -> a status and words, run as `__main__` in this process. Steps may come in several turns: what a later turn runs
+is what it would have run after the earlier steps in one piece, and where that cannot be promised it says "together".
+"""
+
+from __future__ import annotations
+import __future__ as futures
+
+import builtins
+import contextlib
+import os
+import random
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import CodeType, ModuleType, TracebackType
+
+from rstar_math.records import Status
+
+#: Beside a `Status`: these steps have to be run together with those before them.
+TOGETHER = "together"
+_SOURCE = "<program>"
+_ERROR_CHARACTERS = 500
+_FEATURES = sum({getattr(futures, name).compiler_flag for name in futures.all_feature_names})
+#: A word that means something else at the head of a program, or counts for lines before it.
+_LOOKS_BACK = re.compile(r"\b(?:__future__|global|nonlocal)\b")
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+# The program may rename these in their modules; this file keeps its own.
+_fstat, _timer = os.fstat, signal.getitimer
+
+
+class Program:
+    """The namespace of one program, and the steps of it that ran so far."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._features = 0
+        self._main = ModuleType("__main__")
+        self._main.__dict__["__builtins__"] = builtins
+        sys.modules["__main__"] = self._main
+        _seed()
+
+    def run(self, steps: Sequence[str]) -> tuple[str, str]:
+        """Runs the next steps. Returns a `Status` or TOGETHER, and the error in words."""
+        earlier = sum(step.count("\n") for step in self._lines)
+        lines = [step if step.endswith("\n") else step + "\n" for step in steps]
+        continues, self._lines = bool(self._lines), [*self._lines, *lines]
+        source = "\n" * earlier + "".join(lines)
+        if continues and _LOOKS_BACK.search(source):
+            return TOGETHER, ""
+        try:
+            code: CodeType = compile(source, _SOURCE, "exec", self._features, dont_inherit=True)
+            self._features |= code.co_flags & _FEATURES
+            continues = False
+            exec(code, self._main.__dict__)
+            _flush()
+        except MemoryError:
+            return (TOGETHER, "") if continues else (Status.MEMORY, "MemoryError")
+        except BaseException as error:  # noqa: BLE001 - the wall: whatever a program raises is its result
+            if continues:  # it is no program by itself; the message must be that of the whole
+                return TOGETHER, ""
+            with contextlib.suppress(BaseException):
+                _flush()
+            return Status.ERROR, _describe(error, self._lines)
+        return Status.OK, ""
+
+    def can_go_on(self, descriptors: int, most: int) -> bool:
+        """Whether forks of this process continue as the program itself would: no timer runs, and `descriptors` are
+        open, the first ones, of at most `most`; forks would share what else was opened, and how far it was read."""
+        return not any(_timer(which)[0] for which in _TIMERS) and [
+            number for number in range(most) if _open(number)
+        ] == list(range(descriptors))
+
+
+def _open(descriptor: int) -> bool:
+    try:
+        _fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _seed() -> None:
+    """The same random numbers for every program, in every process: a fork would re-seed `random` by itself."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "sympy" in sys.modules:
+        sys.modules["sympy.core.random"].seed(0)
+
+
+def _flush() -> None:
+    """As at a program's normal end; it may have put another stream in the place of standard output."""
+    for stream in {id(stream): stream for stream in (sys.stdout, sys.__stdout__)}.values():
+        if stream is not None and not stream.closed:
+            stream.flush()
+
+
+def _describe(error: BaseException, lines: Sequence[str]) -> str:
+    """The traceback's last line, and where in the program: `ZeroDivisionError: division by zero (step 2, line 1)`."""
+    try:
+        last = traceback.format_exception_only(error)[-1].strip()
+    except BaseException:  # noqa: BLE001 - the program's own `__str__` may raise
+        last = type(error).__name__
+    line = error.lineno if isinstance(error, SyntaxError) and error.filename == _SOURCE else _line(error.__traceback__)
+    return last[:_ERROR_CHARACTERS] + (f" ({_place(line, lines)})" if line else "")
+
+
+def _line(trace: TracebackType | None) -> int | None:
+    """The program's own line that the error came through last."""
+    line = None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == _SOURCE:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _place(line: int, lines: Sequence[str]) -> str:
+    for number, step in enumerate(lines, start=1):
+        if line <= step.count("\n"):
+            return f"step {number}, line {line}"
+        line -= step.count("\n")
+    return "at the end"

@@ -1,0 +1,208 @@
+"""Does a step that runs in a fork of its path print what the whole program would, and gain nothing by it?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sandboxes import CONFIG, gone, sandbox_processes
+
+from rstar_math.config import SandboxConfig
+from rstar_math.records import Program, Status
+from rstar_math.sandbox import ProcessSandbox, open_sandbox
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+#: Steps that are worth a snapshot: they take processor time, and print something that another run would not.
+COSTLY = "import time\nwhile time.process_time() < 0.02: pass\nborn = time.monotonic_ns()\nprint(born)\n"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sandbox() -> AsyncIterator[ProcessSandbox]:
+    async with open_sandbox(CONFIG) as opened:
+        if opened.walls["snapshots"]:
+            pytest.skip(f"this machine has no snapshots: {opened.walls['snapshots']}")
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def without() -> AsyncIterator[ProcessSandbox]:
+    async with open_sandbox(SandboxConfig(workers=4, wall_seconds=60.0, snapshots=0)) as opened:
+        yield opened
+
+
+async def printed(sandbox: ProcessSandbox, *programs: Program) -> list[str]:
+    executions = await sandbox.run(programs)
+    assert [execution.error for execution in executions] == [""] * len(programs)
+    return [execution.stdout for execution in executions]
+
+
+async def forked(sandbox: ProcessSandbox, path: Program, *steps: str) -> list[str]:
+    """What the steps print after the path, each in a fork of the one process that ran it."""
+    (before,) = await printed(sandbox, path)
+    after = await printed(sandbox, *((*path, step) for step in steps))
+    assert all(text.startswith(before) for text in after), "the path was run again"
+    return [text.removeprefix(before) for text in after]
+
+
+async def test_the_path_runs_once_and_its_candidates_share_nothing(sandbox: ProcessSandbox) -> None:
+    path = (COSTLY, "x = [1]\n")
+    steps = [f"x.append({number})\nprint(x, 'y' in globals())\ny = 1\n" for number in range(8)]
+    assert await forked(sandbox, path, *steps) == [f"[1, {number}] False\n" for number in range(8)]
+
+
+async def test_without_snapshots_every_program_runs_its_path_again(without: ProcessSandbox) -> None:
+    (before,) = await printed(without, (COSTLY,))
+    first, second = await printed(without, (COSTLY, "print(1)\n"), (COSTLY, "print(2)\n"))
+    assert len({before, first.split()[0] + "\n", second.split()[0] + "\n"}) == 3
+    assert without.walls["snapshots"] == "none (turned off)"
+
+
+STEPS = (
+    "from __future__ import annotations\nimport random, sympy, numpy as np\nx, n = sympy.symbols('x'), 3\n"
+    "print(random.random(), np.random.rand())\n",
+    "def f(a: Unknown):\n    global n\n    n += a\n    return n\nprint(sympy.solve(x**3 - 6*x**2 + 11*x - 6, x))\n",
+    "class C:\n    value: AlsoUnknown = f(2)\nprint(C.value, random.random(), sympy.core.random.random())\n",
+    "if __name__ == '__main__':\n    print(sympy.integrate(sympy.exp(-x**2), (x, -sympy.oo, sympy.oo)), end='')\n",
+    "print(sorted({'a', 'b'}), hash('x'), np.random.rand(), n)\nfrom decimal import *\nprint(Decimal(1) / 7)\n",
+)
+
+
+async def test_a_program_prints_the_same_step_by_step_and_in_one_piece(
+    sandbox: ProcessSandbox, without: ProcessSandbox
+) -> None:
+    programs = [STEPS[:length] for length in range(1, len(STEPS) + 1)]
+    grown = [(await printed(sandbox, program))[0] for program in programs]
+    assert grown == await printed(without, *programs)
+
+
+@pytest.mark.parametrize(
+    ("path", "step", "expected"),
+    [
+        ("if True:\n    x = 1\n", "else:\n    x = 2\nprint(x)\n", "1\n"),
+        ("def f():\n    x = 1\n", "    return x + 1\nprint(f())\n", "2\n"),
+        ("x = 1\n", "global x\nx = 2\nprint(x)\n", None),
+        ("x = 1\n", "from __future__ import annotations\n", None),
+        ("x = 1\n", "def f(:\n", None),
+        ("x = 0\n", "\n\n1 / x\n", None),
+        ("def f(y):\n    return 1 / y\n", "f(0)\n", None),
+    ],
+)
+async def test_what_counts_for_the_whole_program_is_judged_as_a_whole(
+    sandbox: ProcessSandbox, without: ProcessSandbox, path: str, step: str, expected: str | None
+) -> None:
+    program = (COSTLY + path, step)
+    await sandbox.run([program[:1]])
+    (continued,), (whole,) = await sandbox.run([program]), await without.run([program])
+    assert (continued.status, continued.error) == (whole.status, whole.error)
+    assert expected is None or continued.stdout.endswith(f"\n{expected}")
+
+
+async def test_an_open_file_or_a_timer_does_not_join_two_candidates(sandbox: ProcessSandbox) -> None:
+    opened = COSTLY + "import decimal\nsource = open(decimal.__file__)\n"
+    await printed(sandbox, (opened,))
+    read = [f"print(len(source.read({count})), source.tell())\n" for count in (10, 20)]
+    assert [text.split("\n", 1)[1] for text in await printed(sandbox, *((opened, step) for step in read))] == [
+        "10 10\n",
+        "20 20\n",
+    ]
+    timed = COSTLY + "import signal\nsignal.signal(signal.SIGALRM, lambda *_: print('rang'))\nsignal.alarm(1)\n"
+    await printed(sandbox, (timed,))
+    (rang,) = await printed(sandbox, (timed, "signal.pause()\n"))
+    assert rang.endswith("\nrang\n")
+
+
+@pytest.mark.parametrize("channel", ["import os\nos.pipe()", "import mmap\nmmap.mmap(-1, 4096)"])
+async def test_no_pipe_or_shared_memory_joins_the_forks_of_a_path(sandbox: ProcessSandbox, channel: str) -> None:
+    (execution,) = await sandbox.run([(channel + "\n",)])
+    assert execution.error.startswith("PermissionError")
+
+
+async def test_limits_count_the_whole_path() -> None:
+    quick = SandboxConfig(workers=2, wall_seconds=1.0, output_bytes=100)
+    sleep = "import time\nwhile time.process_time() < 0.02: pass\ntime.sleep(0.6)\n"
+    async with open_sandbox(quick) as narrow:
+        assert (await narrow.run([(sleep,)]))[0].status is Status.OK
+        assert (await narrow.run([(sleep, "time.sleep(0.6)\n")]))[0].status is Status.TIMEOUT
+        assert (await narrow.run([(COSTLY, "print('x' * 60)\n")]))[0].status is Status.OK
+        assert (await narrow.run([(COSTLY, "print('x' * 60)\n", "print('y' * 60)\n")]))[0].status is Status.OUTPUT_LIMIT
+
+
+# Hostile paths: the process that waits holds their memory
+
+
+FORK = "import ctypes\nclone = lambda: ctypes.CDLL(None).syscall(56, 0x8000 | 17, 0, 0, 0, 0)\n"
+
+
+async def test_a_program_cannot_fork_the_way_a_snapshot_does(sandbox: ProcessSandbox) -> None:
+    executions = await sandbox.run(
+        [(FORK + "print(clone())\n",), (COSTLY + FORK + "print(clone())\n", "print(clone())\n")]
+    )
+    assert [execution.stdout.split("\n")[-2] for execution in executions] == ["-1", "-1"]
+
+
+async def test_a_snapshot_that_forks_behind_the_warm_parents_back_leaves_no_process() -> None:
+    greedy = (
+        COSTLY + FORK + "import rstar_math.sandbox.node as node\nreal = node._fork_sibling\n"
+        "def both():\n    first = real()\n    return first and clone() and first\nnode._fork_sibling = both\n"
+    )
+    before = set(sandbox_processes(os.getpid()))
+    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=1.0)) as opened:
+        await printed(opened, ("pass\n",))
+        idle = set(sandbox_processes(os.getpid()))
+        for number in range(4):
+            (execution,) = await opened.run([(greedy, f"print({number})\n")])
+            assert execution.stdout.endswith(f"\n{number}\n")
+        (ended,) = await opened.run([("import ctypes\nctypes.string_at(0)\n",)])
+        assert ended.status is Status.KILLED
+        left = set(sandbox_processes(os.getpid())) - idle
+        assert len(left) <= 5  # the paths that stay: one, and four with their steps
+    assert await gone(os.getpid(), before)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "node._fork_sibling = lambda: 1\n",
+        "import os\nnode._fork_sibling = lambda: os._exit(0)\n",
+        "import time\nnode._fork_sibling = lambda: time.sleep(60)\n",
+        "node._loads = lambda text: 1 / 0\n",
+    ],
+)
+async def test_a_snapshot_that_does_not_fork_costs_its_own_path_time_and_nothing_else(refusal: str) -> None:
+    path = COSTLY + "import rstar_math.sandbox.node as node\n" + refusal
+    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=1.0)) as opened:
+        await printed(opened, (path,))
+        (execution, other) = await opened.run([(path, "print('whole')\n"), ("print('other')\n",)])
+        assert other.stdout == "other\n"
+        assert execution.status in (Status.OK, Status.KILLED)
+        assert await printed(opened, ("print('after')\n",)) == ["after\n"]
+
+
+async def test_a_program_that_claims_to_have_ended_is_stopped() -> None:
+    claim = "import os\nos.write(3, b'kept')\nwhile True: pass\n"
+    before = set(sandbox_processes(os.getpid()))
+    async with open_sandbox(CONFIG) as opened:
+        (execution,) = await opened.run([(claim,)])
+        assert (execution.status, execution.stdout) == (Status.OK, "")
+        states = [
+            Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            for process in set(sandbox_processes(os.getpid())) - before
+        ]
+        assert states.count("T") == 1
+        assert "R" not in states
+
+
+async def test_no_more_snapshots_stay_than_asked_for() -> None:
+    before = set(sandbox_processes(os.getpid()))
+    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=60.0, snapshots=3)) as few:
+        await printed(few, ("pass\n",))
+        idle = len(set(sandbox_processes(os.getpid())) - before)
+        await printed(few, *((COSTLY, f"x = {number}\n") for number in range(12)))
+        await printed(few, ("pass\n",))
+        spared = set(sandbox_processes(os.getpid())) - before
+        assert len(spared) <= idle + 3 + 1
+    assert await gone(os.getpid(), before)

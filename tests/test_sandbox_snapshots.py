@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -203,6 +204,7 @@ async def test_no_more_snapshots_stay_than_asked_for() -> None:
         idle = len(set(sandbox_processes(os.getpid())) - before)
         await printed(few, *((COSTLY, f"x = {number}\n") for number in range(12)))
         await printed(few, ("pass\n",))
-        spared = set(sandbox_processes(os.getpid())) - before
-        assert len(spared) <= idle + 3 + 1
+        async with asyncio.timeout(20):  # the kernel needs a moment to end the others
+            while len(set(sandbox_processes(os.getpid())) - before) > idle + 3:
+                await asyncio.sleep(0.05)
     assert await gone(os.getpid(), before)

@@ -138,3 +138,8 @@ def collapse_memory() -> None:
         start, end = -(-start // huge_page) * huge_page, end // huge_page * huge_page
         if start < end:
             _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), collapse)
+
+
+def address_space() -> int:
+    """Bytes of address space that this process has; a fork begins with as much."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")

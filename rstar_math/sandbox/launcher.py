@@ -8,6 +8,7 @@ holds no secret, and ends when the search process does; with it ends everything 
 from __future__ import annotations
 
 import builtins
+import gc
 import json
 import os
 import select
@@ -22,8 +23,10 @@ from typing import NamedTuple, NoReturn
 
 from rstar_math.sandbox import confine, forks
 from rstar_math.sandbox.node import REPORT, Cage, Limits
+from rstar_math.sandbox.snapshots import Snapshots
 from rstar_math.sandbox.syscalls import Filter, missing
-from rstar_math.sandbox.warm import become_warm_parent
+from rstar_math.sandbox.tiers import warm_up
+from rstar_math.sandbox.warm import WarmParent
 from rstar_math.sandbox.wire import pack
 
 #: What a library may open late: shared libraries, time zones, randomness. The interpreter's own folders are added.
@@ -150,7 +153,20 @@ def _serve(plan: Plan, owner: int, cage: Cage) -> NoReturn:
                 for other in {plan.control, owner, *tiers} - {descriptor}:
                     os.close(other)
                 channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
-                become_warm_parent(tiers[descriptor], channel, tokens, cage, *plan.snapshots[:2])
+                _become_warm_parent(tiers[descriptor], channel, tokens, cage, *plan.snapshots[:2])
             watch.unregister(descriptor)
             del tiers[descriptor]
             os.close(descriptor)
+
+
+def _become_warm_parent(
+    tier: str, channel: socket.socket, tokens: tuple[int, int], cage: Cage, most_snapshots: int, snapshot_bytes: int
+) -> NoReturn:
+    """Warms up, then serves; ends with the search process or the launcher."""
+    warm_up(tier)
+    gc.collect()
+    gc.freeze()
+    confine.collapse_memory()
+    listener = -1 if cage.keep_after is None else forks.listen()
+    cache = Snapshots(most_snapshots, snapshot_bytes, cage.limits.memory_bytes)
+    WarmParent(channel, tokens, cage._replace(address_space=confine.address_space()), listener, cache).serve()

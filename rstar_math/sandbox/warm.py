@@ -9,7 +9,6 @@ one thread and one loop; how many programs run at once, over all tiers, is count
 from __future__ import annotations
 
 import array
-import gc
 import json
 import math
 import os
@@ -22,16 +21,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from rstar_math.records import Status
-from rstar_math.sandbox import confine, forks, node
+from rstar_math.sandbox import forks, node
 from rstar_math.sandbox.node import Cage
 from rstar_math.sandbox.program import TOGETHER
+from rstar_math.sandbox.running import Order, Running, Waiting, printed_text, processor_seconds, read_rest, verdict
 from rstar_math.sandbox.snapshots import Snapshot, Snapshots
-from rstar_math.sandbox.tiers import warm_up
 from rstar_math.sandbox.wire import Inbox, pack
 
 #: Programs that wait here before the parent stops reading; the rest wait in the socket, then in the search process.
@@ -39,48 +36,6 @@ _MOST_WAITING = 256
 _CHUNK = 1 << 16
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _CREDENTIALS = struct.Struct("iii")
-
-
-class Waiting(NamedTuple):
-    """A program that is to start. `whole`: not from a snapshot."""
-
-    number: int
-    steps: list[str]
-    whole: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Running:
-    """One program under way: its process, the near ends of its channels, when it started, what it printed so far.
-
-    base:    the snapshot that it is a fork of.
-    process: 0 as long as that fork is not there.
-    again:   it lost its base, and has to be run whole.
-    """
-
-    program: Waiting
-    stdout: int
-    report: socket.socket
-    base: Snapshot | None = None
-    process: int = 0
-    process_fd: int = -1
-    started: float = math.inf
-    late: bool = False
-    again: bool = False
-    said: bytes = b""
-    printed: bytearray = field(default_factory=bytearray)
-
-    def seconds(self) -> float:
-        """Wall-clock seconds of all its steps until now."""
-        return time.monotonic() - self.started + (self.base.seconds if self.base else 0.0)
-
-
-class _Order(NamedTuple):
-    """A fork that a snapshot is to make: for whom, the steps to run, the far ends that the fork gets."""
-
-    running: _Running
-    steps: bytes
-    ends: tuple[int, int]
 
 
 class WarmParent:
@@ -95,7 +50,7 @@ class WarmParent:
         self._take, self._give = tokens
         self._inbox, self._outbox = Inbox(), bytearray()
         self._waiting: deque[Waiting] = deque()
-        self._running: set[_Running] = set()
+        self._running: set[Running] = set()
         self._results: list[list[object]] = []
         self._poll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
@@ -166,14 +121,14 @@ class WarmParent:
         stdout, stdout_end = os.pipe()
         os.set_blocking(stdout, False)
         report, report_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        running = _Running(program, stdout, report)
+        running = Running(program, stdout, report)
         self._running.add(running)
         self._watch(stdout, lambda: self._collect(running))
         if base and len(order) <= node.ORDER_BYTES:
             running.base, running.printed = base, bytearray(base.printed)
             report.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             self._watch(report.fileno(), lambda: self._hear(running))
-            base.orders.append(_Order(running, order, (stdout_end, report_end.detach())))
+            base.orders.append(Order(running, order, (stdout_end, report_end.detach())))
             if len(base.orders) == 1:
                 self._give_order(base)
             return
@@ -187,7 +142,7 @@ class WarmParent:
         if self._listener >= 0:
             self._watch(report.fileno(), lambda: self._hear(running))
 
-    def _begins(self, running: _Running, process: int) -> None:
+    def _begins(self, running: Running, process: int) -> None:
         running.process, running.process_fd = process, os.pidfd_open(process)
         self._watch(running.process_fd, lambda: self._finish(running))
 
@@ -195,7 +150,7 @@ class WarmParent:
 
     def _give_order(self, base: Snapshot) -> None:
         """Has a snapshot make the fork that it owes first."""
-        order: _Order = base.orders[0]
+        order: Order = base.orders[0]
         order.running.started = time.monotonic()
         base.granted = False
         with suppress(ConnectionError):  # it died; `_lost` sees to its orders
@@ -214,7 +169,7 @@ class WarmParent:
         if forks.answer(self._listener, number, allowed=allowed) and allowed and base:
             base.granted = True
 
-    def _hear(self, running: _Running, *, ended: bool = False) -> None:
+    def _hear(self, running: Running, *, ended: bool = False) -> None:
         """A message: the fork is there, or a report. The kernel says who sent it; others than the program's own process
         are not heard. `ended`: the process has, so it cannot stay."""
         try:
@@ -240,10 +195,10 @@ class WarmParent:
         known = {running.process for running in self._running} | {self._process}
         return process not in known and self._snapshots.of_process(process) is None
 
-    def _done_with_order(self, running: _Running) -> None:
+    def _done_with_order(self, running: Running) -> None:
         base = running.base
         assert base
-        order: _Order = base.orders.popleft()
+        order: Order = base.orders.popleft()
         for end in order.ends:
             os.close(end)
         if base.orders:
@@ -251,14 +206,14 @@ class WarmParent:
         else:
             base.stop()
 
-    def _keep(self, running: _Running) -> None:
+    def _keep(self, running: Running) -> None:
         """The program has run, and its process stays: stopped from here on, so that it does nothing unseen."""
         os.kill(running.process, signal.SIGSTOP)
         self._collect(running)
         if running.late or len(running.printed) > self._cage.limits.output_bytes:
             self._kill(running)
             return
-        cpu = _processor_seconds(running.process) + (running.base.cpu_seconds if running.base else 0.0)
+        cpu = processor_seconds(running.process) + (running.base.cpu_seconds if running.base else 0.0)
         snapshot = Snapshot(
             tuple(running.program.steps), running.process, running.process_fd,
             running.base.group if running.base else running.process,
@@ -278,23 +233,23 @@ class WarmParent:
         os.close(snapshot.process_fd)
         snapshot.channel.close()
         while snapshot.orders:
-            order: _Order = snapshot.orders.popleft()
+            order: Order = snapshot.orders.popleft()
             for end in order.ends:
                 os.close(end)
             self._forget(order.running.report.fileno())
             order.running.report.close()
             self._run_whole(order.running)
 
-    def _run_whole(self, running: _Running) -> None:
+    def _run_whole(self, running: Running) -> None:
         self._release(running)
         self._waiting.appendleft(running.program._replace(whole=True))
 
     # The end of a program
 
-    def _collect(self, running: _Running) -> None:
+    def _collect(self, running: Running) -> None:
         """Takes what was printed; too much of it is the program's end."""
         room = self._cage.limits.output_bytes + 1 - len(running.printed)
-        chunk, closed = _rest(running.stdout, room)
+        chunk, closed = read_rest(running.stdout, room)
         running.printed += chunk
         if closed or len(chunk) >= room:
             self._forget(running.stdout)
@@ -307,7 +262,7 @@ class WarmParent:
                 running.late = True
                 self._kill(running)
 
-    def _kill(self, running: _Running) -> None:
+    def _kill(self, running: Running) -> None:
         """The process, and where it may start others, its group. It is not reaped yet, so the number is still its own.
 
         A fork that was asked for and did not come is the snapshot's fault: it goes, with all that shares its beginning.
@@ -323,60 +278,37 @@ class WarmParent:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(running.process, signal.SIGKILL)
 
-    def _finish(self, running: _Running) -> None:
+    def _finish(self, running: Running) -> None:
         """The process has ended: reads what is left in the channels, reaps it, gives its token back."""
         if self._cage.limits.processes:
             self._kill(running)
         if not running.said:
             self._hear(running, ended=True)
         _, ending, usage = os.wait4(running.process, 0)
-        running.printed += _rest(running.stdout, self._cage.limits.output_bytes + 1 - len(running.printed))[0]
+        running.printed += read_rest(running.stdout, self._cage.limits.output_bytes + 1 - len(running.printed))[0]
         self._forget(running.process_fd)
         self._forget(running.report.fileno())
         os.close(running.process_fd)
         running.report.close()
         if self._cage.limits.file_bytes:
             shutil.rmtree(str(running.process), ignore_errors=True)
-        status, _, error = running.said.decode("utf-8", "replace").partition("\n")
-        if running.again or (running.base and status == TOGETHER and not running.late):
+        if running.again or (running.base and running.report_words()[0] == TOGETHER and not running.late):
             self._run_whole(running)
             return
         cpu = usage.ru_utime + usage.ru_stime + (running.base.cpu_seconds if running.base else 0.0)
-        self._settle(running, *self._verdict(running, ending, cpu, status, error))
+        self._settle(running, *verdict(running, self._cage.limits, ending, cpu))
 
-    def _verdict(
-        self, running: _Running, ending: int, cpu_seconds: float, status: str, error: str
-    ) -> tuple[Status, str]:
-        """How it ended; the first that applies."""
-        limits = self._cage.limits
-        if len(running.printed) > limits.output_bytes:
-            return Status.OUTPUT_LIMIT, f"printed more than {limits.output_bytes} bytes"
-        if os.WIFSIGNALED(ending):
-            number = os.WTERMSIG(ending)
-            if running.late:
-                return Status.TIMEOUT, f"no end after {limits.wall_seconds:g} s"
-            if number == signal.SIGXCPU or (number == signal.SIGKILL and cpu_seconds >= limits.cpu_seconds):
-                return Status.TIMEOUT, f"no end after {math.ceil(limits.cpu_seconds)} s of processor time"
-            return Status.KILLED, f"ended by signal {number} ({signal.strsignal(number)})"
-        if os.WEXITSTATUS(ending) != 0 or status not in (Status.OK, Status.ERROR, Status.MEMORY):
-            return Status.KILLED, f"the process left before the program's end (exit code {os.WEXITSTATUS(ending)})"
-        return Status(status), error
-
-    def _settle(self, running: _Running, status: Status, error: str) -> None:
-        self._results.append([running.program.number, status, self._text(running.printed), error, running.seconds()])
+    def _settle(self, running: Running, status: Status, error: str) -> None:
+        text = printed_text(running.printed, self._cage.limits.output_bytes)
+        self._results.append([running.program.number, status, text, error, running.seconds()])
         self._release(running)
 
-    def _release(self, running: _Running) -> None:
+    def _release(self, running: Running) -> None:
         """It runs no more: its token is free."""
         self._running.discard(running)
         self._forget(running.stdout)
         os.close(running.stdout)
         os.write(self._give, b".")
-
-    def _text(self, printed: bytearray) -> str:
-        most = self._cage.limits.output_bytes
-        text = printed[:most].decode("utf-8", "replace")
-        return text if len(printed) <= most else f"{text}\n[output cut after {most} bytes]"
 
     def _send(self) -> None:
         """One message for all that finished since the last one; what the socket does not take now goes later."""
@@ -386,40 +318,3 @@ class WarmParent:
         if self._outbox:
             with suppress(BlockingIOError):
                 del self._outbox[: self._channel.send(self._outbox, socket.MSG_DONTWAIT)]
-
-
-def _rest(descriptor: int, most: int) -> tuple[bytes, bool]:
-    """What a pipe holds, at most that much, without waiting for more; and whether its writers are gone."""
-    kept = bytearray()
-    while len(kept) < most:
-        try:
-            chunk = os.read(descriptor, most - len(kept))
-        except BlockingIOError:
-            return bytes(kept), False
-        if not chunk:
-            return bytes(kept), True
-        kept += chunk
-    return bytes(kept), False
-
-
-def _processor_seconds(process: int) -> float:
-    """Processor time of a living process: the kernel makes the number of its clock from the process's."""
-    return time.clock_gettime(~process << 3 | 2)
-
-
-def address_space() -> int:
-    """Bytes of address space that this process has; a fork begins with as much."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
-
-
-def become_warm_parent(
-    tier: str, channel: socket.socket, tokens: tuple[int, int], cage: Cage, most_snapshots: int, snapshot_bytes: int
-) -> NoReturn:
-    """Warms up, then serves; ends with the search process or the launcher."""
-    warm_up(tier)
-    gc.collect()
-    gc.freeze()
-    confine.collapse_memory()
-    listener = -1 if cage.keep_after is None else forks.listen()
-    cache = Snapshots(most_snapshots, snapshot_bytes, cage.limits.memory_bytes)
-    WarmParent(channel, tokens, cage._replace(address_space=address_space()), listener, cache).serve()

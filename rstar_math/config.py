@@ -228,6 +228,9 @@ class EngineConfig:
     extra: dict[str, Any] = Field(default_factory=dict)
 
 
+SandboxPromise = Literal["network", "writes", "secrets", "fork", "kill", "memory", "time", "output"]
+
+
 @dataclass(frozen=True, config=_STRICT)
 class SandboxConfig:
     """What one generated program may use up."""
@@ -240,6 +243,11 @@ class SandboxConfig:
     output_bytes: Count = 16_384
     processes: Natural = 0
     file_mb: Natural = 0
+    #: Promises without which nothing runs; others that this machine cannot keep are said as a warning. `rstar-math doctor`
+    #: shows all of them, with the wall that keeps each.
+    require: tuple[SandboxPromise, ...] = ("network", "writes", "secrets", "fork", "kill", "memory", "time")
+    #: Walls left out, to see what the others hold and what each costs.
+    without: tuple[Literal["namespaces", "landlock", "seccomp"], ...] = ()
     #: Processes kept where a program's steps ended, so that the next step runs in a fork of one instead of running them all
     #: again; so many for each set of warm libraries, with so much memory of their own. 0: none.
     snapshots: Natural = 64

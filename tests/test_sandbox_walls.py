@@ -6,13 +6,16 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import pytest_asyncio
 from sandboxes import CONFIG, gone, run, sandbox_processes
 
 from rstar_math.config import SandboxConfig
+from rstar_math.errors import SandboxError
 from rstar_math.records import Status
 from rstar_math.sandbox import ProcessSandbox, open_sandbox, promises
 
@@ -115,3 +118,23 @@ async def test_every_promise_is_held_or_said_with_its_reason() -> None:
         "no memory beyond the limit": True,
         "no program without end": True,
     }
+
+
+@pytest.mark.parametrize("wall", ["namespaces", "landlock"])
+async def test_every_promise_survives_the_loss_of_one_wall(wall: Literal["namespaces", "landlock"]) -> None:
+    kept = await asyncio.to_thread(promises, replace(CONFIG, without=(wall,)))
+    assert [promise.name for promise in kept if not promise.held] == []
+
+
+async def test_without_seccomp_the_other_walls_hold_all_but_forks() -> None:
+    kept = await asyncio.to_thread(promises, replace(CONFIG, without=("seccomp",)))
+    assert {promise.kind for promise in kept if not promise.held} <= {"fork"}
+
+
+async def test_a_required_promise_that_is_broken_is_an_error_with_the_way_out() -> None:
+    bare = replace(CONFIG, without=("namespaces", "landlock", "seccomp"))
+    with pytest.raises(SandboxError, match=r"(?s)no connection: not held .*sandbox\.require=\[memory,time\]"):
+        async with open_sandbox(bare):
+            pytest.fail("it opened")
+    async with open_sandbox(replace(bare, require=("memory", "time"))) as risky:
+        assert (await run(risky, "print(1)")).stdout == "1\n"

@@ -39,11 +39,13 @@ def examine(config: RunConfig) -> bool:
     console = open_console()
     console.print(_table(findings))
     held = promises(config.sandbox)
-    table = Table("the sandbox promises", "", "held by", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("the sandbox promises", "sandbox.require", "", "held by", box=box.SIMPLE_HEAD, pad_edge=False)
     for promise in held:
-        table.add_row(promise.name, "held" if promise.held else "NOT HELD", promise.by)
+        required = promise.kind if promise.kind in config.sandbox.require else f"({promise.kind})"
+        table.add_row(promise.name, required, "held" if promise.held else "NOT HELD", promise.by)
     console.print(table)
-    return all(finding.good for finding in findings)
+    broken = {promise.kind for promise in held if not promise.held} & set(config.sandbox.require)
+    return all(finding.good for finding in findings) and not broken
 
 
 def _table(findings: list[Finding]) -> Table:

@@ -8,6 +8,8 @@ it was. Promises are tested, not mechanisms: a wall that stands but does not hol
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import os
 import secrets
 import socket
@@ -18,14 +20,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from rstar_math.config import SandboxConfig
+from rstar_math.config import SandboxConfig, SandboxPromise
+from rstar_math.errors import SandboxError
 from rstar_math.records import Execution, Status
 from rstar_math.sandbox.door import ENVIRONMENT, ProcessSandbox
 
+logger = logging.getLogger(__name__)
+
 
 class Promise(NamedTuple):
-    """`by`: what keeps it, or why it is not kept."""
+    """`kind`: what `sandbox.require` calls it. `by`: what keeps it, or why it is not kept."""
 
+    kind: SandboxPromise
     name: str
     held: bool
     by: str
@@ -54,6 +60,7 @@ class _Traps(NamedTuple):
 class _Canary(NamedTuple):
     """A forbidden thing to try. `walls`: those that stop it, the strongest first; see `_by`."""
 
+    kind: SandboxPromise
     name: str
     program: str
     held: Callable[[_Traps, Execution], bool]
@@ -81,30 +88,35 @@ def attempt(action):
 """
 _CANARIES = (
     _Canary(
+        "network",
         "no connection",
         "import socket\nsocket.create_connection(('127.0.0.1', PORT), 1)",
         lambda traps, _: _unheard(traps.stream),
         ("seccomp", "namespaces", "landlock"),
     ),
     _Canary(
+        "network",
         "no datagram",
         "import socket\nsocket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'!', ('127.0.0.1', DATAGRAM_PORT))",
         lambda traps, _: _unheard(traps.datagram),
         ("seccomp", "namespaces"),
     ),
     _Canary(
+        "network",
         "no local socket",
         "import socket\nsocket.socket(socket.AF_UNIX).connect(NAME)",
         lambda traps, _: _unheard(traps.abstract),
         ("seccomp", "namespaces", "landlock"),
     ),
     _Canary(
+        "secrets",
         "no file of others read",
         "print(open(FILE).read())",
         lambda traps, execution: traps.secret not in execution.stdout,
         ("landlock", "seccomp"),
     ),
     _Canary(
+        "writes",
         "no file outside written, made, renamed or removed",
         "import os\nattempt(lambda: open(FILE, 'a').write('!'))\nattempt(lambda: open(FILE + '2', 'w'))\n"
         "attempt(lambda: os.rename(FILE, FILE + '3'))\nattempt(lambda: os.remove(FILE))",
@@ -112,12 +124,14 @@ _CANARIES = (
         ("seccomp", "landlock"),
     ),
     _Canary(
+        "kill",
         "no signal to others",
         "import os\nfor process in (OWNER, os.getppid()):\n    os.kill(process, 0)\n    print('reached', flush=True)",
         lambda _, execution: "reached" not in execution.stdout,
         ("seccomp", "namespaces", "landlock"),
     ),
     _Canary(
+        "secrets",
         "no environment but the fixed one",
         "import os\nprint(sorted(os.environ))\n"
         "for process in (OWNER, os.getppid()):\n    print(attempt(lambda: open(f'/proc/{process}/environ').read()))",
@@ -125,12 +139,14 @@ _CANARIES = (
         ("landlock", "namespaces", "fresh execution"),
     ),
     _Canary(
+        "output",
         "no flood of output",
         "while True:\n    print('!' * 1000)",
         lambda _, execution: execution.status is Status.OUTPUT_LIMIT,
         ("limits",),
     ),
     _Canary(
+        "memory",
         "no memory beyond the limit",
         "everything = bytearray(2 * MEMORY)",
         lambda _, execution: execution.status is Status.MEMORY,
@@ -138,12 +154,14 @@ _CANARIES = (
     ),
 )
 _NO_PROCESS = _Canary(
+    "fork",
     "no new process",
     "import os\nos.fork()\nprint('forked', flush=True)",
     lambda _, execution: "forked" not in execution.stdout,
     ("seccomp", "limits"),
 )
 _NO_DELAY = _Canary(
+    "time",
     "no program without end",
     "10 ** 10 ** 10",
     lambda _, execution: execution.status is Status.TIMEOUT,
@@ -177,7 +195,7 @@ async def probe(sandbox: ProcessSandbox, *, endless: bool = False) -> list[Promi
         head = _TRY + "".join(f"{name} = {place!r}\n" for name, place in names.items())
         executions = await sandbox.run([(head, canary.program) for canary in canaries])
         return [
-            Promise(canary.name, held, _by(canary, held, sandbox.walls))
+            Promise(canary.kind, canary.name, held, _by(canary, held, sandbox.walls))
             for canary, execution in zip(canaries, executions, strict=True)
             for held in (canary.held(traps, execution),)
         ]
@@ -193,6 +211,30 @@ def _by(canary: _Canary, held: bool, walls: dict[str, str]) -> str:
     return f"not held ({'; '.join(missing) or ', '.join(standing) + ' stand, yet it happened'})"
 
 
+async def insist(sandbox: ProcessSandbox) -> None:
+    """Tests the promises; says once, as a warning, which ones are broken.
+
+    Raises:
+        SandboxError: `sandbox.require` names one of those.
+    """
+    broken = [promise for promise in await probe(sandbox) if not promise.held]
+    words = "; ".join(f"{promise.name}: {promise.by}" for promise in broken)
+    lost = {promise.kind for promise in broken}
+    if lost & set(sandbox.config.require):
+        left = ",".join(kind for kind in sandbox.config.require if kind not in lost)
+        raise SandboxError(
+            f"this machine cannot keep what sandbox.require asks of the sandbox: {words}.\nRun where it can (`rstar-math "
+            f"doctor` shows what is missing), or take the risk with sandbox.require=[{left}]"
+        )
+    if broken:
+        _warn_once(words)
+
+
+@functools.cache
+def _warn_once(words: str) -> None:
+    logger.warning("this machine cannot keep every promise of the sandbox: %s", words)
+
+
 def promises(config: SandboxConfig) -> list[Promise]:
     """Every promise, tested in a sandbox of its own. Takes about two seconds; not for a running event loop.
 
@@ -201,7 +243,7 @@ def promises(config: SandboxConfig) -> list[Promise]:
     """
 
     async def ask() -> list[Promise]:
-        async with ProcessSandbox(replace(config, wall_seconds=min(config.wall_seconds, 1.0))) as sandbox:
+        async with ProcessSandbox(replace(config, wall_seconds=min(config.wall_seconds, 1.0), require=())) as sandbox:
             return await probe(sandbox, endless=True)
 
     return asyncio.run(ask())

@@ -8,7 +8,6 @@ waits, and begins the sandbox anew if it dies.
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
 import json
 import logging
@@ -103,9 +102,8 @@ class _Connection:
         libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
         scratch = Path(tempfile.gettempdir()) / f"rstar-sandbox-{secrets.token_hex(8)}"
         snapshots = (config.snapshots, config.snapshot_mb * _MB, config.snapshot_cpu_seconds)
-        plan = Plan(
-            os.getpid(), far_control.fileno(), far, _limits(config), workers, snapshots, libraries, str(scratch)
-        )
+        asked = (_limits(config), workers, snapshots, libraries, str(scratch), config.without)
+        plan = Plan(os.getpid(), far_control.fileno(), far, *asked)
         entry = _ENTRY.format(str(Path(__file__).parents[2]), json.dumps(plan._asdict()))
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the connection
         process = subprocess.Popen(
@@ -202,20 +200,18 @@ class ProcessSandbox:
         """Starts the launcher and says once, as a warning, which promises this machine cannot keep.
 
         Raises:
-            SandboxError: it does not start.
+            SandboxError: it does not start, or `config.require` names one of those promises.
         """
-        from rstar_math.sandbox.canaries import probe
+        from rstar_math.sandbox.canaries import insist
 
         self._connection = await _Connection.open(self._config, self._workers, self._settle)
         self._failure = None
         self._watch = asyncio.create_task(self._keep_alive())
         try:
-            broken = [promise for promise in await probe(self) if not promise.held]
-        except BaseException:  # cancelled, or died at once: leave nothing behind
+            await insist(self)
+        except BaseException:  # cancelled, refused, or died at once: leave nothing behind
             await self.aclose()
             raise
-        if broken:
-            _warn_once("; ".join(f"{promise.name}: {promise.by}" for promise in broken))
 
     async def aclose(self) -> None:
         """Ends every process of the sandbox; whoever still waits gets a `SandboxError`."""
@@ -297,11 +293,6 @@ class ProcessSandbox:
             if not call.done.done():
                 call.done.set_exception(SandboxError(str(error)))
         self._pending.clear()
-
-
-@functools.cache
-def _warn_once(words: str) -> None:
-    logger.warning("this machine cannot keep every promise of the sandbox: %s", words)
 
 
 @asynccontextmanager

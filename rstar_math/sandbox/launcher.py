@@ -31,6 +31,7 @@ from rstar_math.sandbox.wire import pack
 
 #: What a library may open late: shared libraries, time zones, randomness. The interpreter's own folders are added.
 _READABLE = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
+_LEFT_OUT = "none (left out)"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 
@@ -45,6 +46,7 @@ class Plan(NamedTuple):
     snapshots: most of them a tier, their most bytes of memory, and the processor time of steps that are worth one.
     libraries: folders to import from.
     scratch:   folder to make: empty, the working directory of every program. Both sides remove it.
+    without:   walls to leave out.
     """
 
     owner: int
@@ -55,6 +57,7 @@ class Plan(NamedTuple):
     snapshots: tuple[int, int, float]
     libraries: Sequence[str]
     scratch: str
+    without: Sequence[str]
 
 
 def main(plan_text: str) -> NoReturn:
@@ -67,7 +70,7 @@ def main(plan_text: str) -> NoReturn:
     for name in ("exit", "quit"):  # `site` would add them; programs call them
         setattr(builtins, name, Quitter(name, "Ctrl-D (i.e. EOF)"))
     Path("/proc/self/oom_score_adj").write_text("1000")  # short of memory, the kernel takes the sandbox first
-    namespaces = confine.enter_namespaces()
+    namespaces = _LEFT_OUT if "namespaces" in plan.without else confine.enter_namespaces()
     if not namespaces.startswith("none"):
         _be_first_process()
     here, scratch = os.getpid(), Path(plan.scratch)
@@ -98,11 +101,15 @@ def _be_first_process() -> None:
 def _cage(plan: Plan, scratch: Path, own_processes: bool) -> tuple[Cage, dict[str, str]]:
     """The walls that every program shares, and the words for them."""
     limits = Limits(*plan.limits)  # type: ignore[arg-type]
-    words = {"landlock": "none (the kernel has no Landlock)", "seccomp": missing(), "snapshots": ""}
+    words = {
+        "landlock": _LEFT_OUT if "landlock" in plan.without else "none (the kernel has no Landlock)",
+        "seccomp": _LEFT_OUT if "seccomp" in plan.without else missing(),
+        "snapshots": "none (without a filter nobody decides about their forks)",
+    }
     readable: tuple[Path, ...] | None = None
     fence: int | None = None
     walls: Filter | None = None
-    if version := confine.landlock_version():
+    if "landlock" not in plan.without and (version := confine.landlock_version()):
         readable = tuple(map(Path, (*_READABLE, *_DEVICES, *filter(None, sys.path))))
         fence = confine.fence([*readable, scratch])
         words["landlock"] = f"ABI {version}"

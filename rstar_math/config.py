@@ -23,6 +23,7 @@ CONF = next(path for path in (_HERE / "conf", _HERE.parent / "conf") if path.is_
 _STRICT = ConfigDict(extra="forbid", validate_default=True)
 
 Count = Annotated[int, Field(ge=1)]
+SandboxPromise = Literal["network", "writes", "secrets", "fork", "kill", "memory", "time", "output"]
 Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -78,13 +79,11 @@ class SearchConfig:
     depth: Count = 16
     #: c of UCT(s) = Q(s) + c * sqrt(ln N_parent / N(s)).
     exploration: Annotated[float, Field(ge=0)] = 2.0
-    #: A child nobody visited: "first" visits it before any other (textbook UCT), "no-bonus" gives it its Q and no
-    #: exploration term (the released code).
+    #: An unvisited child: "first" goes there before any other (textbook UCT), "no-bonus" by its Q alone (released code).
     unvisited: Literal["first", "no-bonus"] = "first"
     #: "terminal": every q starts at 0 (rounds 1 and 2). "ppm": q starts at the PPM's score, as one visit (from round 3).
     annotation: Literal["terminal", "ppm"] = "terminal"
-    #: For a problem none of whose trajectories is right (a hard one): totals of rollouts to go on to, in order, as long
-    #: as that lasts. Rounds 2 and 3: 32. Round 4: 80, then 128.
+    #: While no trajectory is right (a hard problem): totals of rollouts to go on to. Rounds 2 and 3: 32. Round 4: 80, 128.
     escalate_to: tuple[int, ...] = ()
     #: Trees at most, each from its own random seed; the next is planted only if the one before did not solve it.
     trees: Count = 1
@@ -228,9 +227,6 @@ class EngineConfig:
     extra: dict[str, Any] = Field(default_factory=dict)
 
 
-SandboxPromise = Literal["network", "writes", "secrets", "fork", "kill", "memory", "time", "output"]
-
-
 @dataclass(frozen=True, config=_STRICT)
 class SandboxConfig:
     """What one generated program may use up."""
@@ -243,16 +239,14 @@ class SandboxConfig:
     output_bytes: Count = 16_384
     processes: Natural = 0
     file_mb: Natural = 0
-    #: Promises without which nothing runs; others that this machine cannot keep are said as a warning. `rstar-math doctor`
-    #: shows all of them, with the wall that keeps each.
+    #: Promises without which nothing runs; `rstar-math doctor` shows all, and by what wall each is kept here.
     require: tuple[SandboxPromise, ...] = ("network", "writes", "secrets", "fork", "kill", "memory", "time")
     #: Walls left out, to see what the others hold and what each costs.
     without: tuple[Literal["namespaces", "landlock", "seccomp"], ...] = ()
-    #: Processes kept where a program's steps ended, so that the next step runs in a fork of one instead of running them all
-    #: again; so many for each set of warm libraries, with so much memory of their own. 0: none.
+    #: Processes kept where a path's steps ended, for the next step to run in a fork of; by set of libraries. 0: none.
     snapshots: Natural = 64
     snapshot_mb: Count = 1024
-    #: Processor time of a path from which on it is worth a snapshot: running cheaper steps again costs less.
+    #: Processor time of a path that is worth one: running cheaper steps again costs less.
     snapshot_cpu_seconds: Positive = 0.004
 
 
@@ -260,8 +254,7 @@ class SandboxConfig:
 class GradingConfig:
     """How long an answer may take to compare."""
 
-    #: Processor time of one comparison; after this its process is killed and the verdict is "undecided". Six times as much
-    #: on the wall ends it too, so that a busy machine does not change verdicts.
+    #: Processor time of one comparison; then it is killed, and undecided. Six times as much on the wall ends it too.
     timeout_seconds: Positive = 5.0
     workers: Count = 1
 

@@ -15,6 +15,7 @@ PACKAGE = Path(rstar_math.__file__).parent
 FLOORS = {
     "cli": 6,
     "evolution": 5,
+    "bench": 5,
     "cluster": 4,
     "harvest": 3,
     "evaluation": 3,

@@ -217,6 +217,24 @@ def doctor(overrides: tuple[str, ...]) -> None:
         sys.exit(1)
 
 
+@main.group()
+def bench() -> None:
+    """Measure how fast a part is, against its baselines in the same run."""
+
+
+@bench.command("sandbox")
+@click.argument("limit", default="", metavar="[limit=quick]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@_spoken
+def bench_sandbox(limit: str, as_json: bool) -> None:
+    """What running one step costs, with and without snapshots and walls."""
+    from rstar_math.cli.bench import bench_sandbox
+
+    if limit not in ("", "limit=quick"):
+        raise ConfigError(f"{limit!r}: a benchmark takes limit=quick, or nothing")
+    bench_sandbox(quick=bool(limit), as_json=as_json)
+
+
 def _alone(
     overrides: Sequence[str], command: str, must: Sequence[str], may: Sequence[str]
 ) -> tuple[Any, dict[str, str]]:

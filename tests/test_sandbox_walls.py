@@ -138,3 +138,8 @@ async def test_a_required_promise_that_is_broken_is_an_error_with_the_way_out() 
             pytest.fail("it opened")
     async with open_sandbox(replace(bare, require=("memory", "time"))) as risky:
         assert (await run(risky, "print(1)")).stdout == "1\n"
+
+
+async def test_small_limits_of_output_do_not_make_a_promise_look_broken() -> None:
+    async with open_sandbox(replace(CONFIG, output_bytes=50)) as narrow:
+        assert (await run(narrow, "print(1)")).stdout == "1\n"

@@ -133,9 +133,9 @@ _CANARIES = (
     _Canary(
         "secrets",
         "no environment but the fixed one",
-        "import os\nprint(sorted(os.environ))\n"
-        "for process in (OWNER, os.getppid()):\n    print(attempt(lambda: open(f'/proc/{process}/environ').read()))",
-        lambda _, execution: execution.stdout == f"{sorted(ENVIRONMENT)}\nNone\nNone\n",
+        "import os\nseen = sorted(set(os.environ) - set(KNOWN))\nfor process in (OWNER, os.getppid()):\n"
+        "    seen += [attempt(lambda: open(f'/proc/{process}/environ').read())]\nif any(seen): print('seen')",
+        lambda _, execution: execution.status is Status.OK and execution.stdout == "",
         ("landlock", "namespaces", "fresh execution"),
     ),
     _Canary(
@@ -191,7 +191,7 @@ async def probe(sandbox: ProcessSandbox, *, endless: bool = False) -> list[Promi
     limits = sandbox.config
     canaries = [*_CANARIES, *(() if limits.processes else (_NO_PROCESS,)), *((_NO_DELAY,) if endless else ())]
     with _traps() as traps:
-        names = traps.address() | {"MEMORY": limits.memory_mb << 20}
+        names = traps.address() | {"MEMORY": limits.memory_mb << 20, "KNOWN": list(ENVIRONMENT)}
         head = _TRY + "".join(f"{name} = {place!r}\n" for name, place in names.items())
         executions = await sandbox.run([(head, canary.program) for canary in canaries])
         return [
@@ -212,12 +212,16 @@ def _by(canary: _Canary, held: bool, walls: dict[str, str]) -> str:
 
 
 async def insist(sandbox: ProcessSandbox) -> None:
-    """Tests the promises; says once, as a warning, which ones are broken.
+    """Tests the promises, twice where one seems broken, for a busy machine can keep a canary from its end; says once, as a
+    warning, which ones are.
 
     Raises:
         SandboxError: `sandbox.require` names one of those.
     """
-    broken = [promise for promise in await probe(sandbox) if not promise.held]
+    for _ in range(2):
+        broken = [promise for promise in await probe(sandbox) if not promise.held]
+        if not broken:
+            return
     words = "; ".join(f"{promise.name}: {promise.by}" for promise in broken)
     lost = {promise.kind for promise in broken}
     if lost & set(sandbox.config.require):
@@ -226,8 +230,7 @@ async def insist(sandbox: ProcessSandbox) -> None:
             f"this machine cannot keep what sandbox.require asks of the sandbox: {words}.\nRun where it can (`rstar-math "
             f"doctor` shows what is missing), or take the risk with sandbox.require=[{left}]"
         )
-    if broken:
-        _warn_once(words)
+    _warn_once(words)
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from rstar_math.config import SandboxConfig
 from rstar_math.errors import SandboxError
 from rstar_math.records import Status
 from rstar_math.sandbox import ProcessSandbox, open_sandbox, promises
+from rstar_math.sandbox.canaries import _CANARIES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -138,6 +140,11 @@ async def test_a_required_promise_that_is_broken_is_an_error_with_the_way_out() 
             pytest.fail("it opened")
     async with open_sandbox(replace(bare, require=("memory", "time"))) as risky:
         assert (await run(risky, "print(1)")).stdout == "1\n"
+
+
+async def test_no_canary_can_destroy_what_another_must_find() -> None:
+    """They run side by side: one removed the file that the next should have read, and reading looked forbidden."""
+    assert [canary.kind for canary in _CANARIES if re.search(r"\bFILE\b", canary.program)] == ["writes"]
 
 
 async def test_small_limits_of_output_do_not_make_a_promise_look_broken() -> None:

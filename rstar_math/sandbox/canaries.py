@@ -38,12 +38,14 @@ class Promise(NamedTuple):
 
 
 class _Traps(NamedTuple):
-    """Things outside that a program must not touch."""
+    """Things outside that a program must not touch. `secret_file` is not the `file` that a program might remove: programs
+    run side by side, and one that destroys what another should read would make a promise look held."""
 
     stream: socket.socket
     datagram: socket.socket
     abstract: socket.socket
     file: Path
+    secret_file: Path
     secret: str
 
     def address(self) -> dict[str, object]:
@@ -53,6 +55,7 @@ class _Traps(NamedTuple):
             "DATAGRAM_PORT": self.datagram.getsockname()[1],
             "NAME": self.abstract.getsockname(),
             "FILE": str(self.file),
+            "SECRET_FILE": str(self.secret_file),
             "OWNER": os.getpid(),
         }
 
@@ -111,7 +114,7 @@ _CANARIES = (
     _Canary(
         "secrets",
         "no file of others read",
-        "print(open(FILE).read())",
+        "print(open(SECRET_FILE).read())",
         lambda traps, execution: traps.secret not in execution.stdout,
         ("landlock", "seccomp"),
     ),
@@ -180,10 +183,14 @@ def _traps() -> Iterator[_Traps]:
         abstract.listen()
         for listener in (stream, datagram, abstract):
             listener.setblocking(False)
-        file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rstar-canary-"))) / "secret"
         secret = secrets.token_hex(16)
-        file.write_text(secret)
-        yield _Traps(stream, datagram, abstract, file, secret)
+        files = [
+            Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rstar-canary-"))) / name
+            for name in ("file", "secret")
+        ]
+        for file in files:
+            file.write_text(secret)
+        yield _Traps(stream, datagram, abstract, *files, secret)
 
 
 async def probe(sandbox: ProcessSandbox, *, endless: bool = False) -> list[Promise]:

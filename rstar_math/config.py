@@ -252,11 +252,16 @@ class SandboxConfig:
 
 @dataclass(frozen=True, config=_STRICT)
 class GradingConfig:
-    """How long an answer may take to compare."""
+    """How answers are compared: exactly, unless a benchmark says otherwise."""
 
-    #: Processor time of one comparison; then it is killed, and undecided. Six times as much on the wall ends it too.
-    timeout_seconds: Positive = 5.0
+    #: Limit of one comparison on the clock; a process that got less than half of it on a processor is given up to 8 times
+    #: as long. The kernel ends it after so much processor time too, where nobody is left to kill it.
+    timeout_seconds: Positive = 3.0
     workers: Count = 1
+    #: Accept a decimal of so many digits that is the exact value, correctly rounded (at least 4); 0: never.
+    rounded_digits: Literal[0] | Annotated[int, Field(ge=4)] = 0
+    #: Accept numbers this far from the ground truth, relative to it: for benchmarks that state a tolerance. 0: none.
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 @dataclass(frozen=True, config=_STRICT)

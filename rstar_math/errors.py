@@ -2,7 +2,7 @@
 
 Every error that this project raises on purpose derives from `RstarError`, so that the command line can print it as one
 message (what, where, got, expected, the way out) and exit without a traceback. A failure *of the work* is no exception:
-a generated program that crashes is an `Execution` with a status, an answer nobody can compare is `Verdict.UNDECIDED`.
+a generated program that crashes is an `Execution` with a status, an answer nobody can compare has a `Verdict` that says why.
 
     RstarError
     ├── ConfigError      a knob is unknown, impossible, or contradicts another

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from rstar_math.records import Execution, Program, Proposal, Sampling, Transcript, Verdict
+from rstar_math.records import Execution, Grade, Program, Proposal, Sampling, Transcript
 
 
 class Policy(Protocol):
@@ -51,6 +51,6 @@ class Sandbox(Protocol):
 class Judge(Protocol):
     """Is this answer right?"""
 
-    async def grade(self, answer: str, gold: str) -> Verdict:
-        """Whether `answer` equals `gold` mathematically."""
+    async def grade(self, prediction: str, gold: str) -> Grade:
+        """Whether `prediction`, a reply with a box or the bare text of an answer, states the answer `gold`."""
         ...

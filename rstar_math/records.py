@@ -78,11 +78,26 @@ class Execution:
 
 
 class Verdict(StrEnum):
-    """Whether an answer is right. Undecided answers are counted apart and never rewarded."""
+    """Whether an answer is right, or why nobody could tell. Only `correct` is rewarded, only `wrong` is a bad example."""
 
     CORRECT = "correct"
     WRONG = "wrong"
-    UNDECIDED = "undecided"
+    NO_ANSWER = "no-answer"
+    UNREADABLE = "unreadable"
+    GOLD_UNREADABLE = "gold-unreadable"
+    TIMEOUT = "timeout"
+
+    @property
+    def decided(self) -> bool:
+        """Whether the answer was compared to the end."""
+        return self in (Verdict.CORRECT, Verdict.WRONG)
+
+
+class Grade(NamedTuple):
+    """A verdict and, in a few words, its reason."""
+
+    verdict: Verdict
+    reason: str
 
 
 class Step(NamedTuple):
@@ -133,7 +148,8 @@ class Rollout(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a tree cost: generated tokens, expansions asked of the policy, programs run, PPM scores, seconds."""
+    """What a tree cost: generated tokens, expansions asked of the policy, programs run, PPM scores, seconds; and the answers
+    that nobody could decide (`Verdict.decided`)."""
 
     tokens: int = 0
     expansions: int = 0

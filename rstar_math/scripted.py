@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rstar_math.config import EngineConfig
-from rstar_math.records import Execution, Program, Proposal, Sampling, Status, Transcript, Verdict
+from rstar_math.records import Execution, Grade, Program, Proposal, Sampling, Status, Transcript, Verdict
 from rstar_math.rng import stream
 from rstar_math.text import join
 
@@ -69,13 +69,15 @@ def _run_here(code: str) -> Execution:
 
 
 class ExactJudge:
-    """Right is what has the same text; an empty answer is undecided."""
+    """Right is what has the same text; an empty answer is none."""
 
-    async def grade(self, answer: str, gold: str) -> Verdict:
+    async def grade(self, prediction: str, gold: str) -> Grade:
         """Equality of the stripped texts."""
-        if not answer:
-            return Verdict.UNDECIDED
-        return Verdict.CORRECT if answer.strip() == gold.strip() else Verdict.WRONG
+        if not prediction:
+            return Grade(Verdict.NO_ANSWER, "an empty text")
+        if prediction.strip() == gold.strip():
+            return Grade(Verdict.CORRECT, "the same text")
+        return Grade(Verdict.WRONG, "another text")
 
 
 class ScriptedEngine:

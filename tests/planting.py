@@ -10,7 +10,7 @@
     ''')
 
 One line a node, two spaces a level. `q=` is the average value, `n=` the visits, `code=` ends the code with that output,
-`answer=` makes it an answer; `correct`, `wrong` or `undecided` is its verdict, without one no rollout reached it.
+`answer=` makes it an answer; `correct`, `wrong`, `unreadable`, … is its verdict, without one no rollout reached it.
 """
 
 from rstar_math.records import End, Node, Problem, Rollout, Step, Tree, Verdict

@@ -14,18 +14,19 @@ from rstar_math.cli.main import main
 from rstar_math.cli.solve import choice_of
 from rstar_math.config import EvaluationConfig
 from rstar_math.records import End, Rollout
+from rstar_math.scripted import ExactJudge
 from rstar_math.seedling import MODEL_PATH, SEED
 
 
-def test_solving_without_a_ppm_takes_the_most_frequent_answer() -> None:
+async def test_solving_without_a_ppm_takes_the_most_frequent_answer() -> None:
     drawn = plant("a answer=4\nb answer=5\nc answer=5\nd answer=6")
     nodes = tuple(node._replace(prior=0.0) for node in drawn.nodes)
     tree = replace(drawn, nodes=nodes, rollouts=tuple(Rollout(leaf, End.ANSWER, 0.0) for leaf in range(1, 5)))
-    unguided = choice_of(tree, EvaluationConfig(choose="best"), guided=False)
+    unguided = await choice_of(tree, EvaluationConfig(choose="best"), ExactJudge(), guided=False)
     assert unguided is not None
     assert unguided.answer == "5"
     scored = replace(tree, nodes=(*nodes[:4], nodes[4]._replace(prior=0.7)))
-    guided = choice_of(scored, EvaluationConfig(choose="best"), guided=True)
+    guided = await choice_of(scored, EvaluationConfig(choose="best"), ExactJudge(), guided=True)
     assert guided is not None
     assert guided.answer == "6"
 

@@ -77,7 +77,7 @@ def test_an_answer_that_no_rollout_reached_is_no_trajectory() -> None:
         (["correct", "correct"], Difficulty.EASY),
         (["correct", "wrong"], Difficulty.MEDIUM),
         (["wrong", "wrong"], Difficulty.HARD),
-        (["wrong", "undecided"], Difficulty.HARD),
+        (["wrong", "unreadable"], Difficulty.HARD),
     ],
 )
 def test_difficulty_is_how_the_trajectories_ended(endings, expected) -> None:
@@ -141,7 +141,7 @@ def test_final_pairs_relax_the_prefix_and_take_whole_trajectories() -> None:
     assert all(pair.prefix == () and names(pair.chosen) == ["good", "print", "four"] for pair in final)
 
 
-@pytest.mark.parametrize("ending", ["correct", "wrong", "undecided"])
+@pytest.mark.parametrize("ending", ["correct", "wrong", "unreadable", "timeout"])
 def test_a_problem_whose_trajectories_are_all_alike_gives_no_pairs(ending) -> None:
     tree = plant(f"a q=1\n  x answer=4 {ending}\nb q=-1\n  y answer=5 {ending}")
     pairing = pair_up([tree], trajectories([tree]), HarvestConfig())

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from rstar_math.config import SearchConfig
-from rstar_math.records import End, Problem, Tree, Verdict
+from rstar_math.records import End, Grade, Problem, Tree
 from rstar_math.scripted import ExactJudge, InProcessSandbox, Script, ScriptedPolicy, ScriptedScorer
 from rstar_math.search.mcts import Doors, grow
 from rstar_math.search.storage import read_trees, write_trees
@@ -133,7 +133,7 @@ async def test_printing_the_word_error_is_no_failure() -> None:
     assert tree.nodes[1].step.output == "error"
 
 
-async def test_an_undecided_answer_is_never_rewarded() -> None:
+async def test_an_answer_that_nobody_can_decide_is_never_rewarded() -> None:
     def says_nothing(transcript: str) -> list[str]:
         return ["<answer>\\boxed{}<end_of_answer>"] if "<output>" in transcript else tell(transcript)
 
@@ -222,9 +222,9 @@ async def test_the_verdict_of_a_shared_answer_is_asked_once_a_node() -> None:
     class Counting(ExactJudge):
         asked = 0
 
-        async def grade(self, answer: str, gold: str) -> Verdict:
+        async def grade(self, prediction: str, gold: str) -> Grade:
             self.asked += 1
-            return await super().grade(answer, gold)
+            return await super().grade(prediction, gold)
 
     judge = Counting()
     await grow_one(SearchConfig(rollouts=40, candidates=16), doors(judge=judge))

@@ -176,7 +176,7 @@ def solve(question: str, as_json: bool, overrides: tuple[str, ...]) -> None:
 @click.argument("file", type=click.File("r"), default="-")
 @_spoken
 def grade(file: Any) -> None:
-    """Grade answers: JSONL {prediction, answer} in (a FILE or standard input), JSONL {verdict} out."""
+    """Grade answers: JSONL {prediction, answer} in (a FILE or standard input), JSONL {verdict, reason} out."""
     from rstar_math.cli.rows import grade_rows
 
     grade_rows(file)

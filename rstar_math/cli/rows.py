@@ -21,14 +21,14 @@ _AT_ONCE = 64
 
 
 def grade_rows(file: TextIO) -> None:
-    """`{prediction, answer}` -> `{verdict}`, other fields of the row kept."""
+    """`{prediction, answer}` -> `{verdict, reason}`, other fields of the row kept."""
 
     async def work() -> None:
         async with ProcessJudge(GradingConfig()) as judge:
 
             async def grade(row: Mapping[str, Any]) -> dict[str, Any]:
-                verdict = await judge.grade(str(row["prediction"]), str(row["answer"]))
-                return {**row, "verdict": verdict.value}
+                verdict, reason = await judge.grade(str(row["prediction"]), str(row["answer"]))
+                return {**row, "verdict": verdict.value, "reason": reason}
 
             await _print_all(_rows(file, ("prediction", "answer")), grade)
 

@@ -17,10 +17,12 @@ from rstar_math.cli.launch import open_fleet
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.config import EvaluationConfig, RunConfig
 from rstar_math.errors import ConfigError
-from rstar_math.evaluation.choice import Choice, choose_answer
+from rstar_math.evaluation.choice import Choice, choose
 from rstar_math.evaluation.plans import system2
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import MANIFEST
+from rstar_math.grading import ProcessJudge
+from rstar_math.ports import Judge
 from rstar_math.records import Problem, Tree
 from rstar_math.report.solution import show_solution
 
@@ -34,15 +36,15 @@ def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_
     models = _models(config, given)
     plan = config.plan(config.rounds)
 
-    async def work(fleet: Fleet) -> Tree:
+    async def work(fleet: Fleet) -> tuple[Tree, Choice | None]:
         search = system2(plan.evaluation)
         grown = fleet.grow([Problem("question", question, "")], models, search, seed=config.seed, graded=False)
         (tree,) = [tree async for trees in grown for tree in trees]
-        return tree
+        async with ProcessJudge(config.grading) as judge:
+            return tree, await choice_of(tree, plan.evaluation, judge, guided=models.ppm is not None)
 
     with open_fleet(config) as fleet:
-        tree = asyncio.run(work(fleet))
-    choice = choice_of(tree, plan.evaluation, guided=models.ppm is not None)
+        tree, choice = asyncio.run(work(fleet))
     if as_json:
         click.echo(json.dumps(_object(tree, choice), ensure_ascii=False))
         return
@@ -51,10 +53,11 @@ def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_
     show_solution(tree.steps(leaf), scores, choice.answer if choice else None, choice.score if choice else None)
 
 
-def choice_of(tree: Tree, evaluation: EvaluationConfig, *, guided: bool) -> Choice | None:
+async def choice_of(tree: Tree, evaluation: EvaluationConfig, judge: Judge, *, guided: bool) -> Choice | None:
     """The evaluation's choice. Unguided, every trajectory scores 0, so only their number can tell answers apart."""
-    rule, top = (evaluation.choose, evaluation.top) if guided else ("majority", len(tree.rollouts))
-    return choose_answer(tree, rule, top)
+    if guided:
+        return await choose(tree, evaluation.choose, evaluation.top, judge)
+    return await choose(tree, "majority", len(tree.rollouts), judge)
 
 
 def _object(tree: Tree, choice: Choice | None) -> dict[str, object]:

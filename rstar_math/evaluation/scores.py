@@ -5,13 +5,13 @@ The only place of an evaluation where the ground truth is looked at, after every
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rstar_math.evaluation.choice import Choice
 from rstar_math.evaluation.metrics import accuracy
 from rstar_math.ports import Judge
-from rstar_math.records import Tree, Verdict, mean
+from rstar_math.records import Grade, Tree, Verdict, mean
 
 
 class Scored(NamedTuple):
@@ -19,20 +19,28 @@ class Scored(NamedTuple):
 
     tree: Tree
     choice: Choice | None
-    verdict: Verdict
+    grade: Grade
     oracle: bool
 
+    @property
+    def right(self) -> bool:
+        """Whether the chosen answer is right."""
+        return self.grade.verdict is Verdict.CORRECT
 
-async def grade_choices(trees: Iterable[Tree], choose: Callable[[Tree], Choice | None], judge: Judge) -> list[Scored]:
-    """Chooses an answer from every tree, then grades it; a tree without any answer is wrong."""
+
+async def grade_choices(
+    trees: Iterable[Tree], choose: Callable[[Tree], Awaitable[Choice | None]], judge: Judge
+) -> list[Scored]:
+    """Chooses an answer from every tree, then grades it; a tree without any has no answer."""
     scored = []
     for tree in trees:
-        choice = choose(tree)
+        choice = await choose(tree)
         gold = tree.problem.answer
-        verdict = await judge.grade(choice.answer, gold) if choice else Verdict.WRONG
+        none = Grade(Verdict.NO_ANSWER, "no rollout reached an answer")
+        grade = await judge.grade(choice.answer, gold) if choice else none
         answers = dict.fromkeys(tree.nodes[leaf].answer or "" for leaf in tree.answers())
-        verdicts = [await judge.grade(answer, gold) for answer in answers]
-        scored.append(Scored(tree, choice, verdict, Verdict.CORRECT in verdicts))
+        verdicts = [(await judge.grade(answer, gold)).verdict for answer in answers]
+        scored.append(Scored(tree, choice, grade, Verdict.CORRECT in verdicts))
     return scored
 
 
@@ -44,8 +52,7 @@ def score_metrics(strategy: str, scored: Sequence[Scored], *, resamples: int, se
         if row.tree.problem.level:
             by_level.setdefault(row.tree.problem.level, []).append(row)
     for level in sorted(by_level):
-        right = [row.verdict is Verdict.CORRECT for row in by_level[level]]
-        share = accuracy(right, resamples=resamples, seed=seed)
+        share = accuracy([row.right for row in by_level[level]], resamples=resamples, seed=seed)
         key = f"{strategy}/pass@1" + (f"/level_{level}" if level else "")
         metrics |= {
             key: share.value,
@@ -54,7 +61,7 @@ def score_metrics(strategy: str, scored: Sequence[Scored], *, resamples: int, se
             f"{key}/count": share.problems,
         }
     metrics[f"{strategy}/oracle"] = mean([float(row.oracle) for row in scored])
-    metrics[f"{strategy}/undecided"] = sum(row.verdict is Verdict.UNDECIDED for row in scored)
+    metrics[f"{strategy}/undecided"] = sum(row.choice is not None and not row.grade.verdict.decided for row in scored)
     metrics[f"{strategy}/tokens_a_problem"] = mean([row.tree.cost.tokens for row in scored])
     return metrics
 
@@ -67,7 +74,8 @@ def answer_row(strategy: str, scored: Scored) -> dict[str, Any]:
         "strategy": strategy,
         "answer": choice.answer if choice else None,
         "gold": tree.problem.answer,
-        "verdict": scored.verdict.value,
+        "verdict": scored.grade.verdict.value,
+        "reason": scored.grade.reason,
         "score": choice.score if choice else None,
         "path": [step.text for step in tree.steps(choice.leaf)] if choice else [],
     }

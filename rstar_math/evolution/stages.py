@@ -29,9 +29,10 @@ from rstar_math.config import (
     TrainingConfig,
 )
 from rstar_math.errors import ConfigError
-from rstar_math.evaluation.choice import choose_answer
+from rstar_math.evaluation.choice import choose
 from rstar_math.evaluation.plans import greedy, system2
 from rstar_math.evaluation.scores import Scored, answer_row, grade_choices, score_metrics
+from rstar_math.evolution.golds import gradable
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.store import read_manifest, write_json
 from rstar_math.grading import ProcessJudge
@@ -53,21 +54,24 @@ _FEW = 50
 
 
 def gather_problems(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
-    """Reads all problems once, and fixes which are trained on, held out, and kept for measuring the PPM."""
+    """Reads all problems once, and fixes which are trained on, held out, and kept for measuring the PPM. Those that nobody
+    could grade are set aside."""
     sets = problem_sets(problems, desk.config.seed)
-    for name, chosen in sets.named():
-        write_set(folder / f"{name}.jsonl", chosen)
     for note in sets.notes:
         desk.progress.say(note)
-    return {name: len(chosen) for name, chosen in sets.named()}
+    kept = gradable(dict(sets.named()), folder, desk.config.grading, desk.progress.say)
+    for name, chosen in kept.items():
+        write_set(folder / f"{name}.jsonl", chosen)
+    return {name: len(chosen) for name, chosen in kept.items()}
 
 
 def gather_benchmark(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
     """All problems as held-out ones: an evaluation by itself trains on none. Nothing named: the embedded held-out set."""
     named = problems.path or problems.dataset
     chosen = tuple(read_problems(problems)) if named else problem_sets(problems, desk.config.seed).held_out
-    write_set(folder / "held_out.jsonl", chosen)
-    return {"held_out": len(chosen)}
+    kept = gradable({"held_out": chosen}, folder, desk.config.grading, desk.progress.say)["held_out"]
+    write_set(folder / "held_out.jsonl", kept)
+    return {"held_out": len(kept)}
 
 
 def grow(
@@ -207,9 +211,9 @@ def score(
                 sets = {folder / "trees" / name: held_out}
                 await grow_into(sets, desk.fleet, order, _Tally(bar, graded=False).hear)
         await desk.fleet.stage_over()
-        choose = partial(choose_answer, rule=evaluation.choose, top=evaluation.top)
         async with ProcessJudge(desk.config.grading) as judge:
-            return {name: await grade_choices(read_trees(folder / "trees" / name), choose, judge) for name in plans}
+            by_rule = partial(choose, rule=evaluation.choose, top=evaluation.top, judge=judge)
+            return {name: await grade_choices(read_trees(folder / "trees" / name), by_rule, judge) for name in plans}
 
     metrics: dict[str, float] = {}
     with (folder / "answers.jsonl").open("w") as answers:

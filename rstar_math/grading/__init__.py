@@ -1,9 +1,9 @@
 """Is this answer right?
 
-`ProcessJudge` compares a final answer with the ground truth in processes that can be killed; what can be settled by
-looking at the text is settled on the spot. Nothing here finds the answer in a solution: that is `rstar_math.text`.
+`ProcessJudge` compares a final answer with the ground truth: by text and exact arithmetic where they decide, else by computer
+algebra in processes that can be killed. `at_once` is the half of it that needs no process.
 """
 
-from rstar_math.grading.judge import ProcessJudge
+from rstar_math.grading.judge import ProcessJudge, at_once
 
-__all__ = ["ProcessJudge"]
+__all__ = ["ProcessJudge", "at_once"]

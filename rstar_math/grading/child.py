@@ -1,12 +1,13 @@
 """Who does the comparing?
 
-A process of its own: [answer, gold] as a JSON line in, a verdict as a line out, one at a time, until its input ends. It
-limits its own memory, and has the kernel kill it when one comparison takes more processor time than it may, so that it
-ends even where nobody is left to kill it. Started as `python -m rstar_math.grading.child CPU_SECONDS`.
+A process of its own: [answer, gold] as a JSON line in, [verdict, reason] as a line out, one at a time, until its input ends.
+It limits its own memory, and has the kernel kill it when one comparison takes more processor time than it may, so that it
+ends even where nobody is left to kill it. Started as `python -m rstar_math.grading.child CPU_SECONDS ROUNDED TOLERANCE`.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -15,36 +16,47 @@ import signal
 import sys
 from typing import TextIO
 
-from rstar_math.records import Verdict
+from rstar_math.grading.comparing import compare
+from rstar_math.grading.formulas import Rules
+from rstar_math.records import Grade, Verdict
 
 #: Enough for the computer algebra and its caches; a tower of powers wants more than any machine has.
 _MEMORY_BYTES = 2 << 30
 READY = "ready"
-
-
-def _verdict(answer: str, gold: str) -> Verdict:
-    from rstar_math.grading.equality import compare
+#: What a process has to get right before it serves: a fault of its own would make everything unreadable.
+_TRIAL = ("\\frac{\\sqrt{5}+1}{2}", "\\frac{1+\\sqrt{5}}{2}")
+def _grade(answer: str, gold: str, rules: Rules) -> Grade:
+    from rstar_math.grading import algebra  # a second to load, and only here
 
     try:
-        return compare(answer, gold)
+        return compare(answer, gold, algebra.Algebra(rules))
     except MemoryError:
-        raise
+        return Grade(Verdict.TIMEOUT, f"more than {_MEMORY_BYTES >> 20} MB of memory")
     # The wall: a parser and a computer algebra fail in many ways on text that is no mathematics.
-    except Exception:  # noqa: BLE001
-        return Verdict.UNDECIDED
+    except Exception as error:  # noqa: BLE001
+        return Grade(Verdict.UNREADABLE, f"the computer algebra failed: {type(error).__name__}")
 
 
-def serve(requests: TextIO, verdicts: TextIO, cpu_seconds: float) -> None:
-    """Answers requests until they end. The first comparison is made before "ready": it builds the parser's tables."""
+def serve(requests: TextIO, grades: TextIO, cpu_seconds: float, rules: Rules) -> None:
+    """Answers requests until they end, or memory does."""
+    from rstar_math.grading import algebra
+
     logging.disable()
-    _verdict("\\frac{1}{2}", "\\sqrt{3}")
-    print(READY, file=verdicts, flush=True)
+    algebra.warm_up()
+    tried = _grade(*_TRIAL, rules)
+    if tried.verdict is not Verdict.CORRECT:
+        raise RuntimeError(f"{' and '.join(_TRIAL)} should be the same, but: {tried.reason}")
+    gc.collect()
+    gc.freeze()  # the libraries' millions of objects are there to stay; looking through them again takes long
+    print(READY, file=grades, flush=True)
     for line in requests:
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         answer, gold = json.loads(line)
-        verdict = _verdict(answer, gold)
+        grade = _grade(answer, gold, rules)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        print(verdict.value, file=verdicts, flush=True)
+        print(json.dumps(grade), file=grades, flush=True)
+        if grade.verdict is Verdict.TIMEOUT:
+            return
 
 
 def main() -> None:
@@ -52,9 +64,10 @@ def main() -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    verdicts = os.fdopen(os.dup(1), "w")
+    grades = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    serve(sys.stdin, verdicts, float(sys.argv[1]))
+    cpu_seconds, rounded_digits, tolerance = sys.argv[1:]
+    serve(sys.stdin, grades, float(cpu_seconds), Rules(int(rounded_digits), float(tolerance)))
 
 
 if __name__ == "__main__":

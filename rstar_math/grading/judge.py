@@ -1,163 +1,87 @@
 """Is this answer right?
 
-answer, gold -> Verdict, through processes that are killed when a comparison takes too long. What the text alone decides
-never leaves this process; every verdict is remembered. It does not look for the answer in a solution.
+prediction, ground truth -> grade. What text and exact arithmetic decide never leaves this process; the rest is asked of
+processes that are killed when a comparison takes too long. Every such grade is remembered.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
 from collections import OrderedDict
-from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rstar_math.config import GradingConfig
-from rstar_math.errors import RstarError
-from rstar_math.grading import surface
-from rstar_math.grading.child import READY
-from rstar_math.records import Verdict
+from rstar_math.grading.comparing import compare
+from rstar_math.grading.failures import NeedsAlgebra
+from rstar_math.grading.formulas import Exact, Rules
+from rstar_math.grading.worker import Worker
+from rstar_math.records import Grade
 
-#: Pairs whose verdicts are remembered: a problem's candidates repeat a handful of answers.
+#: Pairs whose grades are remembered: a problem's candidates repeat a handful of answers.
 _REMEMBERED = 65_536
-#: Longest answer, in characters, that anybody compares; a final answer has a few dozen.
-_LONGEST = 2_000
-#: Comparisons one process makes before a fresh one takes over, for its caches only grow.
-_SERVED = 2_000
-#: The limit counts processor time, so that verdicts do not depend on what else runs; wall time may be so much longer.
-_WALL_FACTOR = 6
-_START_SECONDS = 120.0
 
 
-class _Comparer:
-    """One process that compares, and how many comparisons it has made."""
-
-    def __init__(self, timeout_seconds: float) -> None:
-        self._timeout = timeout_seconds
-        self._process: asyncio.subprocess.Process | None = None
-        self._served = 0
-
-    async def compare(self, answer: str, gold: str) -> Verdict:
-        """The verdict; undecided if the process had to be killed or died of it."""
-        process = await self._ready()
-        assert process.stdin and process.stdout
-        process.stdin.write(json.dumps([answer, gold]).encode() + b"\n")
-        line = b""
-        try:
-            with suppress(TimeoutError, ConnectionError):
-                await process.stdin.drain()
-                line = await asyncio.wait_for(process.stdout.readline(), self._timeout * _WALL_FACTOR)
-        finally:
-            # Without an answer (killed, timed out, or this coroutine cancelled) the process cannot be used again.
-            self._served += 1
-            if not line or self._served >= _SERVED:
-                await self.stop()
-        return Verdict(line.decode().strip()) if line else Verdict.UNDECIDED
-
-    async def _ready(self) -> asyncio.subprocess.Process:
-        if self._process is None:
-            await self.start()
-            assert self._process and self._process.stdout
-            line = b""
-            try:
-                with suppress(TimeoutError):
-                    line = await asyncio.wait_for(self._process.stdout.readline(), _START_SECONDS)
-            finally:
-                if line.decode().strip() != READY:
-                    await self.stop()
-            if self._process is None:
-                raise RstarError(
-                    f"grading: the process that compares answers did not start within {_START_SECONDS:.0f} s; "
-                    f"try `{sys.executable} -m rstar_math.grading.child 5` to see why (is math-verify installed?)"
-                )
-        return self._process
-
-    async def start(self) -> None:
-        """Executes a fresh interpreter, with nothing of this process's environment but where modules are found."""
-        environment = {
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]),
-            "PYTHONHASHSEED": "0",
-            "PATH": os.environ.get("PATH", ""),
-        }
-        self._served = 0
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "ignore", "-m", "rstar_math.grading.child", str(self._timeout)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
-
-    async def stop(self) -> None:
-        """Kills the process, if there is one, and waits for its end."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with suppress(ProcessLookupError):
-            process.kill()
-        if process.stdin:
-            process.stdin.close()
-        await process.wait()
+def at_once(prediction: str, gold: str, config: GradingConfig) -> Grade | None:
+    """The grade where no computer algebra is needed; None where it is."""
+    try:
+        return compare(prediction, gold, Exact(Rules(config.rounded_digits, config.tolerance)))
+    except NeedsAlgebra:
+        return None
 
 
 class ProcessJudge:
     """A `Judge` that compares in `workers` processes; an asynchronous context manager.
 
-    A comparison that takes more than `timeout_seconds` of processor time (or six times that on the clock) is killed and
-    undecided. Processes are started when first needed.
+    A comparison is killed after `timeout_seconds` on the clock if it had at least half of that on a processor; on a machine
+    too busy for that it gets up to eight times as long, so that a verdict does not depend on what else runs. Processes are
+    started when first needed.
     """
 
     def __init__(self, config: GradingConfig) -> None:
-        self._comparers = [_Comparer(config.timeout_seconds) for _ in range(config.workers)]
-        self._idle: asyncio.LifoQueue[_Comparer] = asyncio.LifoQueue()
-        self._verdicts: OrderedDict[tuple[str, str], asyncio.Task[Verdict]] = OrderedDict()
+        self._config = config
+        self._workers = [Worker(config) for _ in range(config.workers)]
+        self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
+        self._grades: OrderedDict[tuple[str, str], asyncio.Task[Grade]] = OrderedDict()
 
     async def __aenter__(self) -> Self:
-        for comparer in self._comparers:
-            self._idle.put_nowait(comparer)
+        for worker in self._workers:
+            self._idle.put_nowait(worker)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = [task for task in self._verdicts.values() if not task.done()]
+        tasks = [task for task in self._grades.values() if not task.done()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(comparer.stop() for comparer in self._comparers))
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
 
-    async def grade(self, answer: str, gold: str) -> Verdict:
-        """Whether `answer` equals `gold` mathematically.
+    async def grade(self, prediction: str, gold: str) -> Grade:
+        """Whether `prediction`, a reply with a box or the bare text of an answer, states the answer `gold`.
 
         Raises:
             RstarError: no process that compares can be started.
         """
-        if max(len(answer), len(gold)) > _LONGEST:
-            return Verdict.CORRECT if answer.strip() == gold.strip() else Verdict.UNDECIDED
-        if "boxed" not in answer:
-            verdict = surface.quick(surface.clean(answer), surface.clean(gold))
-            if verdict is not None:
-                return verdict
-        pair = (answer, gold)
-        if pair not in self._verdicts:
-            self._verdicts[pair] = asyncio.create_task(self._compare(answer, gold))
+        if (decided := at_once(prediction, gold, self._config)) is not None:
+            return decided
+        pair = (prediction, gold)
+        if pair not in self._grades:
+            self._grades[pair] = asyncio.create_task(self._compare(prediction, gold))
             self._forget()
-        self._verdicts.move_to_end(pair)
+        self._grades.move_to_end(pair)
         # Whoever gives up waiting leaves the comparison to the others that ask for it.
-        return await asyncio.shield(self._verdicts[pair])
+        return await asyncio.shield(self._grades[pair])
 
-    async def _compare(self, answer: str, gold: str) -> Verdict:
-        comparer = await self._idle.get()
+    async def _compare(self, prediction: str, gold: str) -> Grade:
+        worker = await self._idle.get()
         try:
-            return await comparer.compare(answer, gold)
+            return await worker.compare(prediction, gold)
         finally:
-            self._idle.put_nowait(comparer)
+            self._idle.put_nowait(worker)
 
     def _forget(self) -> None:
-        oldest, task = next(iter(self._verdicts.items()))
-        if len(self._verdicts) > _REMEMBERED and task.done():
-            del self._verdicts[oldest]
+        oldest, task = next(iter(self._grades.items()))
+        if len(self._grades) > _REMEMBERED and task.done():
+            del self._grades[oldest]

@@ -1,7 +1,7 @@
-"""answer text -> lists, tuples, intervals, equations and their atoms
+r"""answer text -> lists, rows, matrices and equations of formulas
 
-Splits a cleaned answer at its top level, where the computer algebra's own reading is not safe: "(1,2)" would be an
-interval and "(2,1)" a pair, "2x^2h" would lose its h as a unit, "5 3" would be 8. It evaluates nothing.
+Splits a cleaned answer at its top level, where a computer algebra's own reading is not safe: "(1,2)" would be an interval
+and "(2,1)" a pair. It evaluates nothing.
 """
 
 from __future__ import annotations
@@ -9,64 +9,45 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from rstar_math.grading import surface
-
 _OPEN, _CLOSE = "([{", ")]}"
 _AND_OR = re.compile(
-    r"\s*,?\s*(?:\\text\{\s*(?:and|or)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|\\(?:lor|vee)(?![a-z]))\s*"
+    r"\s*[,;]?\s*(?:\\text\{\s*,?\s*(?:and|or)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|\\(?:lor|vee)(?![a-z]))\s*[,;]?\s*"
 )
+#: "and" inside a longer piece of text: `\text{ cm and }`.
+_INNER_AND_OR = re.compile(r"\\text\{\s*([^{}]*?\w)\s*,?\s+(and|or)\s*\}")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!,?\d)")
-_PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*(?:percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b)\s*$")
-_DEGREES = re.compile(r"\s*(?:\^\s*(?:\\circ|\{\s*\\circ\s*\}))\s*$")
-_PLAIN_UNIT = re.compile(
-    r"(?<=[\d})\s])\s*([A-Za-z]{2,}(?:[ /][A-Za-z]+){0,2}|(?<=\d )[mgsh])(?:\s*\^\s*\{?\s*([23])\s*\}?)?$"
+_MATRIX = re.compile(
+    r"(?P<bracket>[\[(]?)\s*\\begin\{(?P<kind>[pbBvV]?matrix|smallmatrix|array)\}(?:\{[lcr|\s]*\})?(?P<rows>.*)"
+    r"\\end\{(?P=kind)\}\s*(?P<closing>[\])]?)",
+    re.DOTALL,
 )
-_TEXT_UNIT = re.compile(
-    r"\s*\\text\{\s*([A-Za-z]+(?:[\s./-]+[A-Za-z]+){0,3})\.?\s*\}"
-    r"(?:\s*/\s*\\text\{\s*([A-Za-z]+)\s*\})?(?:\s*\^\s*\{?\s*([23])\s*\}?)?$"
-)
-#: Words after a number that say how much of it there is, or on what condition, so they are no mere units.
-_NOT_UNITS = re.compile(
-    r"dozen|hundred|thousand|[mbtr]+illion|or|and|if|for|when|where|not?|otherwise|unless|maybe|is|to|mod|pi|sin|cos|tan"
-    r"|log|ln|exp|half|quarter|halves|infinity|each|least|most|more|less|fewer|than|about|approximately|plus|minus|times"
-    r"|over|squared|cubed|factorial|point|only"
-)
-#: Units that may follow a bare number without markup; letters that could be symbols are left out.
-_MEASURES = {
-    **dict.fromkeys(("cm", "centimeter", "centimetre"), "cm"),
-    **dict.fromkeys(("mm", "millimeter", "millimetre"), "mm"),
-    **dict.fromkeys(("km", "kilometer", "kilometre"), "km"),
-    **dict.fromkeys(("meter", "metre", "m"), "m"),
-    **dict.fromkeys(("ft", "feet", "foot"), "ft"),
-    **dict.fromkeys(("inch", "inches", "in"), "in"),
-    **dict.fromkeys(("kg", "kilogram"), "kg"),
-    **dict.fromkeys(("gram", "g"), "g"),
-    **dict.fromkeys(("pound", "lb"), "lb"),
-    **dict.fromkeys(("hour", "hr", "h"), "hour"),
-    **dict.fromkeys(("minute", "min"), "minute"),
-    **dict.fromkeys(("second", "sec", "s"), "second"),
-    **dict.fromkeys(("dollar", "usd"), "dollar"),
-    **dict.fromkeys(("degree",), "degree"),
-    **dict.fromkeys(("unit", "mile", "mph", "yard", "day", "week", "month", "year", "cent", "way"), ""),
-}
+#: The end of a matrix's row, also where it has lost a backslash.
+_ROW_END = re.compile(r"\\\\|\\cr(?![a-z])|\\(?=\s*[-\d])")
 
 
-class Item(NamedTuple):
-    """One part of an answer: its text, and whether it was a percentage; `unit` is "" unless one was stated."""
+class Row(NamedTuple):
+    """A tuple or an interval: its brackets and its members."""
 
-    text: str
-    percent: bool = False
-    unit: str = ""
+    opening: str
+    members: tuple[str, ...]
+    closing: str
 
 
-def split(text: str, separators: str) -> list[str]:
-    """`text` cut at the separators outside all brackets; commas that group thousands do not count."""
-    grouping = {position for found in _THOUSANDS.finditer(text) for position in range(*found.span())}
+class Matrix(NamedTuple):
+    """A factor before it ("" for none) and its rows."""
+
+    factor: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+def split(text: str, separators: str, *, grouping: bool = True) -> list[str]:
+    """`text` cut at the separators outside all brackets; commas that group thousands do not count with `grouping`."""
+    grouped = {at for found in _THOUSANDS.finditer(text) for at in range(*found.span())} if grouping else set()
     parts, depth, start, escaped = [], 0, 0, False
     for position, character in enumerate(text):
         if not escaped or character in "{}":
             depth += (character in _OPEN) - (character in _CLOSE)
-        if character in separators and depth <= 0 and position not in grouping and not escaped:
+        if character in separators and depth <= 0 and position not in grouped and not escaped:
             parts.append(text[start:position])
             start = position + 1
         escaped = character == "\\" and not escaped
@@ -74,20 +55,31 @@ def split(text: str, separators: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def elements(text: str) -> list[str]:
+def balanced(text: str) -> bool:
+    """Whether brackets pair up; a round one may pair with a square one, as in an interval."""
+    open_brackets: list[str] = []
+    for character in text:
+        if character in _OPEN:
+            open_brackets.append(character)
+        elif character in _CLOSE and (not open_brackets or (open_brackets.pop() == "{") != (character == "}")):
+            return False
+    return not open_brackets
+
+
+def elements(text: str, *, grouping: bool = True) -> list[str]:
     """The members of a list that is written with commas, semicolons, "and" or "or"; one member if it is no list."""
-    outer = _AND_OR.sub(";", text)
-    return [part for part in split(outer, ",;") if part]
+    outer = _AND_OR.sub(";", _INNER_AND_OR.sub(r"\\text{ \1};", text))
+    return [part for part in split(outer, ",;", grouping=grouping) if part and part != "\\text{ }"]
 
 
 def brackets(text: str) -> tuple[str, str, str] | None:
     """Opening bracket, inside and closing bracket of a text that is bracketed as a whole; None if it is not."""
-    text = text.replace("\\lbrace", "\\{").replace("\\rbrace", "\\}").strip()
+    text = text.strip()
     start = 1 if text.startswith("\\{") else 0
     end = len(text) - (2 if text.endswith("\\}") else 1)
     if end <= start or text[start] not in _OPEN or text[-1] not in _CLOSE:
         return None
-    if ("{" if start else text[0]) == "{" and text[-1] != "}":
+    if (text[start] == "{") != (text[-1] == "}"):
         return None
     depth = 0
     for position in range(start, len(text) - 1):
@@ -95,6 +87,42 @@ def brackets(text: str) -> tuple[str, str, str] | None:
         if depth <= 0:
             return None
     return text[: start + 1], text[start + 1 : end].strip(), text[end:]
+
+
+def row(text: str, *, grouping: bool = True) -> Row | None:
+    """A tuple or an interval: round or square brackets around at least two members. (12,102) is one."""
+    opened = brackets(text)
+    if opened is None or opened[0] not in ("(", "["):
+        return None
+    members = split(opened[1], ",;", grouping=grouping)
+    if len(members) == 1:
+        members = split(opened[1], ",;", grouping=False)
+    return Row(opened[0], tuple(members), opened[2]) if len(members) > 1 else None
+
+
+def unwrapped(text: str) -> str:
+    """`text` without brackets that only hold it together: (5), [5], {5}."""
+    while (opened := brackets(text)) and opened[0] in ("(", "[", "{", "\\{") and len(split(opened[1], ",;", grouping=False)) == 1:
+        if not opened[1]:
+            break
+        text = opened[1]
+    return text
+
+
+def matrix(text: str) -> Matrix | None:
+    """The rows of a matrix or column; None of determinants and of all else."""
+    if "\\begin" not in text:
+        return None
+    start = min(at for at in (text.find("\\begin"), text.find("[\\begin"), text.find("(\\begin")) if at >= 0)
+    found = _MATRIX.fullmatch(text[start:].strip())
+    if not found or found["kind"] in ("vmatrix", "Vmatrix") or "\\begin" in found["rows"]:
+        return None
+    if (found["bracket"] == "") != (found["closing"] == "") or (found["kind"] == "array" and not found["bracket"]):
+        return None
+    rows = [part.strip() for part in _ROW_END.split(found["rows"])]
+    cells = tuple(tuple(cell.strip() for cell in split(part, "&")) for part in rows if part)
+    factor = text[:start].strip().removesuffix("\\cdot").removesuffix("\\times").strip()
+    return Matrix("-1" if factor == "-" else factor, cells)
 
 
 def equation(text: str) -> list[str]:
@@ -106,35 +134,3 @@ def equation(text: str) -> list[str]:
             sides.append(text[start:position].strip())
             start = position + 1
     return [*sides, text[start:].strip()]
-
-
-def item(text: str) -> Item:
-    """A member of an answer without its percent sign, degree sign or unit."""
-    text = text.strip()
-    if found := _PERCENT.search(text):
-        return Item(text[: found.start()], percent=True)
-    if (found := _DEGREES.search(text)) and not re.search(r"\\(?:sin|cos|tan|cot)", text):
-        return Item(text[: found.start()], unit="degree")
-    if (found := _TEXT_UNIT.search(text)) and found.start() > 0:
-        spoken = re.findall("[a-z]+", f"{found[1]} {found[2] or ''}".lower())
-        if not any(map(_NOT_UNITS.fullmatch, spoken)):
-            return Item(text[: found.start()], unit=_measure(spoken, found[3]))
-    if (found := _PLAIN_UNIT.search(text)) and found.start() > 0:
-        spoken = re.findall("[a-z]+", found[1].lower())
-        counted = surface.number(text[: found.start()]) is not None and text[found.start()] == " "
-        known = all(_singular(word) in _MEASURES or (counted and len(word) > 3) or word == "per" for word in spoken)
-        if known and not any(map(_NOT_UNITS.fullmatch, spoken)):
-            return Item(text[: found.start()], unit=_measure(spoken, found[2]))
-    return Item(text)
-
-
-def _singular(word: str) -> str:
-    return word if word in _MEASURES or not word.endswith("s") else word[:-1]
-
-
-def _measure(spoken: list[str], power: str | None) -> str:
-    """One spelling for the units that have several; "" for units that nobody would confuse."""
-    powers = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
-    power = power or next((powers[word] for word in spoken if word in powers), "")
-    names = [_MEASURES.get(_singular(word), "") for word in spoken if word not in (*powers, "per")]
-    return " ".join(names) + power if all(names) else ""

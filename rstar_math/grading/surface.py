@@ -1,156 +1,148 @@
-"""What can be told from the text alone?
+r"""answer text -> the same answer without what only changes its looks
 
-answer, gold -> cleaned texts, and a verdict where no algebra is needed: equal texts, plain numbers, words, choices,
-times, numbers in another base. It imports no computer algebra and never guesses: None means that somebody must compute.
+Dollar signs, fonts, spacing, plain spellings of commands (`sqrt(2)`, `pi`, `≤`). It decides nothing and loses nothing that
+has a meaning.
 """
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
+from functools import lru_cache
 
-from rstar_math.records import Verdict
-
+_FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp"
+_GREEK = "alpha|beta|gamma|delta|epsilon|theta|lambda|mu|rho|sigma|tau|phi|omega|pi"
+_PLAIN = str.maketrans(
+    {
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "×": r"\times ",
+        "·": r"\cdot ",
+        "⋅": r"\cdot ",
+        "÷": r"\div ",
+        "π": r"\pi ",
+        "θ": r"\theta ",
+        "α": r"\alpha ",
+        "β": r"\beta ",
+        "λ": r"\lambda ",
+        "∞": r"\infty ",
+        "∪": r"\cup ",
+        "∩": r"\cap ",
+        "∈": r"\in ",
+        "∅": r"\emptyset ",
+        "ℝ": r"\mathbb{R}",
+        "≤": r"\leq ",
+        "≥": r"\geq ",
+        "≠": r"\neq ",
+        "≈": r"\approx ",
+        "±": r"\pm ",
+        "°": r"^\circ",
+        "º": r"^\circ",
+        "²": "^2",
+        "³": "^3",
+        "½": r"\frac{1}{2}",
+        "’": "'",
+        "“": '"',
+        "”": '"',
+        "\u00a0": " ",
+        "\u2009": " ",
+        "\u202f": " ",
+        "\u2061": "",
+        "\u200b": "",
+    }
+)
+#: What is rewritten, in this order; each line is a spelling of the same answer.
 _REWRITES = tuple(
-    (re.compile(pattern), replacement)
+    (re.compile(pattern, re.ASCII), replacement)
     for pattern, replacement in (
-        (r"\\[$]|[$£€]", ""),
         (r"(?<!\\)\\[()\[\]]", ""),
-        (
-            r"\\(?:left|right)(?![a-z])\.?|\\[bB]igg?[lrm]?(?![a-z])|\\displaystyle(?![a-z])|\\!\s*|\\phantom\{[^{}]*\}",
-            "",
-        ),
-        (r"(?<!\\)\\(?:[,;: ]|q?quad(?![a-z]))|~|\s+", " "),
+        (r"\\(?:left|right|middle)(?![a-z])\.?|\\[bB]igg?[lrm]?(?![a-z])|\\limits(?![a-z])", ""),
+        (r"\\(?:displaystyle|textstyle)(?![a-z])|\\!\s*|\\[hv]?phantom\s*(?:\{[^{}]*\}|[^\s{}\\])", ""),
+        (r"(?<!\\)\\(?:[,;:> ]|q?quad)|~|\s+", " "),
         (r"\{\s*,\s*\}", ","),
+        (r"\\[$]\s*([\d.,]*\d)(?=\s*(?:$|[,;)}\]]|\\text\{\s*(?:and|or)|(?:and|or)\b))", r"\1\\text{ dollars}"),
+        (r"\\[$]|[$£€¥]", ""),
+        (r"\{([^{}]*?)\\choose(?![a-z])([^{}]*?)\}", r"\\binom{\1}{\2}"),
         (r"\\[dtc]frac(?![a-z])", r"\\frac"),
-        (r"\\(?:text(?:bf|it|rm|sf|normal)|mbox|math(?:rm|bf|it|sf)|rm|operatorname)\s*\{", r"\\text{"),
+        (r"\\[dt]binom(?![a-z])", r"\\binom"),
+        (rf"\\(?:operatorname|mathrm|text)\*?\s*\{{\s*({_FUNCTIONS})\s*\}}", r"\\\1 "),
+        (r"\\(?:mathbf|boldsymbol|bm)\s*\{\s*([a-z])\s*\}", r"\\vec{\1}"),
+        (r"(\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-z]))\s*(?:-|\\(?=\\\{))\s*(?=\\\{)", r"\1\\setminus "),
+        (r"\\(?:text(?:bf|it|rm|sf|normal|tt)?|mbox|hbox|math(?:rm|bf|it|sf)|operatorname\*?)\s*\{", r"\\text{"),
+        (r"\{\\(?:rm|bf|it)\s+([^{}]*)\}", r"\\text{\1}"),
         (r"\\text\{\s*\}", ""),
-        (r"(?<![\d}\s])\\text\{([a-zA-Z])\}|^\\text\{\s*([+-]?[\d.,]+)\s*\}$", r"\1\2"),
-        (r"\\text\{\s*infinity\s*\}|(?<![A-Za-z\\])infinity(?![A-Za-z])", r"\\infty "),
+        (r"^\s*\\text\{([^{}]*\d[^{}]*)\}\s*$", r"\1"),
+        (r"(?<![\d}\s])\\text\{\s*([a-zA-Z])\s*\}|^\\text\{\s*([+-]?[\d.,]+)\s*\}$", r"\1\2"),
+        (r"\\text\{\s*(?:\\?infinity)\s*\}|(?<![A-Za-z\\])(?:infinity|infty)(?![A-Za-z])", r"\\infty "),
         (r"\\(leq|geq)slant(?![a-z])", r"\\\1"),
+        (r"\\le(?![a-z])|<=", r"\\leq "),
+        (r"\\ge(?![a-z])|>=", r"\\geq "),
+        (r"\\ne(?![a-z])|(?<![\d)}])!=", r"\\neq "),
+        (r"\\lt(?![a-z])", "<"),
+        (r"\\gt(?![a-z])", ">"),
+        (r"\\varnothing(?![a-z])", r"\\emptyset "),
+        (r"([A-Za-z])\s*\^\s*(\d|\{[^{}]*\})\s*_\s*(\d|[A-Za-z]|\{[^{}]*\})", r"\1_\3^\2"),
+        (r"\\degree(?![a-z])", r"^\\circ"),
+        (r"\^\s*\{\s*\\circ\s*\}", r"^\\circ"),
+        (r"\\lbrace(?![a-z])", r"\\{"),
+        (r"\\rbrace(?![a-z])", r"\\}"),
+        (r"\\langle(?![a-z])\s*", "("),
+        (r"\s*\\rangle(?![a-z])", ")"),
+        (r"\\[lr]?vert(?![a-z])", "|"),
         (r"(?<=\d)\{(m|[a-z]{2,})\}", r"\\text{\1}"),
-        ("−|–|—", "-"),
-        ("×", r"\\times "),
-        ("·", r"\\cdot "),
-        ("π", r"\\pi "),
-        ("∞", r"\\infty "),
-        ("∪", r"\\cup "),
-        ("≤|<=", r"\\leq "),
-        ("≥|>=", r"\\geq "),
-        ("°|\\\\degree(?![a-z])", r"^\\circ"),
-        (r"√\(?(\d+)\)?", r"\\sqrt{\1}"),
-        (r"^(?i:the )?(?i:final )?(?i:answer)\s*(?:is\b|:)\s*:?\s*", ""),
+        (r"√\s*(\d+|\()", r"\\sqrt \1"),
+        (rf"(?<![A-Za-z\\])(sqrt|{_FUNCTIONS}|{_GREEK})(?![A-Za-z])", r"\\\1 "),
+        (r"\\log_e(?![a-z])|\\log_\{e\}", r"\\ln "),
+        (r"\\sqrt\s+(?=\d)", r"\\sqrt"),
+        (r"^\W*(?i:the )?(?i:final |correct )?(?i:answer)\s*(?:is\b|:)\s*:?\s*", ""),
+        (r"^\s*(?:\*\*|__|[\"'`]+)\s*|\s*(?:\*\*|__|[\"`]+)\s*$", ""),
+        (r"\s*\*\*\s*(?=[\d({A-Za-z-])", "^"),
         (r"\s+", " "),
-        (r"[\s.\\]+$", ""),
+        (r"(?<!\.)\.\s*$|[\s\\]+$", ""),
     )
 )
-#: Digits in the answer are grouped by threes, with commas or thin spaces, or not at all.
-_NUMBER = re.compile(r"[+-]?\s?(?:(?:\d{1,3}(?:,\s?\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+)")
-_SCIENTIFIC = re.compile(r"([+-]?\d+(?:\.\d+)?)[eE]([+-]?\d{1,3})")
-_PERIODIC = re.compile(r"([+-]?)(\d*)\.(\d*)\\overline\{(\d{1,30})\}")
-_IN_BASE = re.compile(r"([0-9a-zA-Z]+)_(?:\{(\d+)\}|(\d+))")
-_TIME = re.compile(r"(\d{1,2}):(\d{2})\s*(?:([ap])\.?\s*m\.?)?", re.IGNORECASE)
-_TEXT = re.compile(r"\\text\{([^{}]*)\}")
-_WORDS = re.compile(r"[(]?\s*[A-Za-z][A-Za-z\s'’.,;:!?()-]*")
-_CHOICE = re.compile(r"\(?([A-Ha-h])\)?")
-#: A choice and what it says; what follows must not go on to another choice.
-_CHOSEN = re.compile(
-    r"(?:\(([A-Ha-h])\)|([A-Ha-h])[).:]|([A-Ha-h])$)(?!.*(?:\([A-Ha-h]\)|\b(?:and|or)\b)).*", re.DOTALL
-)
-_YES_NO = {"yes", "no", "true", "false"}
+#: What a program that escapes backslashes makes of a command; in a matrix two of them end a row.
+_ESCAPED_TWICE = re.compile(r"\\\\(?=[A-Za-z{}%$])")
+_SQUEEZED = re.compile(r"(?<=\^)\s*\(|(?<=\\sqrt)\s*\(")
 
 
+@lru_cache(maxsize=8192)
 def clean(text: str) -> str:
-    """`text` without dollar signs, spacing commands, font commands and a final full stop."""
-    text = text.strip()
+    """`text` without dollar signs, fonts, spacing commands and a final full stop; its own markup spelt one way."""
+    text = text.translate(_PLAIN).strip()
+    if len(re.findall(r"(?<!\\)[$]", text)) == 1:
+        text = text.replace("$", "\\$").replace("\\\\$", "\\$")  # one alone is the currency, not a delimiter
+    if "\\begin" not in text:
+        text = _ESCAPED_TWICE.sub(r"\\", text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    while text.startswith("{") and _closing(text) == len(text) - 1:
+    text = _grouped(text)
+    while text.startswith("{") and closing(text, 0) == len(text) - 1:
         text = text[1:-1]
     return text.strip()
 
 
-def _closing(text: str) -> int:
-    """Position of the brace that closes the one at 0; -1 if none does."""
+def closing(text: str, start: int) -> int:
+    """Position of the bracket that closes the one at `start`, whatever its kind; -1 if none does."""
     depth = 0
-    for position, character in enumerate(text):
-        depth += {"{": 1, "}": -1}.get(character, 0) if text[position - 1 : position] != "\\" else 0
-        if depth == 0:
-            return position
+    for position in range(start, len(text)):
+        character = text[position]
+        if character in "({[":
+            depth += 1
+        elif character in ")}]":
+            depth -= 1
+            if depth == 0:
+                return position
     return -1
 
 
-def number(text: str) -> Fraction | None:
-    """The exact value of a plain integer or decimal, thousands grouped or not, periods overlined; None of all else."""
-    text = text.strip()
-    if scientific := _SCIENTIFIC.fullmatch(text):
-        return Fraction(scientific[1]) * Fraction(10) ** int(scientific[2])
-    if periodic := _PERIODIC.fullmatch(text):
-        sign, whole, fixed, period = periodic.groups()
-        value = Fraction(int(period), 10 ** len(period) - 1) + int(f"0{whole}{fixed}")
-        return value / Fraction(10) ** len(fixed) * (-1 if sign == "-" else 1)
-    if len(text) > 400 or not _NUMBER.fullmatch(text):
-        return None
-    return Fraction(text.replace(",", "").replace(" ", "").rstrip("."))
-
-
-def words(text: str) -> str | None:
-    """The words of a cleaned text in lower case, without punctuation; None if it has more than letters."""
-    plain = _TEXT.sub(r" \1 ", text).strip()
-    return " ".join(re.findall(r"[a-z]+", plain.casefold())) if _WORDS.fullmatch(plain) else None
-
-
-def prose(text: str) -> bool:
-    """Whether letters stand for words: bare runs of up to three are products, but for yes and no."""
-    spoken = words(text)
-    return spoken is not None and ("\\text" in text or spoken in _YES_NO or bool(re.search(r"[a-z]{4}", spoken)))
-
-
-def in_base(text: str) -> tuple[str, int] | None:
-    """Digits and base of a numeral such as 1200_{7}; None if `text` is none."""
-    found = _IN_BASE.fullmatch(text.replace(" ", ""))
-    if not found or not any(character.isdigit() for character in found[1]):
-        return None
-    return found[1].lower(), int(found[2] or found[3])
-
-
-def time_of_day(text: str) -> tuple[int, int, str] | None:
-    """Hour, minute and half of the day ("" unless stated); None if `text` is no time."""
-    found = _TIME.fullmatch(_TEXT.sub(r"\1", text).strip())
-    return (int(found[1]), int(found[2]), (found[3] or "").lower()) if found else None
-
-
-def quick(answer: str, gold: str) -> Verdict | None:
-    """The verdict on two cleaned texts where the texts decide it; None where somebody must compute.
-
-    An empty answer is wrong, an empty ground truth can never be met.
-    """
-    if not answer or not gold:
-        return Verdict.WRONG if gold else Verdict.UNDECIDED
-    if answer == gold:
-        return Verdict.CORRECT
-    choice = _CHOICE.fullmatch(_TEXT.sub(r"\1", gold).strip())
-    if choice and (choice[1].isupper() or gold != choice[1]):
-        return _chosen(_TEXT.sub(r"\1", answer).strip(), choice[1])
-    for read in (number, in_base, words if prose(answer) or prose(gold) else number):
-        said, meant = read(answer), read(gold)
-        if said is not None and meant is not None:
-            return Verdict.CORRECT if said == meant else Verdict.WRONG
-    if in_base(answer) or in_base(gold):
-        return Verdict.UNDECIDED
-    return _same_time(answer, gold)
-
-
-def _chosen(answer: str, letter: str) -> Verdict:
-    found = _CHOSEN.fullmatch(answer)
-    if found is None:
-        return Verdict.WRONG
-    said = next(group for group in found.groups() if group)
-    return Verdict.CORRECT if said.upper() == letter.upper() else Verdict.WRONG
-
-
-def _same_time(answer: str, gold: str) -> Verdict | None:
-    said, meant = time_of_day(answer), time_of_day(gold)
-    if said is None or meant is None:
-        return Verdict.UNDECIDED if meant and meant[2] else None
-    return Verdict.CORRECT if said == meant else Verdict.WRONG
+def _grouped(text: str) -> str:
+    r"""`x^(n+1)` and `\sqrt(2)` with braces, which is what they mean."""
+    position = 0
+    while found := _SQUEEZED.search(text, position):
+        start = found.end() - 1
+        end = closing(text, start)
+        if end >= 0 and text[end] == ")":
+            text = f"{text[:start]}{{{text[start + 1 : end]}}}{text[end + 1 :]}"
+        position = found.end()
+    return text

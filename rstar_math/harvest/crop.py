@@ -100,7 +100,7 @@ class Tally:
         self.counts["rollouts"] += sum(len(tree.rollouts) for tree in grown)
         self.counts["trajectories"] += len(found)
         self.counts["trajectories_correct"] += _correct(found)
-        self.counts["trajectories_undecided"] += sum(t.verdict is Verdict.UNDECIDED for t in found)
+        self.counts["trajectories_undecided"] += sum(not t.verdict.decided for t in found)
 
     def pairs(self, pairs: list[Pair]) -> None:
         """Counts the pairs that stay, by kind."""

@@ -132,7 +132,7 @@ async def _score(
 async def _value(tree: GrowingTree, leaf: int, end: End, doors: Doors) -> float:
     """What this rollout's end is worth: +1 right, -1 otherwise; at test time the PPM's score of the whole trajectory.
 
-    An undecided answer is -1 for the search and is left out of the harvest: it is never rewarded.
+    An answer that nobody could decide is -1 for the search and is left out of the harvest: it is never rewarded.
     """
     node = tree.nodes[leaf]
     if end is not End.ANSWER or node.answer is None:
@@ -140,5 +140,5 @@ async def _value(tree: GrowingTree, leaf: int, end: End, doors: Doors) -> float:
     if doors.judge is None:
         return node.prior if node.prior is not None else 0.0
     if node.verdict is None:
-        node.verdict = await doors.judge.grade(node.answer, tree.problem.answer)
+        node.verdict = (await doors.judge.grade(node.answer, tree.problem.answer)).verdict
     return 1.0 if node.verdict is Verdict.CORRECT else -1.0

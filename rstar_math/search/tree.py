@@ -88,9 +88,9 @@ class GrowingTree:
         return any(self.nodes[rollout.leaf].verdict is Verdict.CORRECT for rollout in self.rollouts)
 
     def freeze(self, seconds: float) -> Tree:
-        """The finished record. `undecided` counts trajectories whose answer nobody could compare."""
+        """The finished record. `undecided` counts trajectories whose answer nobody could decide."""
         nodes = tuple(Node(s.parent, s.step, s.visits, s.value, s.prior, s.answer, s.verdict) for s in self.nodes)
-        undecided = sum(node.verdict is Verdict.UNDECIDED for node in nodes)
+        undecided = sum(node.verdict is not None and not node.verdict.decided for node in nodes)
         cost = Cost(
             self.tokens, self.expansions, self.executions, self.failed_executions, self.scores, undecided, seconds
         )

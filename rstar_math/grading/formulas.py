@@ -1,0 +1,194 @@
+r"""Are two formulas the same, as far as exact arithmetic can tell?
+
+What `comparing` asks of formulas, and the half of the answers that needs no computer algebra: fractions, equal texts,
+boundaries that are fractions. `algebra` gives the rest, in a process that may be killed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple, Protocol
+
+from rstar_math.grading import grammar, guards, notations, values
+from rstar_math.grading.failures import NeedsAlgebra, Unreadable
+from rstar_math.grading.reals import Line, Place
+
+
+#: f(2), which is a value though nobody knows the function.
+_APPLIED = re.compile(r"\s*[A-Za-z]\s*\(\s*-?\w+\s*\)\s*")
+
+
+class Rules(NamedTuple):
+    """What may differ: a decimal with at least so many digits may round the exact value (0: never), and how far, relative
+    to the ground truth, a number may lie from it."""
+
+    rounded_digits: int = 0
+    tolerance: float = 0.0
+
+
+class Formulas(Protocol):
+    """Who compares the formulas of two answers. All raise `Unreadable` where a formula has no reading."""
+
+    def same(self, said: str, meant: str) -> bool:
+        """Whether two formulas have the same value, wherever they have one."""
+        ...
+
+    def proportional(self, said: tuple[str, str], meant: tuple[str, str], *, positive: bool = False) -> bool:
+        """Whether the sides of one equation differ by a fixed multiple (`positive`: of an inequality, by more than none) of
+        what the other's differ by."""
+        ...
+
+    def rounds(self, decimal: str, formula: str) -> bool:
+        """Whether a decimal is the value of a formula, rounded to its own last digit."""
+        ...
+
+    def lines(self) -> Sequence[Line]:
+        """Who places boundaries; two sets are the same if all say so."""
+        ...
+
+
+class Exact:
+    """Compares what exact arithmetic decides; `NeedsAlgebra` is raised for all else."""
+
+    def __init__(self, rules: Rules = Rules()) -> None:  # noqa: B008 - a tuple of two numbers
+        self._rules = rules
+
+    def same(self, said: str, meant: str) -> bool:
+        """See `Formulas`. Equal texts have equal values if they have one at all."""
+        if said.replace(" ", "") == meant.replace(" ", "") and has_reading(said):
+            return True
+        numbers = (fraction(said), fraction(meant))
+        if numbers[0] is not None and numbers[1] is not None:
+            return allowed(numbers[0], numbers[1], (said, meant), self._rules)
+        for text in (said, meant):
+            guards.check(text, guards.ALGEBRA)
+        raise NeedsAlgebra
+
+    def proportional(self, said: tuple[str, str], meant: tuple[str, str], *, positive: bool = False) -> bool:
+        """See `Formulas`."""
+        equal = all(one.replace(" ", "") == other.replace(" ", "") for one, other in zip(said, meant, strict=True))
+        if equal and all(_APPLIED.fullmatch(side) or has_reading(side) for side in said):
+            return True
+        for text in (*said, *meant):
+            guards.check(text, guards.ALGEBRA)
+        raise NeedsAlgebra
+
+    def rounds(self, decimal: str, formula: str) -> bool:
+        """See `Formulas`."""
+        value = fraction(formula)
+        if value is None:
+            guards.check(formula, guards.ALGEBRA)
+            raise NeedsAlgebra
+        return rounded(decimal, value)
+
+    def lines(self) -> Sequence[Line]:
+        """See `Formulas`."""
+        return (_ExactLine(),)
+
+
+class _ExactLine:
+    """Places boundaries that are fractions."""
+
+    def linear(self, text: str) -> tuple[str, Place, Place]:
+        """See `Line`."""
+        value = notations.number(text)
+        if value is not None:
+            return "", Fraction(0), value
+        guards.check(text, guards.ALGEBRA)
+        try:
+            tree = grammar.parse(text)
+        except Unreadable:
+            raise NeedsAlgebra from None
+        return linear_form(tree)
+
+    def alike(self, one: Place, other: Place) -> bool:
+        """See `Line`."""
+        return bool(one == other)
+
+
+def linear_form(tree: grammar.Node) -> tuple[str, Fraction, Fraction]:
+    """The one symbol of a linear formula of fractions, its factor and the rest.
+
+    Raises:
+        NeedsAlgebra: there is more in it than fractions and one symbol.
+        Unreadable: it is not linear.
+    """
+    symbols = values.symbols_of(tree)
+    if len(symbols) > 1:
+        raise Unreadable("more than one symbol")
+    name = next(iter(symbols), "")
+    found = [values.exact(tree, {name: Fraction(place)}) for place in (0, 1)]
+    tests = [Fraction(137, 101), Fraction(-61, 47), Fraction(10_007, 3), Fraction(-2_003, 7)]
+    tried = [values.exact(tree, {name: place}) for place in tests]
+    if found[0] is None or found[1] is None or None in tried:
+        raise NeedsAlgebra
+    factor = found[1] - found[0]
+    if any(value != factor * place + found[0] for place, value in zip(tests, tried, strict=True)):
+        raise Unreadable("an inequality that is not linear")
+    return (name if factor else ""), factor, found[0]
+
+
+def fraction(text: str) -> Fraction | None:
+    """The exact value of a number or of a formula of numbers; None of all else.
+
+    Raises:
+        Unreadable: it is undefined, or has too many digits.
+    """
+    value = notations.number(text)
+    if value is not None:
+        return value
+    try:
+        tree = grammar.parse(text)
+    except Unreadable:
+        return None
+    return values.exact(tree)
+
+
+def has_reading(text: str) -> bool:
+    """Whether a formula can be read and nothing in it is undefined; its value may be too large to compute.
+
+    Raises:
+        Undefined: there is a division by zero in it.
+    """
+    try:
+        values.exact(grammar.parse(text))
+    except values.TooLarge:
+        return True
+    except values.Undefined:
+        raise
+    except Unreadable:
+        return False
+    return True
+
+
+def allowed(said: Fraction, meant: Fraction, texts: tuple[str, str], rules: Rules) -> bool:
+    """Whether two exact values are the same, or differ by no more than the rules allow."""
+    if said == meant:
+        return True
+    if rules.tolerance and abs(said - meant) <= Fraction(rules.tolerance) * abs(meant):
+        return True
+    decimal, other = texts
+    return may_round(decimal, other, rules) and rounded(decimal, meant)
+
+
+def may_round(decimal: str, meant: str, rules: Rules) -> bool:
+    """Whether the first text is a decimal with enough digits to stand for the second, which is none itself."""
+    if not rules.rounded_digits or notations.number(meant) is not None:
+        return False
+    return "." in decimal and notations.number(decimal) is not None and significant(decimal) >= rules.rounded_digits
+
+
+def significant(decimal: str) -> int:
+    """How many digits of a decimal count: all but the zeros before the first other digit."""
+    return len("".join(filter(str.isdigit, decimal)).lstrip("0"))
+
+
+def rounded(decimal: str, value: Fraction) -> bool:
+    """Whether a decimal is `value`, rounded to the decimal's own last digit."""
+    said = notations.number(decimal)
+    if said is None:
+        raise Unreadable("no decimal stands where a rounded value is expected")
+    places = len(decimal.partition(".")[2].strip())
+    return abs(said - value) <= Fraction(1, 2 * 10**places)

@@ -1,0 +1,105 @@
+r"""What is only the name of an answer?
+
+"x = 5", "f(x) = 2x", "AB:CD = 1:2", "(p,q) = (3,2)" state a value under a name. Names are taken apart here, texts in and
+texts out; whether the values are the same is asked elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from rstar_math.grading import notations, structure
+from rstar_math.grading.failures import Unreadable
+from rstar_math.grading.grammar import FUNCTIONS
+from rstar_math.grading.units import quantity
+
+_INDEX = r"(?:_(?:\{[^{}]*\}|\\[A-Za-z]+|\w))?'*"
+_SINGLE = (
+    rf"(?:\\?[A-Za-z]+{_INDEX}\s*(?:\([A-Za-z,\s\\]*\))?"
+    r"|\\(?:overline|angle|triangle|text|vec|mathbf)\s*\{?[A-Za-z\s]+\}?\s*|\|[A-Za-z]+\|"
+    rf"|\\Delta\s*[A-Za-z]{_INDEX}|[A-Z]_\{{[A-Z]+\}}|\\frac\{{[A-Z]+\}}\{{[A-Z]+\}})"
+)
+#: \\sin x = 1 is an equation, no value under a name.
+_APPLIED = re.compile(rf"\\(?:{'|'.join(FUNCTIONS)}|sqrt|frac|binom|pi|infty)(?![a-z])")
+#: What stands left of "=" when the answer is given a name: x, f(x), S_{ABC}, AB:CD, \angle ABC.
+_NAME = re.compile(rf"\s*{_SINGLE}\s*(?::\s*{_SINGLE})?\s*")
+_APPROXIMATELY = re.compile(r"\s*\\(?:approx|simeq|sim|doteq)(?![a-z])\s*")
+
+
+class Named(NamedTuple):
+    """An answer with its name ("" for none), all sides of its equation (none if it is no equation), and its value."""
+
+    name: str
+    sides: tuple[str, ...]
+    value: str
+
+    def chain(self) -> Iterator[tuple[str, str]]:
+        """The neighbouring values of "x = 1 = 2", which have to be the same."""
+        return iter(pairwise(self.sides[1:])) if self.name else iter(())
+
+
+def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:
+    r"""Name and value of "x = 5". "X \approx 0.58" states X, if `rounds` finds that the decimal is X, rounded.
+
+    Raises:
+        Unreadable: it is not.
+    """
+    text = _without_approximation(text, rounds) if rounds else text
+    sides = structure.equation(text)
+    if len(sides) == 1:
+        return Named("", (), text)
+    if _is_name(sides[0]) or _is_tuple_of_names(sides[0]):
+        return Named(re.sub(r"[\s{}]", "", sides[0]), tuple(sides), sides[-1])
+    return Named("", tuple(sides), text)
+
+
+def _without_approximation(text: str, rounds: Callable[[str, str], bool]) -> str:
+    parts = _APPROXIMATELY.split(text)
+    if len(parts) == 1:
+        return text
+    if len(parts) > 2:
+        raise Unreadable("more than one approximation")
+    if not parts[0]:
+        return parts[1]
+    if _is_name(parts[0]):
+        return f"{parts[0]} = {parts[1]}"
+    exact = structure.equation(parts[0])[-1]
+    decimal = quantity(parts[1]).text
+    if notations.number(decimal) is None or not rounds(decimal, quantity(exact).text):
+        raise Unreadable("an approximation that is none")
+    return parts[0]
+
+
+def _is_name(text: str) -> bool:
+    return bool(_NAME.fullmatch(text)) and not (_APPLIED.search(text) and "\\frac{" not in text)
+
+
+def _is_tuple_of_names(text: str) -> bool:
+    row = structure.row(text)
+    return row is not None and all(map(_is_name, row.members))
+
+
+def as_rows(text: str, other: str) -> str:
+    """ "p=5, q=2; p=7, q=2" as tuples, and "x=1, y=2" as one where `other` is a tuple."""
+    groups = [_pieces(part) for part in structure.split(text, ";")]
+    if len(groups) > 1 and all(len(group) > 1 for group in groups):
+        return ", ".join(map(_row, groups))
+    alone = _pieces(text)
+    tuple_of_other = structure.row(named(other).value)
+    if len(alone) > 1 and tuple_of_other and len(tuple_of_other.members) == len(alone):
+        return _row(alone)
+    return text
+
+
+def _row(pieces: list[Named]) -> str:
+    return f"({','.join(piece.name for piece in pieces)}) = ({', '.join(piece.value for piece in pieces)})"
+
+
+def _pieces(text: str) -> list[Named]:
+    """The equations of "x=1, y=2"; none unless all have names, all different."""
+    found = [named(part) for part in structure.elements(text)]
+    names = {piece.name for piece in found}
+    return found if "" not in names and len(names) == len(found) else []

@@ -1,0 +1,133 @@
+r"""answer text -> a number, a choice, words, a time of day, a numeral in another base
+
+Each kind of answer that text alone decides, read by its own notation: cleaned text in, the value or None out. No formula is
+computed here.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+#: Longest run of digits that is read as a number; a final answer has a few.
+DIGITS = 400
+#: Digits in an answer are grouped by threes, with commas or spaces, or not at all.
+_NUMBER = re.compile(r"([+-]?)\s?((?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+)", re.ASCII)
+_SCIENTIFIC = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))[eE]([+-]?\d{1,3})", re.ASCII)
+_PERIODIC = re.compile(r"([+-]?)(\d*)\.(\d*)\\(?:overline|bar|dot)\{(\d{1,30})\}", re.ASCII)
+_MIXED = re.compile(r"([+-]?)\s?(\d+)\s+(\d+)/(\d+)", re.ASCII)
+_IN_BASE = re.compile(r"(?:\\text\{)?(-?\s?[0-9A-Za-z]+)\}?\s*(?:_\{?(?:\\text\{)?|\\text\{|)\s*(?:base)?[\s-]*(\w+?)\s*\}{0,2}", re.ASCII)
+_BASES = dict(
+    zip("two three four five six seven eight nine ten eleven twelve sixteen".split(), [*range(2, 13), 16], strict=True)
+)
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE | re.ASCII)
+_TEXT = re.compile(r"\\text\{([^{}]*)\}")
+_WORDS = re.compile(r"[(]?\s*[A-Za-z][\w\s'’.,;:!?()&/-]*", re.ASCII)
+_CHOICE = re.compile(r"\(?([A-J])\)?|\(([a-j])\)")
+#: A choice and what it says, or the word before it; what follows must not go on to another choice.
+_CHOSEN = re.compile(
+    r"(?:(?i:option|choice)\s)?\s*(?:\(([A-Ja-j])\)|([A-Ja-j])[).:]|([A-Ja-j])$)"
+    r"(?!.*(?:\([A-Ja-j]\)|\b[A-J]\b|\b(?:and|or)\b)).*",
+    re.DOTALL,
+)
+#: Whole answers that are words though short enough to be products of symbols.
+_SHORT_WORDS = ("yes", "no", "odd", "on", "off", "up")
+_WORDLIKE = re.compile(rf"(?<![A-Za-z])(?:[A-Za-z]{{4,}}|[A-Z][a-z]+|(?i:{'|'.join(_SHORT_WORDS)}))(?![A-Za-z])")
+#: Words that are numbers after all: nobody wrong who says "five" for 5.
+NUMERAL = re.compile(
+    r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|"
+    r"thousand|million|dozen|half|third|quarter|infinit\w+)s?\b"
+)
+_ARTICLE = re.compile(r"^(?:the|an?) (?=\w)")
+#: What programs print for no value.
+NOTHING = frozenset(["n/a", "na", "nan", "null", "?", "-", "..."])
+
+
+class Time(NamedTuple):
+    """A time of day; `half` is "a", "p" or "" where it is not stated."""
+
+    hour: int
+    minute: int
+    second: int
+    half: str
+
+    def minutes_of_day(self) -> tuple[int, int]:
+        """On the 24-hour clock."""
+        hour = self.hour % 12 + (12 if self.half == "p" else 0) if self.half else self.hour
+        return hour * 60 + self.minute, self.second
+
+
+def number(text: str) -> Fraction | None:
+    """The exact value of a plain integer, decimal or mixed number, thousands grouped or not, periods overlined."""
+    text = text.strip()
+    if len(text) > DIGITS:
+        return None
+    if plain := _NUMBER.fullmatch(text):
+        digits = plain[2].replace(",", "").replace(" ", "").rstrip(".")
+        value = Fraction(digits)
+        return -value if plain[1] == "-" else value
+    if scientific := _SCIENTIFIC.fullmatch(text):
+        return Fraction(scientific[1]) * Fraction(10) ** int(scientific[2])
+    if periodic := _PERIODIC.fullmatch(text):
+        sign, whole, fixed, period = periodic.groups()
+        value = Fraction(int(period), 10 ** len(period) - 1) + int(f"0{whole}{fixed}")
+        return value / Fraction(10) ** len(fixed) * (-1 if sign == "-" else 1)
+    if (mixed := _MIXED.fullmatch(text)) and 0 < int(mixed[3]) < int(mixed[4]):
+        value = int(mixed[2]) + Fraction(int(mixed[3]), int(mixed[4]))
+        return -value if mixed[1] == "-" else value
+    return None
+
+
+def in_base(text: str) -> tuple[str, int] | None:
+    """Digits and base of a numeral such as 1200_{7} or "1200 base 7"; None if `text` is none."""
+    found = _IN_BASE.fullmatch(text)
+    if not found or not ("_" in text or "base" in text) or not any(map(str.isdigit, found[1])):
+        return None
+    base = _BASES.get(found[2].lower()) or (int(found[2]) if found[2].isdigit() else 0)
+    digits = found[1].replace(" ", "").lower()
+    if not 2 <= base <= 36 or not all(int(digit, 36) < base for digit in digits.lstrip("-")):
+        return None
+    return digits.lstrip("0") or "0", base
+
+
+def time_of_day(text: str) -> Time | None:
+    """Hour, minute, second and half of the day; None if `text` is no time."""
+    found = _TIME.fullmatch(_TEXT.sub(r"\1", text).strip())
+    if not found:
+        return None
+    time = Time(int(found[1]), int(found[2]), int(found[3] or 0), (found[4] or "").lower())
+    return time if time.hour < (13 if time.half else 25) and time.minute < 60 and time.second < 60 else None
+
+
+def choice(gold: str) -> str | None:
+    """The letter, in upper case, if a ground truth is nothing but the letter of a choice."""
+    found = _CHOICE.fullmatch(_TEXT.sub(r"\1", gold).strip())
+    return (found[1] or found[2]).upper() if found else None
+
+
+def chosen(answer: str) -> str | None:
+    """The letter that an answer to a multiple-choice question chooses; None if it chooses none, or more than one."""
+    found = _CHOSEN.fullmatch(_TEXT.sub(r"\1", answer).strip())
+    return next(group for group in found.groups() if group).upper() if found else None
+
+
+def words(text: str) -> str | None:
+    """The words of a cleaned text in lower case, without punctuation and article; None if it has more than words."""
+    plain = _TEXT.sub(r" \1 ", text).strip()
+    if not _WORDS.fullmatch(plain):
+        return None
+    return _ARTICLE.sub("", " ".join(re.findall(r"[a-z0-9/]+", plain.casefold())))
+
+
+def prose(text: str) -> bool:
+    """Whether an answer is made of words: letters in a row are a product of symbols unless they look like a word."""
+    if words(text) is None:
+        return False
+    return bool(re.match(r"\(?\s*\\text\{[^{}]*[A-Za-z]", text) or _WORDLIKE.search(_TEXT.sub("", text)))
+
+
+def muddled(answer: str, gold: str) -> bool:
+    """Whether two runs of letters differ but for their order: products are the same then, words are not."""
+    runs = [text.replace(" ", "") for text in (answer, gold)]
+    return all(re.fullmatch("[A-Za-z]{2,}", run) for run in runs) and runs[0] != runs[1]

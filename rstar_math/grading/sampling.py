@@ -1,0 +1,145 @@
+r"""Do two formulas have the same values?
+
+Our own reading (`grammar`), valued at several points to as many digits as it takes. A difference it finds is certain; that
+there is none is one witness's word (`algebra` asks for two).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from rstar_math.grading import grammar, notations, values
+from rstar_math.grading.failures import Unreadable
+
+#: Where formulas are valued: with positive symbols near one, far from zero and near it, then with both signs.
+_POINTS = ((1, False), (3, False), (4, False), (2, True), (8, True))
+#: Two values are the same if they agree to all their digits but so many, which rounding may take.
+_ROUNDING = 30
+
+#: True: the same. False: they differ. None: this witness cannot tell.
+Testimony = bool | None
+
+
+@lru_cache(maxsize=512)
+def tree(text: str) -> grammar.Node | None:
+    """What our own reader makes of a formula; None if it leaves it unread."""
+    number = notations.number(text)
+    if number is not None:
+        return grammar.Node("number", value=number)
+    try:
+        return grammar.parse(text)
+    except Unreadable:
+        return None
+
+
+def symbols(text: str) -> set[str] | None:
+    """The symbols of a formula; None if it cannot be read."""
+    read = tree(text)
+    return None if read is None else values.symbols_of(read)
+
+
+def same(said: str, meant: str) -> Testimony:
+    """Whether the values agree wherever both have one.
+
+    Raises:
+        TooLarge: it would take long.
+    """
+    one, other = tree(said), tree(meant)
+    if one is None or other is None:
+        return None
+    points = _POINTS if values.symbols_of(one) | values.symbols_of(other) else _POINTS[:1]
+    agreed = 0
+    for number, signs in points:
+        try:
+            found = _pair_at(one, other, values.Point(number, signs=signs))
+        except values.TooLarge:
+            if number == points[0][0]:
+                raise
+            continue  # far from zero much is large
+        if found is None:
+            continue
+        if not alike(*found):
+            return False
+        agreed += 1
+    return True if agreed >= min(2, len(points)) else None
+
+
+def proportional(said: tuple[str, str], meant: tuple[str, str], *, positive: bool) -> Testimony:
+    """Whether the differences of the sides have the same quotient at three points, one greater than 0 with `positive`."""
+    one, other = _difference(said), _difference(meant)
+    if one is None or other is None:
+        return None
+    if values.symbols_of(one) != values.symbols_of(other):
+        return False
+    pairs = [_pair_at(one, other, values.Point(number)) for number in (0, 1, 2)]
+    ratios = [
+        (pair.one / pair.other, pair.margin) for pair in pairs if pair and min(abs(pair.one), abs(pair.other)) > pair.margin
+    ]
+    if len(ratios) < 2:
+        return None
+    if positive and not (ratios[0][0].imag == 0 and ratios[0][0].real > 0):
+        return False
+    return all(alike(ratio / ratios[0][0], 1, max(margin, ratios[0][1])) for ratio, margin in ratios)
+
+
+class _Pair(NamedTuple):
+    """Two values at one point, and how far apart they may lie for being the same."""
+
+    one: Any
+    other: Any
+    margin: Any
+
+
+def _pair_at(said: grammar.Node, meant: grammar.Node, point: values.Point) -> _Pair | None:
+    """Both values, to as many digits as it takes; None if one of them has none here."""
+    try:
+        pair = point.at(said), point.at(meant)
+        if finer := point.finer():
+            point = finer
+            pair = point.at(said), point.at(meant)
+    except values.Undefined:
+        return None
+    return _Pair(*pair, point.mp.mpf(10) ** (_ROUNDING + point.spread - point.digits))
+
+
+def alike(one: Any, other: Any, margin: Any) -> bool:
+    """Whether two values agree, or are both zero but for what rounding left."""
+    return bool(abs(one - other) <= max(abs(one), abs(other), 1) * margin)
+
+
+def _difference(sides: tuple[str, str]) -> grammar.Node | None:
+    left, right = tree(sides[0]), tree(sides[1])
+    if left is None or right is None:
+        return None
+    return grammar.Node("add", (left, grammar.Node("multiply", (grammar.MINUS_ONE, right))))
+
+
+def real(text: str) -> Any:
+    """The value of a formula of numbers.
+
+    Raises:
+        Unreadable: it has none, or it is not real.
+    """
+    read = tree(text)
+    if read is None or values.symbols_of(read):
+        raise Unreadable("no number")
+    value = values.Point(0).at(read)
+    if value.imag != 0:
+        raise Unreadable("no real number")
+    return value.real
+
+
+def rounded(decimal: str, formula: str) -> bool:
+    """Whether a decimal is the value of a formula of numbers, rounded to its own last digit."""
+    said = notations.number(decimal)
+    if said is None:
+        raise Unreadable("no decimal stands where a rounded value is expected")
+    value = real(formula)
+    places = len(decimal.partition(".")[2].strip())
+    return bool(abs(value - value.context.mpf(said.numerator) / said.denominator) <= 0.5 * 10.0**-places)
+
+
+def places_alike(one: Any, other: Any) -> bool:
+    """Whether two boundaries are the same number."""
+    return bool(one == other or alike(one, other, values.Point(0).mp.mpf(10) ** (_ROUNDING - values.DIGITS)))

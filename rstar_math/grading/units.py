@@ -1,0 +1,98 @@
+r"""answer text -> the quantity without its percent sign, degree sign or unit
+
+"5 cm", `20\%`, `90^\circ`, `10\text{ square units}`. A word that says how much of it there is ("dozen"), or on what
+condition, is no unit. Units are told apart, never converted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*(?:percent(?:age)?|pct|%)\s*\}|\b(?:percent(?:age)?|pct)\b)\s*$")
+_DEGREES = re.compile(r"\s*(?:\^\s*\\circ)\s*(?:[CF]|\\text\{\s*[CF]\s*\})?$")
+_PLAIN_UNIT = re.compile(
+    r"(?<=[\d})\s])\s*([A-Za-z]{2,}(?:[ /][A-Za-z]+){0,2}|(?<=\d )[mgsh])(?:\s*\^\s*\{?\s*([23])\s*\}?)?$"
+)
+_TEXT_UNIT = re.compile(
+    r"\s*\\text\{\s*([A-Za-z]+(?:[\s./-]+[A-Za-z]+){0,3})\.?\s*\}"
+    r"(?:\s*/\s*\\text\{\s*([A-Za-z]+)\s*\})?(?:\s*\^\s*\{?\s*(-?[123])\s*\}?)?$"
+)
+_COUNT = re.compile(r"[-+]?(?:[\d.,]+|(?:\d+ )?\d+/\d+|\d*\s?\\frac\{\d+\}\{\d+\})", re.ASCII)
+#: Words after a number that say how much of it there is, or on what condition, so they are no mere units.
+_NOT_UNITS = re.compile(
+    r"ones|twos|fives|tens|below|under|above|negative|loss|deficit|before|after|ago|dozens?|scores?|gross|couples?|pairs?|hundred(?:th)?s?|thousand(?:th)?s?|[mbtr]+illion(?:th)?s?|tenths?|thirds?|k|or|"
+    r"and|if|for|when|where|not?|otherwise|unless|maybe|is|to|mod|pi|sin|cos|tan|log|ln|exp|half|quarters?|halves|infinity|"
+    r"each|least|most|more|less|fewer|than|about|approximately|roughly|almost|around|nearly|plus|minus|times|over|squared|"
+    r"cubed|factorial|point|only|base|but|from|through|until|between|choose|with|without"
+)
+#: Units by their spellings; those that nobody would confuse with another have no name of their own.
+_MEASURES = {
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), "cm"),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), "mm"),
+    **dict.fromkeys(("km", "kilometer", "kilometre"), "km"),
+    **dict.fromkeys(("meter", "metre", "m"), "m"),
+    **dict.fromkeys(("ft", "feet", "foot"), "ft"),
+    **dict.fromkeys(("inch", "inches", "in"), "in"),
+    **dict.fromkeys(("kg", "kilogram"), "kg"),
+    **dict.fromkeys(("gram", "g"), "g"),
+    **dict.fromkeys(("pound", "lb"), "lb"),
+    **dict.fromkeys(("hour", "hr", "h"), "hour"),
+    **dict.fromkeys(("minute", "min"), "minute"),
+    **dict.fromkeys(("second", "sec", "s"), "second"),
+    **dict.fromkeys(("dollar", "usd"), "dollar"),
+    **dict.fromkeys(("cent",), "cent"),
+    **dict.fromkeys(("mile", "mi"), "mile"),
+    **dict.fromkeys(("mph",), "mile/hour"),
+    **dict.fromkeys(("yard", "yd"), "yard"),
+    **dict.fromkeys(("day",), "day"),
+    **dict.fromkeys(("week",), "week"),
+    **dict.fromkeys(("month",), "month"),
+    **dict.fromkeys(("year", "yr"), "year"),
+    **dict.fromkeys(("degree", "deg"), "degree"),
+    **dict.fromkeys(("unit", "way", "cup", "oz", "ton", "gal", "ml", "rpm"), ""),
+}
+_POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
+
+
+class Quantity(NamedTuple):
+    """A member of an answer: its formula, whether it is a percentage, and its unit ("" unless a known one was stated)."""
+
+    text: str
+    percent: bool = False
+    unit: str = ""
+
+
+def quantity(text: str) -> Quantity:
+    """`text` without its percent sign, degree sign or unit."""
+    text = text.strip()
+    if found := _PERCENT.search(text):
+        return Quantity(text[: found.start()], percent=True)
+    if (found := _DEGREES.search(text)) and not re.search(r"\\(?:sin|cos|tan|cot|sec|csc)", text):
+        return Quantity(text[: found.start()], unit="degree")
+    if (found := _TEXT_UNIT.search(text)) and found.start() > 0:
+        spoken = re.findall("[a-z]+", f"{found[1]} {found[2] or ''}".lower())
+        if not any(map(_NOT_UNITS.fullmatch, spoken)):
+            return Quantity(text[: found.start()], unit=_measure(found[1].lower(), found[2], found[3]))
+    if (found := _PLAIN_UNIT.search(text)) and found.start() > 0:
+        spoken = re.findall("[a-z]+", found[1].lower())
+        counted = _COUNT.fullmatch(text[: found.start()]) is not None and text[found.start()] == " "
+        known = all(_singular(word) in _MEASURES or (counted and len(word) > 3) or word == "per" for word in spoken)
+        if known and not any(map(_NOT_UNITS.fullmatch, spoken)):
+            return Quantity(text[: found.start()], unit=_measure(found[1].lower(), None, found[2]))
+    return Quantity(text)
+
+
+def _singular(word: str) -> str:
+    return word if word in _MEASURES or not word.endswith("s") else word[:-1]
+
+
+def _measure(spoken: str, below: str | None, power: str | None) -> str:
+    """One spelling for the units that have several; "" if one is unknown: nobody would confuse it with another."""
+    above, _, per = re.sub(r"\s+per\s+", "/", spoken).partition("/")
+    words = re.findall("[a-z]+", above)
+    power = power or next((_POWERS[word] for word in words if word in _POWERS), "")
+    names = [_MEASURES.get(_singular(word), "") for word in words if word not in _POWERS]
+    unit = " ".join(names) + power if all(names) else ""
+    per = _MEASURES.get(_singular((below or per).strip().lower()), "")
+    return f"{unit}/{per}" if unit and per else unit

@@ -4,8 +4,7 @@ Every knob of every room, with its type, its default and the reason for it. The 
 changes. Nothing is read or started here: `rstar_math.cli.compose` fills these classes from hydra's groups, and pydantic
 refuses unknown keys and impossible values before any model is loaded.
 
-Defaults are the paper's where it states a number (arXiv 2501.04519), and sized for one machine otherwise.
-"""
+Defaults are the paper's where it states a number (arXiv 2501.04519), and sized for one machine otherwise."""
 
 from __future__ import annotations
 
@@ -21,9 +20,8 @@ _HERE = Path(__file__).parent
 CONF = next(path for path in (_HERE / "conf", _HERE.parent / "conf") if path.is_dir())
 
 _STRICT = ConfigDict(extra="forbid", validate_default=True)
-
 Count = Annotated[int, Field(ge=1)]
-SandboxPromise = Literal["network", "writes", "secrets", "fork", "kill", "memory", "time", "output"]
+SandboxPromise = Literal["network", "writes", "secrets", "names", "fork", "kill", "memory", "time", "output"]
 Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -106,6 +104,8 @@ class HarvestConfig:
     noise_threshold: Share = 0.5
     #: Chosen and rejected steps a prefix: up to this many squared pairs.
     pairs_per_side: Count = 2
+    #: A step that led to nothing but dead ends counts as one that leads to wrong answers; off: only answers tell (paper).
+    dead_ends: bool = False
     #: The released scripts also ask Q(chosen) - Q(rejected) >= 0.5 and >= 20 characters of edit distance; 0 turns it off.
     min_q_gap: Annotated[float, Field(ge=0)] = 0.0
     min_edit_distance: Natural = 0
@@ -242,12 +242,12 @@ class SandboxConfig:
     #: Promises without which nothing runs; `rstar-math doctor` shows all, and by what wall each is kept here.
     require: tuple[SandboxPromise, ...] = ("network", "writes", "secrets", "fork", "kill", "memory", "time")
     #: Walls left out, to see what the others hold and what each costs.
-    without: tuple[Literal["namespaces", "landlock", "seccomp"], ...] = ()
-    #: Processes kept where a path's steps ended, for the next step to run in a fork of; by set of libraries. 0: none.
+    without: tuple[Literal["namespaces", "root", "landlock", "seccomp", "cgroup"], ...] = ()
+    #: Processes kept where a path's steps ended, for the next step to run in a fork of. 0: none.
     snapshots: Natural = 64
     snapshot_mb: Count = 1024
-    #: Processor time of a path that is worth one: running cheaper steps again costs less.
-    snapshot_cpu_seconds: Positive = 0.004
+    #: A path is worth one if it cost so many forks, which are measured at the start: cheaper ones are run again.
+    snapshot_forks: Positive = 3.0
 
 
 @dataclass(frozen=True, config=_STRICT)

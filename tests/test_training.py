@@ -14,20 +14,18 @@ import pytest
 import ray
 import torch
 from tiny_models import write_policy
-from worked_rows import QUESTION, QUICK, STEPS, pair, plain, write_rows
+from worked_rows import QUICK, STEPS, pair, plain, write_rows
 
-from rstar_math import checkpoints, text
+from rstar_math import checkpoints
 from rstar_math.cluster.fleet import quoted_interpreter
 from rstar_math.errors import TrainingError
 from rstar_math.records import Step
 from rstar_math.reward import reward
-from rstar_math.tokens import encode
 from rstar_math.training import rows
 from rstar_math.training.callbacks import Progress
 from rstar_math.training.job import TrainingJob
 from rstar_math.training.launch import train
-from rstar_math.training.ppm import pair_accuracy, rewards_of
-from rstar_math.training.recipe import pad
+from rstar_math.training.ppm import collate, pair_accuracy, rewards_of
 
 #: Ray Train sets up Ray Data, whose own defaults trip its deprecation warnings.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
@@ -159,9 +157,11 @@ def test_a_ppm_learns_its_pairs_and_scores_alike_wherever_it_is_opened(trained: 
     stock = AutoModelForSequenceClassification.from_pretrained(ppm.out, dtype=torch.float32).eval()
     tokenizer = checkpoints.open_tokenizer(ppm.out)
     assert (stock.config.num_labels, stock.config.pad_token_id) == (1, tokenizer.pad_token_id)
-    sequences = [encode(tokenizer, text.transcript(QUESTION, STEPS[:count], for_next=False)) for count in (1, 2, 3)]
+    [group] = rows.group_rows([write_rows(folder / "one.parquet", sums_pairs(1, seed=5))], tokenizer, 200)
+    assert group.row is not None
+    sequences = [group.row["prefix"] + rest for rest in group.row["rests"]]
     with torch.inference_mode():
-        together = rewards_of(stock, pad(sequences, tokenizer.pad_token_id)).tolist()
+        together = rewards_of(stock, collate(tokenizer.pad_token_id)([group.row])).tolist()
         alone = [reward(float(stock(input_ids=torch.tensor([ids])).logits)) for ids in sequences]
     assert together == pytest.approx(alone, abs=1e-5)
 

@@ -71,7 +71,7 @@ async def grow_into(
 
 def _steps_expected(problem: Problem) -> int:
     """By the level, where it is a number. The longest searches begin first: a stage ends with its slowest problem."""
-    return int(problem.level) if problem.level.isdigit() else 0
+    return int(problem.level) if problem.level.isdecimal() else 0
 
 
 @dataclass

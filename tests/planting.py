@@ -10,7 +10,8 @@
     ''')
 
 One line a node, two spaces a level. `q=` is the average value, `n=` the visits, `code=` ends the code with that output,
-`answer=` makes it an answer; `correct`, `wrong`, `unreadable`, … is its verdict, without one no rollout reached it.
+`answer=` makes it an answer; `correct`, `wrong`, `unreadable`, … is its verdict, without one no rollout reached it; at a step
+marked `dead` a rollout ended because no next step's code ran.
 """
 
 from rstar_math.records import End, Node, Problem, Rollout, Step, Tree, Verdict
@@ -21,17 +22,23 @@ PROBLEM = Problem("p1", "What is 2 + 2?", "4", level="1")
 def plant(drawing: str, problem: Problem = PROBLEM, seed: int = 7) -> Tree:
     """The tree of a drawing; the root's visits and value are the sums over its children."""
     nodes = [Node(-1, Step(""), 0, 0.0)]
+    dead = []
     ancestors = [0]
     for line in filter(str.strip, drawing.splitlines()):
         depth = (len(line) - len(line.lstrip())) // 2
         base = _indent(drawing)
         del ancestors[depth - base + 1 :]
-        nodes.append(_node(ancestors[-1], line.split()))
+        words = line.split()
+        nodes.append(_node(ancestors[-1], [word for word in words if word != "dead"]))
         ancestors.append(len(nodes) - 1)
+        if "dead" in words:
+            dead.append(len(nodes) - 1)
     leaves = [index for index, node in enumerate(nodes) if node.verdict is not None]
     values = {index: 1.0 if nodes[index].verdict is Verdict.CORRECT else -1.0 for index in leaves}
     nodes[0] = nodes[0]._replace(visits=len(leaves), value=sum(values.values()))
-    return Tree(problem, seed, tuple(nodes), tuple(Rollout(index, End.ANSWER, values[index]) for index in leaves))
+    rollouts = [Rollout(index, End.ANSWER, values[index]) for index in leaves]
+    rollouts += [Rollout(index, End.DEAD_END, -1.0) for index in dead]
+    return Tree(problem, seed, tuple(nodes), tuple(rollouts))
 
 
 def _indent(drawing: str) -> int:

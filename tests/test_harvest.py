@@ -120,6 +120,34 @@ def test_a_right_step_that_search_underrated_is_still_preferred_to_a_wrong_one()
     assert ("middle", "underrated", "overrated") in pairs_of(tree)
 
 
+STUCK = plant(
+    """
+    good q=1
+      four answer=4 correct
+    stuck q=-1 dead
+    turned q=0 n=2 dead
+      four answer=4 correct
+    unsure q=-1 n=2 dead
+      five answer=5 unreadable
+    bad q=-1
+      six answer=6 wrong
+    """
+)
+
+
+@pytest.mark.parametrize(("dead_ends", "rejected"), [(False, {"bad"}), (True, {"bad", "stuck"})])
+def test_a_step_that_led_to_dead_ends_only_is_rejected_where_the_plan_says_so(dead_ends, rejected) -> None:
+    middle = [pair for pair in pairs_of(STUCK, dead_ends=dead_ends) if pair[0] == "middle"]
+    assert {worse for _, _, worse in middle} == rejected
+    assert {better for _, better, _ in middle} == {"good", "turned"}
+
+
+def test_with_dead_ends_a_problem_without_a_wrong_answer_gives_pairs_too() -> None:
+    tree = plant("good q=1\n  four answer=4 correct\nstuck q=-1 dead")
+    assert pairs_of(tree) == []
+    assert pairs_of(tree, dead_ends=True) == [("middle", "good", "stuck")]
+
+
 def test_at_most_two_by_two_pairs_a_step_the_highest_against_the_lowest() -> None:
     tree = plant(
         "\n".join(

@@ -16,12 +16,14 @@ from rstar_math.evolution.run import Desk, Run, UntilReached
 from rstar_math.evolution.store import Place, Store
 from rstar_math.report.progress import Progress
 from rstar_math.tracking import Tracker
+from rstar_math.training.launch import Trainings
 
 
 def open_here(tmp_path: Path, config: RunConfig, until: str | None = None) -> Run:
     tmp_path.mkdir(exist_ok=True)
     tracker = Tracker(tmp_path, replace(config.tracking, wandb=False), config.name, {})
-    return Run(config, Store(tmp_path), Fleet(config), Progress(), tracker, Place.parse(until) if until else None)
+    last = Place.parse(until) if until else None
+    return Run(config, Store(tmp_path), Fleet(config), Trainings(), Progress(), tracker, last)
 
 
 def work(desk: Desk, folder: Path, **given: Any) -> dict[str, float]:
@@ -31,7 +33,7 @@ def work(desk: Desk, folder: Path, **given: Any) -> dict[str, float]:
 
 def test_a_stages_seed_fits_in_32_bits_and_differs_by_round_and_stage(tmp_path) -> None:
     desks = [
-        Desk(compose([f"seed={seed}"]), Place.of(number, stage), *[None] * 3)  # type: ignore[arg-type]
+        Desk(compose([f"seed={seed}"]), Place.of(number, stage), *[None] * 4)  # type: ignore[arg-type]
         for seed in range(20)
         for number in (1, 2)
         for stage in ("trees", "policy")

@@ -216,6 +216,38 @@ async def test_no_more_programs_run_at_once_than_workers() -> None:
     assert max(sum(start <= moment < end for start, end in spans) for moment, _ in spans) <= 2
 
 
+async def test_a_call_of_hundreds_does_not_hold_up_a_call_of_one(sandbox: ProcessSandbox) -> None:
+    many = asyncio.create_task(sandbox.run([(f"print({number})\n",) for number in range(600)]))
+    await asyncio.sleep(0)
+    assert (await run(sandbox, "print('one')")).stdout == "one\n"
+    assert not many.done()
+    assert [execution.stdout for execution in await many] == [f"{number}\n" for number in range(600)]
+
+
+async def test_a_program_of_a_megabyte_runs(sandbox: ProcessSandbox) -> None:
+    text = "x" * (1 << 20)
+    assert (await run(sandbox, f"print(len({text!r}))")).stdout == f"{1 << 20}\n"
+
+
+async def test_a_warm_parent_that_dies_gets_a_successor_and_nothing_is_lost() -> None:
+    before = set(sandbox_processes(os.getpid()))
+    async with open_sandbox(CONFIG) as opened:
+        await run(opened, "print(1)")
+        parents = [process for process in set(sandbox_processes(os.getpid())) - before if is_warm_parent(process)]
+        assert len(parents) == 1
+        slow = asyncio.create_task(run(opened, "import time\ntime.sleep(0.5)\nprint('done')"))
+        await asyncio.sleep(0.1)
+        os.kill(parents[0], signal.SIGKILL)
+        assert [(await run(opened, f"print({number})")).stdout for number in range(3)] == ["0\n", "1\n", "2\n"]
+        assert (await slow).stdout == "done\n"
+
+
+def is_warm_parent(process: int) -> bool:
+    """It has given up its privileges as the controller has, and waits behind a filter of its own."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return "Seccomp_filters:\t2" in lines
+
+
 async def test_a_cancelled_call_leaves_the_sandbox_usable(sandbox: ProcessSandbox) -> None:
     call = asyncio.create_task(run(sandbox, "import time\ntime.sleep(0.2)"))
     await asyncio.sleep(0.05)
@@ -242,8 +274,8 @@ async def test_no_process_is_left_after_the_end() -> None:
         with subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True) as search:
             assert search.stdin and search.stdout
             owner = int(await asyncio.to_thread(search.stdout.readline))
-            async with asyncio.timeout(30):  # launcher, two warm parents and a program that runs
-                while len(sandbox_processes(owner)) < 4:
+            async with asyncio.timeout(30):  # two launchers, controller, two warm parents and a program that runs
+                while len(sandbox_processes(owner)) < 6:
                     await asyncio.sleep(0.02)
             if killed:
                 search.kill()

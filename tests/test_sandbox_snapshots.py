@@ -170,7 +170,7 @@ async def test_a_snapshot_that_forks_behind_the_warm_parents_back_leaves_no_proc
         "node._fork_sibling = lambda: 1\n",
         "import os\nnode._fork_sibling = lambda: os._exit(0)\n",
         "import time\nnode._fork_sibling = lambda: time.sleep(60)\n",
-        "node._loads = lambda text: 1 / 0\n",
+        "node._decode = lambda text: 1 / 0\n",
     ],
 )
 async def test_a_snapshot_that_does_not_fork_costs_its_own_path_time_and_nothing_else(refusal: str) -> None:

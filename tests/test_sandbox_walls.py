@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -95,7 +95,29 @@ async def test_files_may_be_written_in_a_private_folder_where_the_config_allows_
         assert (await run(writing, "import os\nprint(os.listdir('.'))")).stdout == "[]\n"
         assert (await run(writing, "import os\nos.listdir('..')")).error.startswith("PermissionError")
         assert (await run(writing, "open('x', 'w').write('y' * (2 << 20))")).error.startswith("OSError")
-        assert (await run(writing, f"open({str(tmp_path / 'x')!r}, 'w')")).error.startswith("PermissionError")
+        outside = await run(writing, f"open({str(tmp_path / 'x')!r}, 'w')")
+        assert outside.error.startswith(("PermissionError", "FileNotFoundError"))
+        assert not (tmp_path / "x").exists()
+
+
+async def test_all_files_of_all_programs_together_are_bounded() -> None:
+    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=60.0, file_mb=1)) as writing:
+        if writing.walls["root"].startswith("none"):
+            pytest.skip("without a root of its own the size of each file is bounded, not their sum")
+        hoard = "for number in range(9):\n    open(str(number), 'w').write('y' * (1 << 20))"
+        assert (await run(writing, hoard)).error.startswith("OSError: [Errno 28]")
+        assert (await run(writing, "open('x', 'w').write('y' * 1000)")).status is Status.OK
+
+
+async def test_all_programs_together_are_held_to_one_amount_of_memory_where_the_kernel_lends_a_group() -> None:
+    async with open_sandbox(SandboxConfig(workers=1, wall_seconds=60.0, memory_mb=900, processes=8)) as forking:
+        if forking.walls["cgroup"].startswith("none"):
+            pytest.skip(f"no control group: {forking.walls['cgroup']}")
+        in_all = int(forking.walls["cgroup"].split()[0])
+        assert in_all < 8 * 800
+        hoard = "import os\nfor _ in range(8):\n    if os.fork() == 0: break\nx = bytearray(b'x' * (800 << 20))\n"
+        await run(forking, hoard + "import time\ntime.sleep(1)")
+        assert (await run(forking, "print('still here')")).stdout == "still here\n"
 
 
 async def test_where_the_config_allows_processes_none_outlives_its_program() -> None:
@@ -112,7 +134,7 @@ async def test_where_the_config_allows_processes_none_outlives_its_program() -> 
 
 async def test_every_promise_is_held_or_said_with_its_reason() -> None:
     kept = await asyncio.to_thread(promises, CONFIG)
-    assert len(kept) == 11
+    assert len(kept) == 12
     assert all(promise.by for promise in kept)
     limits = {promise.name: promise.held for promise in kept if promise.by == "limits"}
     assert limits == {
@@ -122,15 +144,25 @@ async def test_every_promise_is_held_or_said_with_its_reason() -> None:
     }
 
 
-@pytest.mark.parametrize("wall", ["namespaces", "landlock"])
-async def test_every_promise_survives_the_loss_of_one_wall(wall: Literal["namespaces", "landlock"]) -> None:
+@pytest.mark.parametrize(("wall", "lost"), [("namespaces", ["names"]), ("root", ["names"]), ("landlock", [])])
+async def test_every_promise_but_that_of_hidden_names_survives_the_loss_of_one_wall(wall: Any, lost: list[str]) -> None:
     kept = await asyncio.to_thread(promises, replace(CONFIG, without=(wall,)))
-    assert [promise.name for promise in kept if not promise.held] == []
+    assert [promise.kind for promise in kept if not promise.held] == lost
 
 
 async def test_without_seccomp_the_other_walls_hold_all_but_forks() -> None:
     kept = await asyncio.to_thread(promises, replace(CONFIG, without=("seccomp",)))
     assert {promise.kind for promise in kept if not promise.held} <= {"fork"}
+
+
+async def test_a_program_sees_libraries_and_nothing_else(sandbox: ProcessSandbox, tmp_path: Path) -> None:
+    if sandbox.walls["root"].startswith("none"):
+        pytest.skip(f"this machine has no root of its own for it: {sandbox.walls['root']}")
+    look = (
+        "import os\ndef there(path):\n    try: return bool(os.stat(path))\n    except FileNotFoundError: return False\n"
+    )
+    ask = f"print(*map(there, ({str(tmp_path)!r}, '/home', '/tmp', '/etc/passwd', '/usr/bin/env', os.__file__)))"
+    assert (await run(sandbox, look, ask)).stdout == "False False False False False True\n"
 
 
 async def test_a_required_promise_that_is_broken_is_an_error_with_the_way_out() -> None:

@@ -4,7 +4,8 @@ import json
 import os
 import random
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,18 @@ import pytest
 import ray
 import torch
 from tiny_models import write_policy
-from worked_rows import QUESTION, QUICK, STEPS, pair, plain, write_rows
+from worked_rows import QUICK, STEPS, pair, plain, write_rows
 
-from rstar_math import checkpoints, text
+from rstar_math import checkpoints
 from rstar_math.cluster.fleet import quoted_interpreter
 from rstar_math.errors import TrainingError
 from rstar_math.records import Step
 from rstar_math.reward import reward
-from rstar_math.tokens import encode
 from rstar_math.training import rows
 from rstar_math.training.callbacks import Progress
 from rstar_math.training.job import TrainingJob
-from rstar_math.training.launch import train
-from rstar_math.training.ppm import pair_accuracy, rewards_of
-from rstar_math.training.recipe import pad
+from rstar_math.training.launch import Trainings
+from rstar_math.training.ppm import collate, pair_accuracy, rewards_of
 
 #: Ray Train sets up Ray Data, whose own defaults trip its deprecation warnings.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
@@ -78,6 +77,11 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
 def trained(cluster: None, job: TrainingJob) -> tuple[dict[str, Any], list[Progress]]:
     heard: list[Progress] = []
     return train(job, heard.append), heard
+
+
+def train(job: TrainingJob, progress: Callable[[Progress], None]) -> dict[str, Any]:
+    with Trainings() as trainings:
+        return trainings.train(job, progress)
 
 
 def living_ranks() -> list[psutil.Process]:
@@ -159,9 +163,11 @@ def test_a_ppm_learns_its_pairs_and_scores_alike_wherever_it_is_opened(trained: 
     stock = AutoModelForSequenceClassification.from_pretrained(ppm.out, dtype=torch.float32).eval()
     tokenizer = checkpoints.open_tokenizer(ppm.out)
     assert (stock.config.num_labels, stock.config.pad_token_id) == (1, tokenizer.pad_token_id)
-    sequences = [encode(tokenizer, text.transcript(QUESTION, STEPS[:count], for_next=False)) for count in (1, 2, 3)]
+    [group] = rows.group_rows([write_rows(folder / "one.parquet", sums_pairs(1, seed=5))], tokenizer, 200)
+    assert group.row is not None
+    sequences = [group.row["prefix"] + rest for rest in group.row["rests"]]
     with torch.inference_mode():
-        together = rewards_of(stock, pad(sequences, tokenizer.pad_token_id)).tolist()
+        together = rewards_of(stock, collate(tokenizer.pad_token_id)([group.row])).tolist()
         alone = [reward(float(stock(input_ids=torch.tensor([ids])).logits)) for ids in sequences]
     assert together == pytest.approx(alone, abs=1e-5)
 
@@ -170,6 +176,37 @@ def test_a_failing_rank_is_reported_with_its_reason(trained: object, job: Traini
     nothing = replace(job, out=job.out.with_name("nothing"), config=replace(QUICK, max_tokens=10))
     with pytest.raises(TrainingError, match="120 examples are longer than max_tokens=10"):
         train(nothing, lambda _: None)
+
+
+def wait_for_ranks(count: int) -> list[psutil.Process]:
+    deadline = time.monotonic() + 60
+    while len(found := living_ranks()) < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(found) == count
+    return found
+
+
+@pytest.mark.slow
+def test_ranks_that_were_started_before_their_job_do_it_and_others_are_let_go(cluster: None, job: TrainingJob) -> None:
+    at_work: list[psutil.Process] = []
+
+    def look(_: Progress) -> None:
+        at_work.extend(living_ranks())
+
+    with Trainings() as trainings:
+        trainings.prepare(QUICK)
+        early = wait_for_ranks(1)
+        trainings.train(replace(job, out=job.out.with_name("early")), look)
+        assert {process.pid for process in at_work} == {early[0].pid}
+        at_work.clear()
+        trainings.prepare(QUICK)
+        unsuited = wait_for_ranks(1)
+        wider = replace(QUICK, threads_per_rank=2)
+        trainings.train(replace(job, out=job.out.with_name("other"), config=wider), look)
+        assert at_work[-1].pid != unsuited[0].pid
+        trainings.prepare(QUICK)
+        unused = wait_for_ranks(1)
+    assert psutil.wait_procs([*early, *unsuited, *unused], timeout=60)[1] == []
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from rstar_math.training import rows
 from rstar_math.training.callbacks import drop_incomplete, last_complete
 from rstar_math.training.job import DEEPSPEED_FOLDER, TrainingJob, batch_of, check, deepspeed_config
 from rstar_math.training.policy import collate as collate_policy
-from rstar_math.training.ppm import bradley_terry, open_model, rewards_of
+from rstar_math.training.ppm import bradley_terry, open_model, rewards_of, visible
 from rstar_math.training.ppm import collate as collate_ppm
 from rstar_math.training.recipe import StepOrder
 
@@ -93,19 +93,24 @@ def test_released_pairs_give_the_same_tokens_as_ours(tmp_path: Path) -> None:
     released.write_text(json.dumps([{"prompt": prompt, "pos": [STEPS[1].text], "neg": [wrong.text]}]))
     [expected], [got] = rows.group_rows([ours], Letters(), 1000), rows.group_rows([released], Letters(), 1000)
     assert got.row is not None and expected.row is not None
-    assert got.row["sequences"] == expected.row["sequences"]
-    assert got.row["sequences"][0] == encode(Letters(), text.transcript(QUESTION, STEPS[:2], for_next=False))
+    assert got.row == {**expected.row, "kind": "released"}
+    whole = expected.row["prefix"] + expected.row["rests"][0]
+    assert whole == encode(Letters(), text.transcript(QUESTION, STEPS[:2], for_next=False))
 
 
-def test_a_group_holds_each_sequence_once_and_only_pairs_that_fit(tmp_path: Path) -> None:
+def test_a_group_holds_its_beginning_and_each_rest_once_and_only_pairs_that_fit(tmp_path: Path) -> None:
     good, bad = [Step(f"x = {n}\n<end_of_step>") for n in (1, 2)], [Step(f"x = {n}\n<end_of_step>") for n in (30, 4)]
     pairs = [pair(STEPS[:1], (better,), (worse,)) for better in good for worse in bad]
     file = write_rows(tmp_path / "pairs.parquet", [*pairs, pair((), STEPS, (*STEPS[:2], bad[0]), "final")])
     first, second = rows.group_rows([file], Letters(), 1000)
     assert first.row is not None and second.row is not None
-    assert (len(first.row["sequences"]), first.row["chosen"], first.row["rejected"]) == (4, [0, 0, 3, 3], [1, 2, 1, 2])
-    assert (len(second.row["sequences"]), second.row["kind"], second.row["examples"]) == (2, "final", 1)
-    shorter, dropped = rows.group_rows([file], Letters(), len(first.row["sequences"][0]))
+    shared = text.transcript(QUESTION, STEPS[:1], for_next=False)
+    assert first.row["prefix"] == [*encode(Letters(), shared), *map(ord, "\n\nx = ")]
+    assert ["".join(map(chr, rest)) for rest in first.row["rests"]] == [f"{n}\n<end_of_step>" for n in (1, 30, 4, 2)]
+    assert (first.row["chosen"], first.row["rejected"]) == ([0, 0, 3, 3], [1, 2, 1, 2])
+    assert first.row["length"] == len(first.row["prefix"]) + sum(map(len, first.row["rests"]))
+    assert (len(second.row["rests"]), second.row["kind"], second.row["examples"]) == (2, "final", 1)
+    shorter, dropped = rows.group_rows([file], Letters(), len(first.row["prefix"] + first.row["rests"][0]))
     assert shorter.row is not None
     assert (shorter.row["examples"], shorter.left_out, dropped) == (2, 2, rows.Encoded(None, 1))
 
@@ -122,8 +127,8 @@ def test_a_row_of_no_known_form_is_named(tmp_path: Path) -> None:
 
 def test_the_pairs_loss_is_the_mean_over_groups_of_the_mean_over_pairs() -> None:
     groups = [
-        {"sequences": [[5], [6], [7]], "chosen": [0, 0], "rejected": [1, 2]},
-        {"sequences": [[8], [9]], "chosen": [1], "rejected": [0]},
+        {"prefix": [3, 4], "rests": [[5], [6], [7]], "chosen": [0, 0], "rejected": [1, 2]},
+        {"prefix": [2], "rests": [[8], [9]], "chosen": [1], "rejected": [0]},
     ]
     batch = collate_ppm(0)(groups)
     rewards = torch.tensor([0.5, -0.5, 0.25, -1.0, 1.0])
@@ -135,10 +140,49 @@ def test_the_pairs_loss_is_the_mean_over_groups_of_the_mean_over_pairs() -> None
     assert float(got) == pytest.approx(((loss(1.0) + loss(0.25)) / 2 + loss(2.0)) / 2)
 
 
+def test_who_sees_whom_in_a_group() -> None:
+    owners, positions = torch.tensor([[0, 0, 1, 1, 2, -1]]), torch.tensor([[0, 1, 2, 3, 2, 0]])
+    drawn = ["".join(".x"[seen] for seen in row) for row in visible(owners, positions, None)[0, 0].tolist()]
+    assert drawn == [
+        "x.....",
+        "xx....",
+        "xxx...",
+        "xxxx..",
+        "xx..x.",
+        "xx...x",
+    ]
+    near = ["".join(".x"[seen] for seen in row) for row in visible(owners, positions, 2)[0, 0].tolist()]
+    assert near[2:5] == [".xx...", "..xx..", ".x..x."]
+
+
+@pytest.mark.parametrize("window", [None, 5])
+def test_paths_read_together_are_worth_what_each_is_alone(tmp_path: Path, window: int | None) -> None:
+    model = checkpoints.open_ppm(
+        write_ppm(tmp_path / "ppm", seed=0, architecture="qwen2", window=window), torch.float32, 0
+    ).eval()
+    draw = random.Random(4)
+    groups = [
+        {
+            "prefix": [draw.randrange(3, 90) for _ in range(length)],
+            "rests": [[draw.randrange(3, 90) for _ in range(draw.randint(1, 9))] for _ in range(paths)],
+            "chosen": [0],
+            "rejected": [1],
+        }
+        for length, paths in ((12, 4), (0, 2), (3, 3))
+    ]
+    paths = [torch.tensor([[*group["prefix"], *rest]]) for group in groups for rest in group["rests"]]
+    with torch.inference_mode():
+        together = rewards_of(model, collate_ppm(0)(groups)).tolist()
+        alone = [reward(float(model(input_ids=path).logits)) for path in paths]
+    assert together == pytest.approx(alone, abs=1e-6)
+    assert len({round(worth, 4) for worth in alone}) == 9
+
+
 def test_a_ppm_that_has_learnt_nothing_prefers_nothing() -> None:
     tokenizer = checkpoints.open_tokenizer(MODEL_PATH)
     model = open_model(MODEL_PATH, torch.float32, tokenizer)
-    assert rewards_of(model, torch.tensor([[5, 6, 7, 8], [9, 5, 4, 3]])).tolist() == [0.0, 0.0]
+    batch = collate_ppm(0)([{"prefix": [5, 6], "rests": [[7, 8], [9]], "chosen": [0], "rejected": [1]}])
+    assert rewards_of(model, batch).tolist() == [0.0, 0.0]
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 

@@ -22,12 +22,15 @@ def write_policy(folder: Path, seed: int, architecture: Architecture = "llama", 
     return _write(folder, seed, architecture, "CausalLM", width)
 
 
-def write_ppm(folder: Path, seed: int, architecture: Architecture = "llama", width: int = 64) -> Path:
-    """A sequence classifier with one label in float32."""
-    return _write(folder, seed, architecture, "SequenceClassification", width)
+def write_ppm(
+    folder: Path, seed: int, architecture: Architecture = "llama", width: int = 64, window: int | None = None
+) -> Path:
+    """A sequence classifier with one label in float32; of the Qwen2 kind, it may look back `window` tokens only."""
+    look_back = {"use_sliding_window": True, "sliding_window": window, "max_window_layers": 0} if window else {}
+    return _write(folder, seed, architecture, "SequenceClassification", width, **look_back)
 
 
-def _write(folder: Path, seed: int, architecture: Architecture, task: str, width: int) -> Path:
+def _write(folder: Path, seed: int, architecture: Architecture, task: str, width: int, **more: Any) -> Path:
     import torch
     import transformers
 
@@ -47,6 +50,7 @@ def _write(folder: Path, seed: int, architecture: Architecture, task: str, width
         eos_token_id=0,
         pad_token_id=1,
         num_labels=1,
+        **more,
     )
     torch.manual_seed(seed)
     getattr(transformers, f"{family}For{task}")(config).save_pretrained(folder)

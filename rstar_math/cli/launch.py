@@ -21,6 +21,7 @@ from rstar_math.evolution.run import Run
 from rstar_math.evolution.store import Place, Store
 from rstar_math.report.progress import Progress
 from rstar_math.tracking import Tracker
+from rstar_math.training.launch import Trainings
 
 
 @contextmanager
@@ -33,9 +34,10 @@ def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iter
     last = Place.parse(until) if until else None
     root.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(root / ".lock", timeout=0), open_fleet(config) as fleet, Progress() as progress:
+        lock = FileLock(root / ".lock", timeout=0)
+        with lock, open_fleet(config) as fleet, Trainings() as trainings, Progress() as progress:
             tracker = Tracker(root, config.tracking, config.name, asdict(config))
-            yield Run(config, Store(root), fleet, progress, tracker, last)
+            yield Run(config, Store(root), fleet, trainings, progress, tracker, last)
     except Timeout:
         raise StageError(
             f"another process is writing to {root}; wait for it, end it, or start another run with name=NEW"

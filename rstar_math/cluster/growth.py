@@ -57,6 +57,7 @@ async def grow_into(
                 parts[problem.id] = own
     if not left:
         return
+    left.sort(key=_steps_expected, reverse=True)
     grown = fleet.grow(left, order.models, order.plan, seed=order.seed, graded=order.graded)
     try:
         async for trees in grown:
@@ -66,6 +67,11 @@ async def grow_into(
         await grown.aclose()
         for own in parts.values():
             own.flush()
+
+
+def _steps_expected(problem: Problem) -> int:
+    """By the level, where it is a number. The longest searches begin first: a stage ends with its slowest problem."""
+    return int(problem.level) if problem.level.isdecimal() else 0
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import PolicyConfig, ProblemsConfig, RunConfig
@@ -22,6 +22,7 @@ from rstar_math.evolution.versions import versions
 from rstar_math.report.progress import Bar, Progress
 from rstar_math.rng import derive
 from rstar_math.tracking import Tracker
+from rstar_math.training.launch import Trainings
 
 #: What a stage reads: a folder of an earlier stage, a model's folder or name, an endpoint, or nothing.
 Input = Path | str | PolicyConfig | None
@@ -38,6 +39,7 @@ class Desk:
     config: RunConfig
     place: Place
     fleet: Fleet
+    trainings: Trainings
     progress: Progress
     log: Callable[..., None]
     #: Rounds of the run; 0 where the stage is done by itself.
@@ -53,6 +55,13 @@ class Desk:
         name = f"{self.place.stage} {what}".strip()
         return self.progress.stage(self.place.round, self.rounds, name, total, unit)
 
+    def soon(self, kind: Literal["policy", "ppm"]) -> None:
+        """A training of this round follows in the same run: its ranks may load their libraries now, if that takes no device
+        away from the engines."""
+        if self.rounds and self.config.cluster.keep_engines:
+            plan = self.config.plan(self.place.round)
+            self.trainings.prepare(plan.policy if kind == "policy" else plan.ppm)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -61,6 +70,7 @@ class Run:
     config: RunConfig
     store: Store
     fleet: Fleet
+    trainings: Trainings
     progress: Progress
     tracker: Tracker
     until: tuple[int, str | None] | None = None
@@ -110,7 +120,9 @@ class Run:
         # Written by work alone: a start that is refused, or has nothing left to do, leaves what made the results.
         write_json(self.store.root / "run.json", {"config": asdict(self.config), "versions": versions()})
         with self.tracker.stage(place.round, place.stage) as watch:
-            metrics = work(Desk(self.config, place, self.fleet, self.progress, watch.log, rounds), folder, **given)
+            metrics = work(
+                Desk(self.config, place, self.fleet, self.trainings, self.progress, watch.log, rounds), folder, **given
+            )
             watch.log(None, **{name: value for name, value in metrics.items() if isinstance(value, int | float)})
         return metrics
 

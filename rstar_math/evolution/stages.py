@@ -10,7 +10,7 @@ import asyncio
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 Metrics = Mapping[str, Any]
 #: Fewer solutions or pairs than this, and the person should hear of it.
 _FEW = 50
+#: The last trees are slow and leave cores idle: by then what comes next may be prepared.
+_NEAR_THE_END = 0.85
 
 
 def gather_problems(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
@@ -91,7 +93,7 @@ def grow(
     order = Order(Models(generator, scorer), search, desk.seed, graded=True)
     sets = {name: read_set(problems / f"{name}.jsonl") for name in ("train", "validation")}
     with desk.bar(sum(map(len, sets.values())), "problems") as bar:
-        tally = _Tally(bar, graded=True)
+        tally = _Tally(bar, graded=True, near_the_end=partial(desk.soon, "policy"))
 
         async def work() -> None:
             await grow_into({folder / name: chosen for name, chosen in sets.items()}, desk.fleet, order, tally.hear)
@@ -107,6 +109,7 @@ class _Tally:
 
     bar: Bar
     graded: bool
+    near_the_end: Callable[[], None] | None = None
     solved: int = 0
     sums: Counter[str] = field(default_factory=Counter)
 
@@ -120,6 +123,9 @@ class _Tally:
             self.bar.found(1)
         else:
             self.bar.advance(1, **({"solved": f"{self.solved / self.sums['problems']:.0%}"} if self.graded else {}))
+        if self.near_the_end and self.bar.total and self.bar.done >= _NEAR_THE_END * self.bar.total:
+            self.near_the_end()
+            self.near_the_end = None
 
     def metrics(self) -> Metrics:
         return dict(self.sums)
@@ -163,7 +169,8 @@ def train_policy(desk: Desk, folder: Path, *, training: TrainingConfig, base: st
     """The base model fine-tuned on the round's best trajectories: from the base again, not from the last round's (§3.4)."""
     data = crop / "policy.parquet" if crop.is_dir() else crop
     if data.suffix != ".parquet" or pq.read_metadata(data).num_rows:
-        return _train(desk, TrainingJob("policy", Path(base), (data,), folder, training, desk.seed))
+        job = TrainingJob("policy", Path(base), (data,), folder, training, desk.seed)
+        return _train(desk, job, begun=partial(desk.soon, "ppm"))
     desk.progress.say(
         "No problem was solved, so there is nothing to train the policy on: this round's policy is the base."
     )
@@ -224,17 +231,16 @@ def score(
     return metrics
 
 
-def _train(desk: Desk, job: TrainingJob) -> Metrics:
-    from rstar_math.training.launch import train  # loads torch, which a run that has nothing to train does without
-
+def _train(desk: Desk, job: TrainingJob, begun: Callable[[], None] = lambda: None) -> Metrics:
     connect(desk.config)
     with desk.bar(None, "steps") as bar:
 
         def hear(progress: Progress) -> None:
+            begun()
             bar.reach(progress.done, progress.total, loss=progress.loss)
             desk.log(progress.done, loss=progress.loss, steps_per_second=progress.steps_per_second)
 
-        metrics = train(job, hear)
+        metrics = desk.trainings.train(job, hear)
         bar.reach(metrics["steps"], metrics["steps"], loss=metrics["loss_last"])
         accuracy = (metrics.get("pair_accuracy") or {}).get("accuracy")
         bar.finish(f"{metrics['rows']} rows" + (f", held-out pairs ranked right: {accuracy:.1%}" if accuracy else ""))

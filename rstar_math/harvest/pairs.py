@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from rstar_math.config import HarvestConfig
 from rstar_math.harvest.trajectories import Trajectory
-from rstar_math.records import Problem, Step, Tree, Verdict
+from rstar_math.records import End, Problem, Step, Tree, Verdict
 
 
 class Pair(NamedTuple):
@@ -40,8 +40,8 @@ class Pairing(NamedTuple):
 
 def pair_up(trees: Sequence[Tree], found: Sequence[Trajectory], plan: HarvestConfig) -> Pairing:
     """All pairs of one problem that pass the filters; none where all trajectories are right, or none is."""
-    verdicts = {trajectory.verdict for trajectory in found}
-    if not {Verdict.CORRECT, Verdict.WRONG} <= verdicts:
+    outcomes = [{trajectory.verdict for trajectory in found}, *(_leads_to(tree, plan)[0] for tree in trees)]
+    if not {Verdict.CORRECT, Verdict.WRONG} <= set[Verdict]().union(*outcomes):
         return Pairing([], Counter({"problems_all_alike": 1}))
     candidates = [pair for tree in trees for pair in _middle(tree, plan)]
     candidates += _final(found, plan)
@@ -57,7 +57,7 @@ def pair_up(trees: Sequence[Tree], found: Sequence[Trajectory], plan: HarvestCon
 
 
 def _middle(tree: Tree, plan: HarvestConfig) -> Iterator[Pair]:
-    leads = _leads_to(tree)
+    leads = _leads_to(tree, plan)
     siblings: dict[int, list[int]] = {}
     for index, node in enumerate(tree.nodes):
         if index > 0 and node.answer is None:
@@ -74,9 +74,14 @@ def _middle(tree: Tree, plan: HarvestConfig) -> Iterator[Pair]:
             yield Pair(tree.problem, prefix, *steps, chosen.q, rejected.q, "middle", group)
 
 
-def _leads_to(tree: Tree) -> list[set[Verdict]]:
-    """For each node, the verdicts of the answers that rollouts through it reached. Parents come before children."""
+def _leads_to(tree: Tree, plan: HarvestConfig) -> list[set[Verdict]]:
+    """For each node, the verdicts of the answers that rollouts through it reached; a dead end is wrong where the plan says
+    so. Parents come before children."""
     leads: list[set[Verdict]] = [{node.verdict} if node.verdict else set() for node in tree.nodes]
+    if plan.dead_ends:
+        for rollout in tree.rollouts:
+            if rollout.end is not End.ANSWER:
+                leads[rollout.leaf].add(Verdict.WRONG)
     for index in range(len(tree.nodes) - 1, 0, -1):
         leads[tree.nodes[index].parent] |= leads[index]
     return leads

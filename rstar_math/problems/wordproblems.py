@@ -37,6 +37,8 @@ LEVELS = range(1, 7)
 SCHOOLBOOK_SHARE = 0.3
 RARITY_SHIFT = 10
 ASIDE_CHANCE = 0.35
+#: How often a story tells the last digit of a whole answer: such a solution can be checked at its end.
+ENDING_CHANCE = 0.8
 DECIMAL_CHANCE = 0.12
 _NUMBER = re.compile(r"\d[\d./]*\d|\d")
 
@@ -128,6 +130,8 @@ def _word_problem(draws: random.Random, level: int, *, schoolbook: bool) -> Word
         story = grown
     if not story.sentences[-1].endswith("?"):
         story = story._replace(sentences=(*story.sentences, f"{draws.choice(lexicon.NOW)}?"))
+    if draws.random() < ENDING_CHANCE and isinstance(story.quantity, int):
+        story = _checked(draws, story)
     question = " ".join(story.sentences)
     numbers = _NUMBER.findall(question)
     answer = str(story.quantity)
@@ -137,6 +141,15 @@ def _word_problem(draws: random.Random, level: int, *, schoolbook: bool) -> Word
     return WordProblem(
         Problem("", question, answer, level=str(level), source="wordproblems"), _steps(story.code, answer)
     )
+
+
+def _checked(draws: random.Random, story: Story) -> Story:
+    """The story with a sentence, before its question, on how the answer ends; its code checks that."""
+    digit = str(story.quantity)[-1]
+    told = draws.choice(lexicon.ENDING).replace("D", digit)
+    sentences = (*story.sentences[:-1], f"{told[0].upper()}{told[1:]}.", story.sentences[-1])
+    code = (*story.code[:-1], f"{story.code[-1]}\nassert x % 10 == {digit}")
+    return story._replace(sentences=sentences, code=code)
 
 
 def _steps(code: tuple[str, ...], answer: str) -> tuple[str, ...]:

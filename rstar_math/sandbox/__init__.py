@@ -1,22 +1,26 @@
 """What does this code print?
 
-Programs that a model wrote -> what running them showed. A program is meant to compute and print; it may be wrong,
-endless, greedy or hostile, and must not harm the run, the machine or another program's result.
+The threat: programs written by a model, millions of them, that may be wrong, endless, greedy or hostile, and that
+learn to cheat whatever can be cheated. They must not harm the run, the machine, or another program's result; they may
+compute and print.
 
-The shape. The search process executes a fresh launcher with a fixed environment and no descriptors (`door`,
-`launcher`); the launcher enters namespaces of its own and forks warm parents, which have imported sympy and the like
-before (`tiers`, `warm`); each program runs in a fork of one of them, behind limits, Landlock and a seccomp allow-list
-(`node`, `program`, `confine`, `syscalls`), and shares no variable with any other. A path that took some processor time
-stays as a stopped process, so that each next step runs in a fork of it instead of running the path again (`snapshots`,
-`forks`): with what the path left in memory, as if both were one program. What really holds on this machine is tested at
-every start (`canaries`); what does not is said once, as a warning.
+The shape. The search process executes a fresh launcher with a fixed environment and one socket (`door`, `connection`,
+`launcher`). The launcher joins a control group, enters namespaces and a root of its own that shows libraries only
+(`cgroup`, `confine`, `root`), and becomes the controller, which runs no program (`controller`, `running`, `loop`).
+Below it stand warm parents, which have imported sympy and the like before and wait behind limits, Landlock and a
+seccomp allow-list (`warm`, `tiers`, `node`, `syscalls`); each program runs in a fork of one of them (`program`), and
+shares no variable with any other. A path that took some processor time stays as a stopped process, so that each next
+step runs in a fork of it instead of running the path again (`snapshots`): with what the path left in memory, as if both
+were one program. No process can fork by itself: the kernel holds every fork until the controller lets it pass, once for
+each time it asked for one (`forks`). What really holds on this machine is tested at every start (`canaries`); what does
+not is said once, as a warning, or is an error where `sandbox.require` asks for it.
 
 What it is to hold, on Linux on x86-64 with Landlock (5.13, signals and abstract sockets 6.12) and seccomp, as root or
 not:
 
 * no network, no socket of any kind, no signal to another process, no new process or thread, no debugger;
-* no file read but libraries, none written, made, renamed or removed; no environment, memory or descriptor of the
-  search;
+* no file read but libraries, none written, made, renamed or removed, and where a mount namespace can be had no name of
+  another one seen; no environment, memory or descriptor of the search;
 * no more memory, processor time, wall-clock time and output than configured; nothing is left running;
 * a status that the program's words cannot change: it comes from the kernel, the clock and the count of bytes.
 
@@ -25,9 +29,9 @@ What it does not hold:
 * A program can print what it likes, and with intent can forge its *own* success (the report comes from its process),
   or that of a program that continues it, never another's. Leaving early counts: `sys.exit(...)` is an error,
   `os._exit(...)` is "killed".
-* Files' names, sizes and dates can be seen (`stat`); contents cannot. Time and processor load are visible.
-* Memory is counted a program, not over all: `workers` programs may hold `memory_mb` each, and the snapshots of a tier
-  `snapshot_mb` together. No cgroups.
+* Time and processor load are visible.
+* Memory is counted a program. What all of them may hold together (`workers` times `memory_mb`, `snapshot_mb`, the warm
+  parents) is held by a control group only where the kernel lends one.
 * A fault in the kernel or its few allowed calls breaks it; for code of strangers put a virtual machine around it.
 * Without namespaces, Landlock or seccomp less is held: without Landlock no file can be opened at all once the
   libraries are there (late imports fail); without seccomp (not x86-64) sockets other than TCP and new processes are

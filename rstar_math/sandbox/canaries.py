@@ -23,7 +23,8 @@ from typing import NamedTuple
 from rstar_math.config import SandboxConfig, SandboxPromise
 from rstar_math.errors import SandboxError
 from rstar_math.records import Execution, Status
-from rstar_math.sandbox.door import ENVIRONMENT, ProcessSandbox
+from rstar_math.sandbox.connection import ENVIRONMENT
+from rstar_math.sandbox.door import ProcessSandbox
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,14 @@ _CANARIES = (
         "no file of others read",
         "print(open(SECRET_FILE).read())",
         lambda traps, execution: traps.secret not in execution.stdout,
-        ("landlock", "seccomp"),
+        ("root", "landlock", "seccomp"),
+    ),
+    _Canary(
+        "names",
+        "no name of others' files",
+        "import os\nif attempt(lambda: os.stat(SECRET_FILE)): print('seen')",
+        lambda _, execution: execution.status is Status.OK and execution.stdout == "",
+        ("root",),
     ),
     _Canary(
         "writes",
@@ -124,7 +132,7 @@ _CANARIES = (
         "import os\nattempt(lambda: open(FILE, 'a').write('!'))\nattempt(lambda: open(FILE + '2', 'w'))\n"
         "attempt(lambda: os.rename(FILE, FILE + '3'))\nattempt(lambda: os.remove(FILE))",
         lambda traps, _: _unchanged(traps),
-        ("seccomp", "landlock"),
+        ("seccomp", "root", "landlock"),
     ),
     _Canary(
         "kill",
@@ -190,7 +198,7 @@ def _traps() -> Iterator[_Traps]:
         ]
         for file in files:
             file.write_text(secret)
-        yield _Traps(stream, datagram, abstract, *files, secret)
+        yield _Traps(stream, datagram, abstract, files[0], files[1], secret)
 
 
 async def probe(sandbox: ProcessSandbox, *, endless: bool = False) -> list[Promise]:

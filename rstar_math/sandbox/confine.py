@@ -70,13 +70,6 @@ def enter_namespaces() -> str:
     return ", ".join(_NAMESPACES)
 
 
-def show_own_processes() -> None:
-    """/proc shows the processes of this pid namespace and no others, where the kernel lets it be mounted."""
-    private_recursively, no_suid_dev_exec = 1 << 18 | 1 << 14, 0b1110
-    if _libc.mount(None, b"/", None, private_recursively, None) == 0:
-        _libc.mount(b"proc", b"/proc", b"proc", no_suid_dev_exec, None)
-
-
 def drop_privileges() -> None:
     """No capability now or later, no set-uid gains, no debugger; for this process and its children."""
     for capability in range(_LAST_CAPABILITY + 1):

@@ -1,9 +1,9 @@
 """How may a process that has run a program's code fork, and who is asked?
 
 A snapshot is a process that has run the first steps of a program and waits; the next step runs in a fork of it. Its
-memory is the program's, so it cannot be trusted to fork only when it should. The warm parent therefore puts a filter
-on itself and all its children that holds a fork of this one kind until the warm parent, who reads the listener, lets
-it pass: once for each time it asked for one. The child is the warm parent's own, as a child of the snapshot's parent.
+memory is the program's, so it cannot be trusted to fork only when it should. The controller therefore puts a filter
+on itself and all below it that holds a fork of this one kind until the controller, who reads the listener, lets it
+pass: once for each time it asked for one. The child is the controller's own: a child of the parent of who forked it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import platform
 import signal
 import struct
 
 from rstar_math.sandbox.syscalls import CLONE, arguments_with, install
 
 _CLONE_PARENT = 0x8000
+#: The number of `clone`; None: this project does not know it for this machine's processor.
+NUMBER = {"x86_64": CLONE, "aarch64": 220}.get(platform.machine())
 #: A fork of exactly this kind is held; every other is allowed or refused without a question.
 FLAGS = _CLONE_PARENT | signal.SIGCHLD
 _NEW_LISTENER = 1 << 3
@@ -74,4 +77,4 @@ def answer(listener: int, number: int, *, allowed: bool) -> bool:
 
 def fork_sibling() -> int:
     """A fork whose parent is this process's parent; 0 in the child. Nothing is run around it, no generator re-seeded."""
-    return int(_libc.syscall(CLONE, FLAGS, 0, 0, 0, 0))
+    return int(_libc.syscall(NUMBER, FLAGS, 0, 0, 0, 0))

@@ -1,15 +1,16 @@
-"""What happens inside the process that runs one program?
+"""What happens inside a process that runs programs, from its first moment to its last?
 
-steps -> one report, in a process that was forked for it: it gives up what is left of its freedom, runs the program as
-`__main__`, and says on one socket whether the program reached its end. Whoever forked it decides what that was worth:
-time, signals and the amount of output are seen from outside (`warm`).
-
-Where the steps cost much, the process stays instead of ending: a snapshot. Asked through the same socket, it forks, and
-the fork runs the steps that come next, with every name, cache and random state as the first ones left it.
+A warm parent has imported a tier's libraries and waits, on one socket, for orders. For each order it forks, and the
+fork runs steps as `__main__` and says on a socket of its own whether they reached their end. Where they cost much, the
+fork does not end: it is a snapshot, which waits for orders as its parent does, and whose forks run the steps that come
+next, with every name, cache and random state as the first ones left it. Whoever gives the orders decides what an end
+was worth: time, signals and the amount of output are seen from outside (`controller`).
 """
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import json
 import math
 import os
@@ -25,17 +26,24 @@ from rstar_math.records import Status
 from rstar_math.sandbox import confine, forks
 from rstar_math.sandbox.program import Program
 from rstar_math.sandbox.syscalls import Filter
+from rstar_math.sandbox.tiers import warm_up
 
 STDOUT, REPORT = 1, 3
-#: Longest message from a process that runs a program, and to it, in bytes.
-REPORT_BYTES, ORDER_BYTES = 4096, 1 << 16
-#: Messages beside a report: a new fork is there; the steps ran, and the process stays.
+#: Longest message from a process that runs a program, in bytes.
+REPORT_BYTES = 4096
+#: Messages beside a report: a new fork is there; what there was to do is done, and the process stays.
 BEGUN, KEPT = b"begun", b"kept"
+#: What comes with an order: the write ends for standard output and for the report, and a file with the steps as JSON.
+ENDS = struct.Struct("iii")
 _ERROR_CHARACTERS = 500
 _OPEN_FILES = 64
-_ENDS = struct.Struct("ii")
-# The program may rename these in their modules; this file keeps its own.
-_write, _leave, _dup2, _close, _loads = os.write, os._exit, os.dup2, os.close, json.loads
+_READ_BYTES = 1 << 12
+#: Forks that a warm parent is measured with; the cheapest counts, for a busy machine makes the others dear.
+_TRIAL_FORKS = 5
+# The program may rename these in their modules; this file keeps its own. A fork pays for every page of memory that it
+# touches: `json.loads` and a larger buffer for reading would be a third of a short program's cost.
+_read, _write, _leave, _dup2, _close = os.read, os.write, os._exit, os.dup2, os.close
+_decode = json.JSONDecoder().raw_decode
 _processor_time, _fork_sibling = time.process_time, forks.fork_sibling
 
 
@@ -53,44 +61,104 @@ class Limits(NamedTuple):
 class Cage(NamedTuple):
     """The walls around a program, prepared once.
 
-    address_space: bytes that the warm parent has before the fork.
-    readable:      files and folders open to all; None where the kernel has no Landlock.
-    fence:         the Landlock ruleset that says so; None without Landlock.
-    filter:        the seccomp filter; None where the kernel or this machine's call numbers are unknown.
-    neighbours:    processes of the sandbox itself, which `RLIMIT_NPROC` counts too.
-    keep_after:    a process whose steps took so much processor time stays as a snapshot; None: none does.
+    readable:   files and folders open to all; None where the kernel has no Landlock.
+    fence:      the Landlock ruleset that says so; None without Landlock.
+    filter:     the seccomp filter; None where the kernel or this machine's call numbers are unknown.
+    neighbours: processes of the sandbox itself, which `RLIMIT_NPROC` counts too.
+    held:       the controller is asked about every fork, so a warm parent is behind the walls already; otherwise each of
+                its forks goes behind them by itself.
+    keep_after: a fork whose steps cost so many forks of the warm parent stays as a snapshot; infinite: none does.
     """
 
     limits: Limits
-    address_space: int
     readable: tuple[Path, ...] | None
     fence: int | None
     filter: Filter | None
     neighbours: int
-    keep_after: float | None
+    held: bool
+    keep_after: float
 
 
-def live(steps: Sequence[str], cage: Cage, ends: tuple[int, int], parent: int) -> NoReturn:
-    """The whole life of a forked process. `ends`: the write ends for standard output and for the report."""
+def live(tier: str, cage: Cage, channel: int, controller: int) -> NoReturn:
+    """The whole life of a warm parent, and of all that is forked from it. `channel`: where its orders come from."""
     code = 70
     try:
-        os.setsid()
-        confine.die_with_parent(parent)
-        if cage.limits.file_bytes:
-            _own_folder(cage.readable)
-        elif cage.fence is not None:
-            confine.stay_behind(cage.fence)
-        _keep_only(*ends)
+        confine.die_with_parent(controller)
+        warm_up(tier)
+        program = Program()
+        gc.collect()
+        gc.freeze()
+        confine.collapse_memory()
+        keep_after = cage.keep_after * _fork_seconds() if cage.held else math.inf
+        cage = _keep_only(cage, channel)
         receive = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, REPORT).recvmsg
-        _enter(cage)
-        _run(Program(), steps, cage.keep_after, receive)
+        space = confine.address_space()
+        if cage.held:
+            _shut_in(cage, space)
+        _write(REPORT, KEPT)
+        steps = _next_steps(receive)
+        if not cage.held:
+            os.setsid()
+            confine.die_with_parent(controller)
+            _shut_in(cage, space)
+        _limit_processor_time(cage.limits)
+        _run(program, steps, keep_after, receive)
         code = 0
     finally:
         _leave(code)
 
 
+def _fork_seconds() -> float:
+    """Processor time of a fork that does nothing, both sides."""
+    spent = []
+    for _ in range(_TRIAL_FORKS):
+        before = _processor_time()
+        trial = os.fork()
+        if trial == 0:
+            _leave(0)
+        usage = os.wait4(trial, 0)[2]
+        spent.append(_processor_time() - before + usage.ru_utime + usage.ru_stime)
+    return min(spent)
+
+
+def _keep_only(cage: Cage, channel: int) -> Cage:
+    """Standard input, output and error are the null device, then come the channel and the fence; nothing else stays open.
+
+    Returns the cage with the fence's new number."""
+    wanted = [0, 0, 0, channel, *([] if cage.fence is None else [cage.fence])]
+    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _OPEN_FILES) for descriptor in wanted]
+    for number, descriptor in enumerate(moved):
+        os.dup2(descriptor, number)
+    os.closerange(len(wanted), 1 << 30)
+    return cage if cage.fence is None else cage._replace(fence=REPORT + 1)
+
+
+def _shut_in(cage: Cage, space: int) -> None:
+    """Shuts the door: Landlock, the limits, then the filter. `space`: bytes of address space of the warm parent."""
+    limits = cage.limits
+    if limits.file_bytes:
+        _own_folder(cage.readable)
+    elif cage.fence is not None:
+        confine.stay_behind(cage.fence)
+    if cage.fence is not None:
+        os.close(cage.fence)
+    space += limits.memory_bytes
+    # Where forks are held the controller alone decides about them, and there are some.
+    threads = limits.processes + cage.neighbours if limits.processes or cage.held else 0
+    for kind, most in (
+        (resource.RLIMIT_AS, space),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_NPROC, threads),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
+    if cage.filter is not None:
+        cage.filter.install()
+
+
 def _own_folder(readable: tuple[Path, ...] | None) -> None:
-    """A private empty folder to write in, named after the process; whoever forked it removes it."""
+    """A private empty folder to write in, named after the process; the controller removes it."""
     folder = Path.cwd() / str(os.getpid())
     folder.mkdir()
     os.chdir(folder)
@@ -98,43 +166,19 @@ def _own_folder(readable: tuple[Path, ...] | None) -> None:
         confine.stay_behind(confine.fence([*readable, folder], folder))
 
 
-def _keep_only(stdout: int, report: int) -> None:
-    """Standard input and error are the null device, then come output and report; nothing else stays open."""
-    os.dup2(stdout, STDOUT)
-    os.dup2(0, 2)
-    if report != REPORT:
-        os.dup2(report, REPORT)
-    os.closerange(REPORT + 1, 1 << 30)
-
-
-def _enter(cage: Cage) -> None:
-    """Shuts the door: the limits, then the filter."""
-    limits = cage.limits
+def _limit_processor_time(limits: Limits) -> None:
+    """Of this process and each of its forks; a warm parent has no such limit, for it lives long."""
     seconds = math.ceil(limits.cpu_seconds)
-    space = cage.address_space + limits.memory_bytes
-    # With snapshots the filter alone decides about forks, and there is one.
-    threads = limits.processes + cage.neighbours if limits.processes or cage.keep_after is not None else 0
-    for kind, soft, hard in (
-        (resource.RLIMIT_AS, space, space),
-        (resource.RLIMIT_CPU, seconds, seconds + 1),
-        (resource.RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
-        (resource.RLIMIT_NPROC, threads, threads),
-        (resource.RLIMIT_CORE, 0, 0),
-    ):
-        resource.setrlimit(kind, (soft, hard))
-    if cage.filter is not None:
-        cage.filter.install()
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
 
 
-def _run(program: Program, steps: Sequence[str], keep_after: float | None, receive: Callable[[int, int], Any]) -> None:
+def _run(program: Program, steps: Sequence[str], keep_after: float, receive: Callable[[int, int], Any]) -> None:
     """Runs the steps and reports. A snapshot stays in here for ever; each fork of it comes by once more."""
     spent = 0.0
     while True:
         status, words = program.run(steps)
         spent += _processor_time()
-        costly = keep_after is not None and spent >= keep_after and status == Status.OK
-        if not costly or not program.can_go_on(REPORT + 1, _OPEN_FILES):
+        if status != Status.OK or spent < keep_after or not program.can_go_on(REPORT + 1, _OPEN_FILES):
             break
         _write(REPORT, KEPT)
         steps = _next_steps(receive)
@@ -142,19 +186,26 @@ def _run(program: Program, steps: Sequence[str], keep_after: float | None, recei
 
 
 def _next_steps(receive: Callable[[int, int], Any]) -> Sequence[str]:
-    """Waits for orders: each names steps and brings the two write ends for them. Returns in the forks only."""
+    """Waits for orders, and forks for each. Returns in the forks only."""
     while True:
-        order, ancillary, _, _ = receive(ORDER_BYTES, socket.CMSG_SPACE(_ENDS.size))
+        order, ancillary, _, _ = receive(1, socket.CMSG_SPACE(ENDS.size))
         if not order:
             _leave(0)
-        stdout, report = _ENDS.unpack(ancillary[0][2])
+        stdout, report, steps = ENDS.unpack(ancillary[0][2])
         child = _fork_sibling() == 0
         if child:
             _dup2(stdout, STDOUT)
             _dup2(report, REPORT)
-        _close(stdout)
-        _close(report)
-        if child:
             _write(REPORT, BEGUN)
-            steps: Sequence[str] = _loads(order)
-            return steps
+            asked: Sequence[str] = _decode(_whole(steps).decode("ascii"))[0]
+        for descriptor in (stdout, report, steps):
+            _close(descriptor)
+        if child:
+            return asked
+
+
+def _whole(descriptor: int) -> bytes:
+    pieces = [_read(descriptor, _READ_BYTES)]
+    while pieces[-1]:
+        pieces.append(_read(descriptor, _READ_BYTES))
+    return b"".join(pieces)

@@ -6,6 +6,8 @@ the program's own words only tell an error from a success.
 
 from __future__ import annotations
 
+import array
+import json
 import math
 import os
 import signal
@@ -20,9 +22,10 @@ from rstar_math.sandbox.snapshots import Snapshot
 
 
 class Waiting(NamedTuple):
-    """A program that is to start. `whole`: not from a snapshot."""
+    """A program that is to start. `whole`: from a warm parent, not from a snapshot of a program."""
 
     number: int
+    tier: str
     steps: list[str]
     whole: bool = False
 
@@ -31,15 +34,15 @@ class Waiting(NamedTuple):
 class Running:
     """One program under way: its process, the near ends of its channels, when it started, what it printed so far.
 
-    base:    the snapshot that it is a fork of.
+    base:    the process that it is a fork of.
     process: 0 as long as that fork is not there.
     again:   it lost its base, and has to be run whole.
     """
 
     program: Waiting
+    base: Snapshot
     stdout: int
     report: socket.socket
-    base: Snapshot | None = None
     process: int = 0
     process_fd: int = -1
     started: float = math.inf
@@ -50,7 +53,7 @@ class Running:
 
     def seconds(self) -> float:
         """Wall-clock seconds of all its steps until now."""
-        return time.monotonic() - self.started + (self.base.seconds if self.base else 0.0)
+        return time.monotonic() - self.started + self.base.seconds
 
     def report_words(self) -> tuple[str, str]:
         """The status and the error that the process reported; empty if it did not."""
@@ -59,11 +62,39 @@ class Running:
 
 
 class Order(NamedTuple):
-    """A fork that a snapshot is to make: for whom, the steps to run, the far ends that the fork gets."""
+    """A fork that a process is to make: for whom, and what the fork gets (see `node.ENDS`)."""
 
     running: Running
-    steps: bytes
-    ends: tuple[int, int]
+    ends: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, program: Waiting, base: Snapshot) -> Order:
+        """Opens the channels of a program that is to go on from `base`."""
+        stdout, stdout_end = os.pipe()
+        os.set_blocking(stdout, False)
+        report, report_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        report.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        steps = os.memfd_create("steps")
+        _write_all(steps, json.dumps(program.steps[len(base.steps) :]).encode("ascii"))
+        running = Running(program, base, stdout, report, printed=bytearray(base.printed))
+        return cls(running, (stdout_end, report_end.detach(), steps))
+
+    def send(self) -> None:
+        """Asks the base for the fork."""
+        ends = array.array("i", self.ends).tobytes()
+        self.running.base.channel.sendmsg([b"!"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, ends)])
+
+    def close(self) -> None:
+        """Lets go of what the fork has got."""
+        for end in self.ends:
+            os.close(end)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    """Writes and leaves the place to read from at the beginning."""
+    written = 0
+    while written < len(content):
+        written += os.pwrite(descriptor, content[written:], written)
 
 
 def verdict(running: Running, limits: Limits, ending: int, cpu_seconds: float) -> tuple[Status, str]:

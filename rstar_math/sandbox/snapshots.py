@@ -1,8 +1,8 @@
 """Which process has already run the beginning of this program?
 
-steps -> the snapshot that ran most of them. A snapshot is a stopped process that waits where its steps ended; it costs
-memory, not time. They are a cache: few, within a budget of memory, the one longest unused thrown away first, and any
-may be lost at any time, for every program can be run whole.
+steps -> the process that ran most of them and waits where they ended. A snapshot costs memory, not time. Snapshots are a
+cache: few, within a budget of memory, the one longest unused thrown away first, and any may be lost at any time, for every
+program can be run whole: from a warm parent, the snapshot of no steps, which is trusted and stays.
 """
 
 from __future__ import annotations
@@ -24,32 +24,43 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(slots=True, eq=False)
 class Snapshot:
-    """A stopped process. `seconds` and `cpu_seconds`: what its steps took, from the first one on.
+    """A process that waits for orders; where a program has run in it, it is stopped in between.
 
+    seconds, cpu_seconds: what its steps took, from the first one on.
     group:   the process group of it and all that descends from the same whole run.
     channel: orders go in here.
     orders:  programs that wait for a fork; the first one is being made. Its owner keeps what is in there.
+    granted: the fork that is being made has been allowed.
     """
 
+    tier: str
     steps: tuple[str, ...]
     process: int
     process_fd: int
-    group: int
     channel: socket.socket
-    printed: bytes
-    seconds: float
-    cpu_seconds: float
+    group: int = 0
+    printed: bytes = b""
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    own_bytes: int = 0
     used: float = field(default_factory=time.monotonic)
     orders: deque[Any] = field(default_factory=deque)
     granted: bool = False
 
+    @property
+    def trusted(self) -> bool:
+        """No program's code has run in it: a warm parent."""
+        return not self.steps
+
     def stop(self) -> None:
         """Its process does nothing until `go_on`, whatever its code would like."""
-        os.kill(self.process, signal.SIGSTOP)
+        if not self.trusted:
+            os.kill(self.process, signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Lets its process read the next order."""
-        os.kill(self.process, signal.SIGCONT)
+        if not self.trusted:
+            os.kill(self.process, signal.SIGCONT)
 
     def kill(self) -> None:
         """Ends its process; whoever watches `process_fd` cleans up."""
@@ -57,26 +68,24 @@ class Snapshot:
 
 
 class Snapshots:
-    """The snapshots of one warm parent."""
+    """All of them, over all tiers; warm parents stand elsewhere."""
 
     def __init__(self, most: int, most_bytes: int, program_bytes: int) -> None:
         """`most` of them, with `most_bytes` of memory of their own. Where a process's memory cannot be seen, each is
         taken for the most that a program may have, `program_bytes`."""
         self._most = most if can_see_memory() else min(most, most_bytes // program_bytes)
         self._most_bytes = most_bytes
-        self._own_bytes = memory(os.getpid())
-        self._bytes: dict[Snapshot, int] = {}
         self._by_steps: OrderedDict[tuple[str, ...], Snapshot] = OrderedDict()
 
-    def longest(self, steps: Sequence[str]) -> Snapshot | None:
-        """The one that ran the most first steps, but not all; it counts as used now."""
+    def longest(self, tier: str, steps: Sequence[str]) -> Snapshot | None:
+        """The one of that tier that ran the most first steps, but not all; it counts as used now."""
         if not self._by_steps:
             return None
         for length in range(len(steps) - 1, 0, -1):
-            found = self._by_steps.get(tuple(steps[:length]))
+            found = self._by_steps.get((tier, *steps[:length]))
             if found is not None:
                 found.used = time.monotonic()
-                self._by_steps.move_to_end(found.steps)
+                self._by_steps.move_to_end((tier, *found.steps))
                 return found
         return None
 
@@ -86,18 +95,18 @@ class Snapshots:
 
     def add(self, snapshot: Snapshot) -> None:
         """Keeps it; kills what there is no room for any more, perhaps itself."""
-        if snapshot.steps in self._by_steps:
+        key = (snapshot.tier, *snapshot.steps)
+        if key in self._by_steps:
             snapshot.kill()
             return
-        self._by_steps[snapshot.steps] = snapshot
-        self._bytes[snapshot] = max(0, memory(snapshot.process) - self._own_bytes)
+        self._by_steps[key] = snapshot
         self.forget_old()
 
     def remove(self, snapshot: Snapshot) -> None:
         """No longer hands it out."""
-        self._bytes.pop(snapshot, None)
-        if self._by_steps.get(snapshot.steps) is snapshot:
-            del self._by_steps[snapshot.steps]
+        key = (snapshot.tier, *snapshot.steps)
+        if self._by_steps.get(key) is snapshot:
+            del self._by_steps[key]
 
     def forget_old(self) -> None:
         """Kills those that are too old, too many or too large, the longest unused first; none with orders."""
@@ -106,12 +115,12 @@ class Snapshots:
             self.remove(snapshot)
 
     def _surplus(self, oldest: float) -> Iterator[Snapshot]:
-        count, size = len(self._by_steps), sum(self._bytes.values())
+        count, size = len(self._by_steps), sum(snapshot.own_bytes for snapshot in self._by_steps.values())
         for snapshot in self._by_steps.values():
             if count <= self._most and size <= self._most_bytes and snapshot.used >= oldest:
                 return
             if not snapshot.orders:
-                count, size = count - 1, size - self._bytes[snapshot]
+                count, size = count - 1, size - snapshot.own_bytes
                 yield snapshot
 
     def patience(self) -> float:
@@ -123,7 +132,10 @@ class Snapshots:
 
 def can_see_memory() -> bool:
     """Whether /proc shows this process's own namespace."""
-    return Path("/proc/self").readlink().name == str(os.getpid())
+    try:
+        return Path("/proc/self").readlink().name == str(os.getpid())
+    except OSError:
+        return False
 
 
 def memory(process: int) -> int:

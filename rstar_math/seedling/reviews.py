@@ -2,7 +2,8 @@
 
 Large language models have read corrected homework; the seedling reads some too, so that its state at the end of a step can
 tell whether the step is right. That is where a PPM later reads. A mistake is a step as other problems have it, with this
-problem's numbers: another operation, another number, an end too early or too late. Nothing is run or trained here.
+problem's numbers: another operation, another number, an end too early or too late; or the right step without its checks.
+Nothing is run or trained here.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from rstar_math.problems.wordproblems import WordProblem, answer_step
 from rstar_math.problems.wordproblems_operations import MAX_QUANTITY
 from rstar_math.records import Step
 
-#: The chance that a step is wrong; of the wrong ones, how many only take a wrong number, how many others end rightly.
-MISTAKE, WRONG_NUMBER, RIGHT_ENDING = 0.5, 0.2, 0.8
+#: The chance that a step is wrong; of the wrong ones, how many lack a check, how many others only take a wrong number, how
+#: many of the rest end rightly.
+MISTAKE, UNCHECKED, WRONG_NUMBER, RIGHT_ENDING = 0.5, 0.2, 0.2, 0.8
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _GAP = re.compile(r"\{\d\}")
-_ENDING = re.compile(rf"\n(?:print\(x\)\n)?(?:{text.STEP_END}|{text.CODE_END})$")
+_CHECK = re.compile(r"\nassert [^\n]+")
+_ENDING = re.compile(rf"(?:\nassert x % 10 == \S+)?\n(?:print\(x\)\n)?(?:{text.STEP_END}|{text.CODE_END})$")
 
 
 class Review(NamedTuple):
@@ -63,6 +66,8 @@ class Reviewer:
         truth = problem.steps[index]
         numbers = _NUMBER.findall(problem.problem.question)
         own = [number for number in _NUMBER.findall(truth) if number in numbers]
+        if draws.random() < UNCHECKED and (unchecked := _CHECK.sub("", truth)) != truth:
+            return unchecked
         while True:
             others = draws.sample(numbers, len(numbers))
             if draws.random() < WRONG_NUMBER:

@@ -30,7 +30,7 @@ _IDIOM = re.compile(
     r"|The answer is \\boxed\{|\}\."
     r"|\nprint\([a-z]\)"
     r"|[a-z]+, rest = divmod\((?:x(?:, | \* ))?|(?:, 100)?\)\nassert not rest(?:\nx = (?:x (?:\+|-) part)?)?|, "
-    r"| (?:\+|-) part|\nassert [a-z] > 0"
+    r"| (?:\+|-) part|\nassert [a-z] > 0|\nassert x % 10 == "
     r"|[a-z] = (?:x (?:\+|-|\*) )?"
     r"| (?:\+|-|\*) "
 )

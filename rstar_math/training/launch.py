@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
+from rstar_math.config import TrainingConfig
 from rstar_math.training.job import TrainingJob, check
 
 if TYPE_CHECKING:
-    from ray.util.queue import Queue
-
     from rstar_math.training.callbacks import Progress
+    from rstar_math.training.workers import Ranks
 
 #: Ray Train, told to look often whether a rank is done (it waits 2 s otherwise), to stay in the caller's folder, and to
 #: leave out what is not used here. It reads these when it is imported.
@@ -30,42 +31,69 @@ _RAY_TRAIN = {
 }
 
 
-def train(job: TrainingJob, progress: Callable[[Progress], None]) -> dict[str, Any]:
-    """Train `job` to its end, or go on with it; the model lies in `job.out` then. Returns the content of metrics.json.
+class Trainings:
+    """The trainings of a run, one after the other; the next one's ranks may be started while others still work."""
 
-    `progress` is called in this thread, once every `log_steps`. An exception in it, or a signal, ends the training; its
-    complete checkpoints stay.
+    def __init__(self) -> None:
+        # On a thread: the first start imports torch, and the caller may have others to serve.
+        self._starting = ThreadPoolExecutor(1, thread_name_prefix="trainings")
+        self._prepared: Future[Ranks] | None = None
 
-    Raises:
-        ConfigError, InputError: the job cannot start.
-        TrainingError: a rank failed; the message is its error's.
-    """
-    check(job)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._let_go()
+        self._starting.shutdown()
+
+    def prepare(self, config: TrainingConfig) -> None:
+        """Starts the ranks that a training of that kind will need soon, and returns at once: they load their libraries
+        meanwhile. Only where they take no device that is still in use."""
+        if self._prepared is None:
+            self._prepared = self._starting.submit(_start, config)
+
+    def train(self, job: TrainingJob, progress: Callable[[Progress], None]) -> dict[str, Any]:
+        """Train `job` to its end, or go on with it; the model lies in `job.out` then. Returns the content of metrics.json.
+
+        `progress` is called in this thread, once every `log_steps`. An exception in it, or a signal, ends the training;
+        its complete checkpoints stay.
+
+        Raises:
+            ConfigError, InputError: the job cannot start.
+            TrainingError: a rank failed; the message is its error's.
+        """
+        check(job)
+        ranks = self._ranks(job.config)
+        try:
+            ranks.train(_with_whole_paths(job), progress)
+        finally:
+            ranks.end()
+        metrics: dict[str, Any] = json.loads(job.metrics.read_text())
+        return metrics
+
+    def _ranks(self, config: TrainingConfig) -> Ranks:
+        """Those that were prepared if they suit, else new ones."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            ranks = prepared.result()
+            if ranks.suit(config):
+                return ranks
+            ranks.end()
+        return self._starting.submit(_start, config).result()
+
+    def _let_go(self) -> None:
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and prepared.exception() is None:
+            prepared.result().end()
+
+
+def _start(config: TrainingConfig) -> Ranks:
     os.environ.update(_RAY_TRAIN)
-    from ray.util.queue import Queue
+    from rstar_math.training.workers import Ranks
 
-    reports = Queue(actor_options={"num_cpus": 0})
-    waiting = ThreadPoolExecutor(1)
-    ended = waiting.submit(_run, _with_whole_paths(job), reports)
-    try:
-        for report in iter(reports.get, None):
-            progress(report)
-        ended.result()
-    finally:
-        # A rank that can report no more ends, so nothing trains on behind the back of an interrupted caller.
-        reports.shutdown(force=True)
-        waiting.shutdown(wait=False)
-    metrics: dict[str, Any] = json.loads(job.metrics.read_text())
-    return metrics
-
-
-def _run(job: TrainingJob, reports: Queue) -> None:
-    from rstar_math.training.workers import run_ranks
-
-    try:
-        run_ranks(job, reports)
-    finally:
-        reports.put(None)
+    return Ranks(config)
 
 
 def _with_whole_paths(job: TrainingJob) -> TrainingJob:

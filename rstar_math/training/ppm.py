@@ -1,13 +1,15 @@
 """What does a PPM learn from a group of pairs?
 
 That the preferred path has the higher reward: the Bradley-Terry loss -log sigma(r+ - r-), with r = tanh(score) in
-[-1, 1], averaged over the pairs of a step group (the paper's 1/(2*2), §3.3) and then over groups. A batch is made of
-whole groups, so each sequence of a group is scored once for all of its pairs. It starts nothing and saves nothing.
+[-1, 1], averaged over the pairs of a step group (the paper's 1/(2*2), §3.3) and then over groups. The paths of a group
+differ in their last step only, so they are read as one sequence: what they begin with once, then the rest of each,
+which sees the beginning and itself and stands at the positions that it would have alone. It starts nothing and saves
+nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +18,62 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from rstar_math import checkpoints
+from rstar_math.errors import ConfigError
 from rstar_math.reward import reward
 from rstar_math.training import rows
 from rstar_math.training.recipe import Recipe, RowTrainer, pad
 
 #: Tokens scored at once when pair accuracy is measured: little beside the memory that training just gave back.
 _SCORED_TOKENS = 16_384
+#: To whom a token belongs: to all paths of its group, to nobody (padding); else to the path of that number, from 1.
+_ALL, _NOBODY = 0, -1
 
 
 def collate(pad_token: int) -> Callable[[list[rows.Row]], dict[str, torch.Tensor]]:
-    """Group rows -> `input_ids` (sequences, tokens), and per pair `chosen`, `rejected` (rows of it) and `weight`.
+    """Group rows -> `input_ids`, `position_ids` and `owners` (groups, tokens); for each path its `group` and where it
+    ends there (`end`); for each pair the paths `chosen` and `rejected`, and its `weight`.
 
     The weights of a group add up to 1 / groups, so the weighted sum over pairs is the mean over groups.
     """
 
     def batch(members: list[rows.Row]) -> dict[str, torch.Tensor]:
-        sequences: list[list[int]] = []
-        chosen: list[int] = []
-        rejected: list[int] = []
+        ids, positions, owners = [], [], []
+        paths: dict[str, list[int]] = {name: [] for name in ("group", "end", "chosen", "rejected")}
         weight: list[float] = []
-        for row in members:
-            chosen += [len(sequences) + index for index in row["chosen"]]
-            rejected += [len(sequences) + index for index in row["rejected"]]
+        for number, row in enumerate(members):
+            before, shared = len(paths["end"]), len(row["prefix"])
+            ids.append([*row["prefix"]])
+            positions.append([*range(shared)])
+            owners.append([_ALL] * shared)
+            for owner, rest in enumerate(row["rests"], start=1):
+                ids[-1] += rest
+                positions[-1] += range(shared, shared + len(rest))
+                owners[-1] += [owner] * len(rest)
+                paths["group"].append(number)
+                paths["end"].append(len(ids[-1]) - 1)
+            paths["chosen"] += [before + index for index in row["chosen"]]
+            paths["rejected"] += [before + index for index in row["rejected"]]
             weight += [1 / len(row["chosen"]) / len(members)] * len(row["chosen"])
-            sequences += row["sequences"]
         return {
-            "input_ids": pad(sequences, pad_token),
-            "chosen": torch.tensor(chosen),
-            "rejected": torch.tensor(rejected),
+            "input_ids": pad(ids, pad_token),
+            "position_ids": pad(positions, 0),
+            "owners": pad(owners, _NOBODY),
+            **{name: torch.tensor(numbers) for name, numbers in paths.items()},
             "weight": torch.tensor(weight),
         }
 
     return batch
+
+
+def visible(owners: torch.Tensor, positions: torch.Tensor, window: int | None) -> torch.Tensor:
+    """Which token may look at which: (groups, 1, tokens, tokens), True where the row's token sees the column's.
+
+    `window`: the model's own limit to how far back it looks; None: none.
+    """
+    own = (owners[:, None, :] == owners[:, :, None]) | (owners[:, None, :] == _ALL)
+    distance = positions[:, :, None] - positions[:, None, :]
+    seen = own.tril() & (distance < window) if window else own.tril()
+    return seen[:, None]
 
 
 def bradley_terry(
@@ -57,10 +83,33 @@ def bradley_terry(
     return -(weight * logsigmoid(rewards[chosen] - rewards[rejected])).sum()
 
 
-def rewards_of(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
-    """The reward of each sequence, in [-1, 1] and float32; padding stands on the right and is not looked at."""
-    scores: torch.Tensor = model(input_ids=input_ids).logits.squeeze(-1).float()
-    return reward(scores)
+def rewards_of(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """The reward of each path of a batch, in [-1, 1] and float32."""
+    stock = getattr(model, "module", model)
+    every: list[torch.Tensor] = []
+    # The stock classifier hands out the score of one token a row; its head computes those of all.
+    hook = stock.score.register_forward_hook(lambda _, __, scores: every.append(scores))
+    try:
+        mask = visible(batch["owners"], batch["position_ids"], _window(stock.config))
+        model(input_ids=batch["input_ids"], attention_mask=mask, position_ids=batch["position_ids"], use_cache=False)
+    finally:
+        hook.remove()
+    return reward(every[0].squeeze(-1)[batch["group"], batch["end"]].float())
+
+
+def _window(config: Any) -> int | None:
+    """How many tokens back the model's attention goes; None: all.
+
+    Raises:
+        ConfigError: its layers differ in that.
+    """
+    kinds = set(getattr(config, "layer_types", None) or ())
+    window = getattr(config, "sliding_window", None)
+    if len(kinds) > 1:
+        raise ConfigError(
+            f"A {config.model_type} mixes {', '.join(sorted(kinds))} layers; no PPM is trained from such one."
+        )
+    return window if window and (kinds == {"sliding_attention"} or not kinds) else None
 
 
 class PPMTrainer(RowTrainer):
@@ -71,9 +120,7 @@ class PPMTrainer(RowTrainer):
 
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], **_: Any) -> torch.Tensor:
         """The loss of one micro-batch, a scalar."""
-        return bradley_terry(
-            rewards_of(model, inputs["input_ids"]), inputs["chosen"], inputs["rejected"], inputs["weight"]
-        )
+        return bradley_terry(rewards_of(model, inputs), inputs["chosen"], inputs["rejected"], inputs["weight"])
 
 
 def open_model(folder: Path, dtype: torch.dtype, tokenizer: Any) -> Any:
@@ -101,14 +148,14 @@ def pair_accuracy(model_folder: Path, pairs_file: Path, max_tokens: int) -> dict
     encoded = list(rows.group_rows([pairs_file], tokenizer, max_tokens))
     groups = sorted((item.row for item in encoded if item.row is not None), key=lambda row: int(row["length"]))
     right: dict[str, list[bool]] = {}
+    together = collate(tokenizer.pad_token_id)
     for members in _batches(groups):
-        sequences = [sequence for row in members for sequence in row["sequences"]]
+        batch = {name: values.to(device) for name, values in together(members).items()}
         with torch.inference_mode():
-            scored = iter(rewards_of(model, pad(sequences, tokenizer.pad_token_id).to(device)).tolist())
+            scored = rewards_of(model, batch)
+        verdicts = iter((scored[batch["chosen"]] > scored[batch["rejected"]]).tolist())
         for row in members:
-            own = [next(scored) for _ in row["sequences"]]
-            for better, worse in zip(row["chosen"], row["rejected"], strict=True):
-                right.setdefault(row["kind"], []).append(own[better] > own[worse])
+            right.setdefault(row["kind"], []).extend(next(verdicts) for _ in row["chosen"])
     return {
         **_share([verdict for kind in right.values() for verdict in kind]),
         "left_out": sum(item.left_out for item in encoded),
@@ -123,13 +170,11 @@ def _share(verdicts: list[bool]) -> dict[str, Any]:
 def _batches(groups: list[rows.Row]) -> Iterator[list[rows.Row]]:
     """Groups of rising length, cut where the padded batch would exceed the tokens scored at once."""
     members: list[rows.Row] = []
-    sequences = 0
     for row in groups:
-        if members and (sequences + len(row["sequences"])) * row["length"] > _SCORED_TOKENS:
+        if members and (len(members) + 1) * row["length"] > _SCORED_TOKENS:
             yield members
-            members, sequences = [], 0
+            members = []
         members.append(row)
-        sequences += len(row["sequences"])
     if members:
         yield members
 

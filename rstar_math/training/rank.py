@@ -174,6 +174,7 @@ def _metrics(trainer: RowTrainer, counts: rows.Counts) -> dict[str, Any]:
         "loss_last": curve[-1][1] if curve else None,
         "loss_curve": curve[:: max(1, -(-len(curve) // _CURVE_POINTS))],
         "steps_per_second": round(float(summary["train_steps_per_second"]), 3),
+        **({"peak_gpu_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2)} if torch.cuda.is_available() else {}),
     }
 
 

@@ -1,9 +1,10 @@
 """A file of examples or pairs -> token rows. What exactly is trained on?
 
 A policy row is a whole solution, with a loss on what the policy wrote and on the end-of-text token after its answer. A
-group row holds the sequences of one step group, that is of all pairs with one prefix (up to 2 x 2, paper §3.3): each
-sequence once, and which is preferred to which. Rows longer than allowed are left out and counted. The rows lie in a
-memory-mapped Arrow file, so that every rank of a machine shares one copy. Nothing here batches, or imports torch.
+group row holds one step group, that is all pairs with one prefix (up to 2 x 2, paper §3.3): what its sequences begin
+with, once, each one's own rest, and which is preferred to which. Rows longer than allowed are left out and counted. The
+rows lie in a memory-mapped Arrow file, so that every rank of a machine shares one copy. Nothing here batches, or imports
+torch.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ POLICY_SCHEMA = pa.schema(
 )
 GROUP_SCHEMA = pa.schema(
     [
-        ("sequences", pa.list_(pa.list_(pa.int32()))),
+        ("prefix", pa.list_(pa.int32())),
+        ("rests", pa.list_(pa.list_(pa.int32()))),
         ("chosen", pa.list_(pa.int32())),
         ("rejected", pa.list_(pa.int32())),
         ("kind", pa.string()),
@@ -155,15 +157,25 @@ def _group(members: list[Pair], tokenizer: Any, max_tokens: int) -> Encoded:
     left_out = len(members) - len(chosen)
     if not chosen:
         return Encoded(None, left_out)
+    shared = _shared(list(sequences))
+    rests = [list(sequence[shared:]) for sequence in sequences]
     row = {
-        "sequences": [list(sequence) for sequence in sequences],
+        "prefix": list(next(iter(sequences))[:shared]),
+        "rests": rests,
         "chosen": chosen,
         "rejected": rejected,
         "kind": members[0].kind,
-        "length": max(map(len, sequences)),
+        "length": shared + sum(map(len, rests)),
         "examples": len(chosen),
     }
     return Encoded(row, left_out)
+
+
+def _shared(sequences: Sequence[Sequence[int]]) -> int:
+    """How many tokens all sequences begin with; each has at least one more."""
+    shortest = min(map(len, sequences))
+    differing = (at for at in range(shortest - 1) if len({sequence[at] for sequence in sequences}) > 1)
+    return next(differing, shortest - 1)
 
 
 def write(encoded: Iterable[Encoded], schema: pa.Schema, file: Path) -> Counts:
@@ -195,7 +207,7 @@ def open_rows(file: Path) -> pa.Table:
 
 
 def _tokens(row: Row) -> int:
-    return len(row["ids"]) if "ids" in row else sum(map(len, row["sequences"]))
+    return int(row["length"])
 
 
 def _converted(files: Sequence[Path], convert: Callable[[Row], T]) -> Iterator[T]:

@@ -1,0 +1,125 @@
+"""Who generates, scores, runs code and compares answers, and where?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from rstar_math.config.kinds import STRICT, Count, Natural, NotNegative, Positive, Share
+
+SandboxPromise = Literal["network", "writes", "secrets", "names", "fork", "kill", "memory", "time", "output"]
+SandboxWall = Literal["namespaces", "root", "landlock", "seccomp", "cgroup"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class PolicyConfig:
+    """The policy that generates in round 1 (the bootstrap model), or the one a single command is given."""
+
+    kind: Literal["local", "endpoint"] = "local"
+    #: Model folder or Hugging Face name; None: the base model.
+    path: str | None = None
+    #: OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1, and the name it serves the model under.
+    url: str | None = None
+    model: str | None = None
+    #: Environment variable that holds the server's key.
+    key_variable: str = "OPENAI_API_KEY"
+    #: Most requests under way at once, most started a minute (None: no such limit), tries a request, seconds a try.
+    concurrency: Count = 64
+    requests_per_minute: Count | None = None
+    tries: Count = 6
+    timeout_seconds: Positive = 120.0
+    #: File with the few-shot prompt that stands before the problem: the bootstrap model has never seen the text format.
+    few_shot: str | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> PolicyConfig:
+        if self.kind == "endpoint" and not (self.url and self.model):
+            raise ValueError("policy=endpoint needs policy.url=http://HOST:PORT/v1 and policy.model=NAME")
+        if self.kind == "local" and self.few_shot:
+            raise ValueError("policy.few_shot goes with policy=endpoint; serve the model with vLLM and name its url")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class EngineConfig:
+    """A vLLM engine: generation (policy) or pooling (PPM)."""
+
+    #: Engines of this kind; each is one Ray actor.
+    replicas: Count = 1
+    tensor_parallel: Count = 1
+    #: Share of a GPU each replica asks Ray for when there are GPUs (two engines may share one).
+    gpus: NotNegative = 1.0
+    cpus: NotNegative = 1.0
+    #: Share of a GPU's memory vLLM takes.
+    gpu_memory: Share = 0.9
+    #: Gigabytes of key-value cache on a CPU.
+    cpu_cache_gb: Count = 1
+    #: Threads of a CPU engine; 0: one core's worth for the embedded model, vLLM's own choice otherwise.
+    cpu_threads: Natural = 0
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    max_model_tokens: Count = 4096
+    #: Sequences decoded at once.
+    max_sequences: Count = 256
+    #: Extra keyword arguments for vLLM's engine, as they are.
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT)
+class SandboxConfig:
+    """What one generated program may use up."""
+
+    #: Programs run at once by one search worker; 0: one a core of its machine.
+    workers: Natural = 0
+    wall_seconds: Positive = 5.0
+    cpu_seconds: Positive = 5.0
+    memory_mb: Count = 1024
+    output_bytes: Count = 16_384
+    processes: Natural = 0
+    file_mb: Natural = 0
+    #: Promises without which nothing runs; `rstar-math doctor` shows all, and by what wall each is kept here.
+    require: tuple[SandboxPromise, ...] = ("network", "writes", "secrets", "fork", "kill", "memory", "time")
+    #: Walls left out, to see what the others hold and what each costs.
+    without: tuple[SandboxWall, ...] = ()
+    #: Processes kept where a path's steps ended, for the next step to run in a fork of. 0: none.
+    snapshots: Natural = 64
+    snapshot_mb: Count = 1024
+    #: A path is worth one if it cost so many forks, which are measured at the start: cheaper ones are run again.
+    snapshot_forks: Positive = 3.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class GradingConfig:
+    """How answers are compared: exactly, unless a benchmark says otherwise."""
+
+    #: Limit of one comparison on the clock; a process that got less than half of it on a processor is given up to 8 times
+    #: as long. The kernel ends it after so much processor time too, where nobody is left to kill it.
+    timeout_seconds: Positive = 3.0
+    workers: Count = 1
+    #: Accept a decimal of so many digits that is the exact value, correctly rounded (at least 4); 0: never.
+    rounded_digits: Literal[0] | Annotated[int, Field(ge=4)] = 0
+    #: Accept numbers this far from the ground truth, relative to it: for benchmarks that state a tolerance. 0: none.
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class ClusterConfig:
+    """Where it runs."""
+
+    #: Ray cluster to join ("auto": the one RAY_ADDRESS names or that runs here); None: a local one for this run only.
+    address: str | None = None
+    #: Search workers (Ray actors), and trees that each grows at once.
+    search_workers: Count = 1
+    trees_in_flight: Count = 128
+    #: CPUs a search worker asks Ray for.
+    search_cpus: NotNegative = 0.5
+    #: Keep the engines between stages and only swap their weights. Right where training does not need their GPU.
+    keep_engines: bool = False
+    #: Seconds that a stopped run may take to save what it has.
+    shutdown_grace_seconds: Positive = 30.0
+    #: A part of the trees is written once it holds so many, or so many seconds after the last; a kill loses no part.
+    trees_per_part: Count = 64
+    part_seconds: Positive = 60.0
+    #: Deaths of a worker on one problem after which it is set aside.
+    deaths_per_problem: Count = 3

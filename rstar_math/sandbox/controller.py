@@ -1,0 +1,279 @@
+"""Who starts a program, and how did it end?
+
+programs -> executions. The controller runs no program and imports no library of theirs: it has a warm parent, or a
+snapshot that ran the first steps before, fork for each program, and watches. It decides each status from what the
+kernel shows (exit, signal, processor time), the clock and the amount of output; the program's own report only tells an
+error from a success. One thread, one loop; every process that runs a program is its child.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from contextlib import suppress
+from typing import NoReturn
+
+from rstar_math.records import Status
+from rstar_math.sandbox import forks, node
+from rstar_math.sandbox.loop import Loop
+from rstar_math.sandbox.node import Cage
+from rstar_math.sandbox.program import TOGETHER
+from rstar_math.sandbox.running import Order, Running, Waiting, printed_text, processor_seconds, read_rest, verdict
+from rstar_math.sandbox.snapshots import Snapshot, Snapshots, memory
+from rstar_math.sandbox.warm import WarmParents
+from rstar_math.sandbox.wire import Inbox, pack
+
+_CHUNK = 1 << 16
+_CREDENTIALS = struct.Struct("iii")
+
+
+class Controller:
+    """Serves until the other end of `channel` closes."""
+
+    def __init__(self, channel: socket.socket, cage: Cage, workers: int, snapshots: Snapshots) -> None:
+        """`workers`: programs that run at once."""
+        self._channel, self._cage, self._workers, self._snapshots = channel, cage, workers, snapshots
+        self._inbox, self._outbox, self._sending = Inbox(), bytearray(), False
+        self._waiting: deque[Waiting] = deque()
+        self._running: set[Running] = set()
+        self._results: list[list[object]] = []
+        self._loop = Loop()
+        self._warm = WarmParents(cage, self._loop, self._waiting.extend, self._lost)
+
+    def serve(self, owner: int, listener: int | None) -> NoReturn:
+        """The loop. It leaves by `SystemExit` only.
+
+        Args:
+            owner: pidfd of the search process; this process ends with it.
+            listener: see `forks.listen`; None where forks are not held.
+        """
+        self._loop.watch(owner, sys.exit)
+        self._loop.watch(self._channel.fileno(), self._receive)
+        if listener is not None:
+            self._loop.watch(listener, lambda: self._decide_on_fork(listener))
+        while True:
+            self._loop.turn(self._patience())
+            self._stop_late()
+            self._snapshots.forget_old()
+            while self._waiting and len(self._running) < self._workers:
+                program = self._waiting.popleft()
+                if self._warm.ready(program):
+                    self._start(program)
+            self._send()
+
+    def _patience(self) -> float:
+        """Seconds until the next program is late or a snapshot too old; -1 for ever."""
+        longest = max((running.seconds() for running in self._running if not running.late), default=-math.inf)
+        left = min(self._cage.limits.wall_seconds - longest, self._snapshots.patience())
+        return -1 if left == math.inf else max(0.0, left)
+
+    def _receive(self) -> None:
+        try:
+            arrived = self._channel.recv(_CHUNK, socket.MSG_DONTWAIT)
+        except BlockingIOError:  # it was writable, not readable
+            return
+        if not arrived:
+            raise SystemExit
+        for message in self._inbox.feed(arrived):
+            self._waiting.extend(Waiting(number, tier, steps) for number, tier, steps in message)
+
+    def _start(self, program: Waiting) -> None:
+        base = None if program.whole else self._snapshots.longest(program.tier, program.steps)
+        order = Order.of(program, base or self._warm[program.tier])
+        running = order.running
+        self._running.add(running)
+        self._loop.watch(running.stdout, lambda: self._collect(running))
+        self._loop.watch(running.report.fileno(), lambda: self._hear(running))
+        running.base.orders.append(order)
+        if len(running.base.orders) == 1:
+            self._give_order(running.base)
+
+    # An order, the question about the fork, the fork's first message
+
+    def _give_order(self, base: Snapshot) -> None:
+        """Has a process make the fork that it owes first."""
+        order: Order = base.orders[0]
+        base.granted = False
+        if not base.trusted:  # the program's code is in there: it may never fork
+            order.running.started = time.monotonic()
+        with suppress(ConnectionError):  # it died; `_lost` sees to its orders
+            order.send()
+        base.go_on()
+
+    def _decide_on_fork(self, listener: int) -> None:
+        """A process is held at a fork: it may if it has an order, once."""
+        question = forks.held(listener)
+        if question is None:
+            return
+        number, process = question
+        base = self._base_of(process)
+        allowed = base is not None and bool(base.orders) and not base.granted
+        if forks.answer(listener, number, allowed=allowed) and allowed and base:
+            base.granted = True
+
+    def _base_of(self, process: int) -> Snapshot | None:
+        return self._warm.of_process(process) or self._snapshots.of_process(process)
+
+    def _hear(self, running: Running, *, ended: bool = False) -> None:
+        """A message: the fork is there, or a report. The kernel says who sent it; others than the program's own process
+        are not heard. `ended`: the process has, so it cannot stay."""
+        try:
+            message, ancillary, _, _ = running.report.recvmsg(
+                node.REPORT_BYTES, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_DONTWAIT
+            )
+        except BlockingIOError:
+            return
+        sender = _CREDENTIALS.unpack(ancillary[0][2])[0] if ancillary else running.process
+        if not message:
+            self._loop.forget(running.report.fileno())
+        elif running.process == 0 and message == node.BEGUN and self._is_new(sender):
+            self._begins(running, sender)
+        elif sender == running.process:
+            running.said = message
+            if message == node.KEPT and not ended:
+                self._keep(running)
+
+    def _is_new(self, process: int) -> bool:
+        return self._base_of(process) is None and all(running.process != process for running in self._running)
+
+    def _begins(self, running: Running, process: int) -> None:
+        """The fork is there."""
+        base = running.base
+        running.process, running.process_fd = process, os.pidfd_open(process)
+        self._loop.watch(running.process_fd, lambda: self._finish(running))
+        if base.trusted:
+            running.started = time.monotonic()
+        order: Order = base.orders.popleft()
+        order.close()
+        if base.orders:
+            self._give_order(base)
+        else:
+            base.stop()
+        if len(running.printed) > self._cage.limits.output_bytes:
+            self._kill(running)
+
+    def _keep(self, running: Running) -> None:
+        """The program has run, and its process stays: stopped from here on, so that it does nothing unseen."""
+        os.kill(running.process, signal.SIGSTOP)
+        self._collect(running)
+        if running.late or len(running.printed) > self._cage.limits.output_bytes:
+            self._kill(running)
+            return
+        base, program = running.base, running.program
+        if base.trusted:  # it leads a group of its own, with all that will descend from it
+            os.setpgid(running.process, running.process)
+        snapshot = Snapshot(
+            program.tier, tuple(program.steps), running.process, running.process_fd, running.report,
+            group=running.process if base.trusted else base.group,
+            printed=bytes(running.printed),
+            seconds=running.seconds(),
+            cpu_seconds=processor_seconds(running.process) + base.cpu_seconds,
+            own_bytes=max(0, memory(running.process) - self._warm[program.tier].own_bytes),
+        )  # fmt: skip
+        self._settle(running, Status.OK, "")
+        self._loop.forget(running.report.fileno())
+        self._loop.forget(running.process_fd)
+        self._loop.watch(running.process_fd, lambda: self._lost(snapshot))
+        self._snapshots.add(snapshot)
+
+    def _lost(self, snapshot: Snapshot) -> None:
+        """A snapshot's or a warm parent's process has ended; what waited for a fork of it is run whole."""
+        (self._warm if snapshot.trusted else self._snapshots).remove(snapshot)
+        os.waitpid(snapshot.process, 0)
+        self._loop.forget(snapshot.process_fd)
+        os.close(snapshot.process_fd)
+        snapshot.channel.close()
+        while snapshot.orders:
+            order: Order = snapshot.orders.popleft()
+            order.close()
+            self._loop.forget(order.running.report.fileno())
+            order.running.report.close()
+            self._run_whole(order.running)
+
+    def _run_whole(self, running: Running) -> None:
+        self._release(running)
+        self._waiting.appendleft(running.program._replace(whole=True))
+
+    # The end of a program
+
+    def _collect(self, running: Running) -> None:
+        """Takes what was printed; too much of it is the program's end."""
+        room = self._cage.limits.output_bytes + 1 - len(running.printed)
+        chunk, closed = read_rest(running.stdout, room)
+        running.printed += chunk
+        if closed or len(chunk) >= room:
+            self._loop.forget(running.stdout)
+        if len(chunk) >= room and running.process:
+            self._kill(running)
+
+    def _stop_late(self) -> None:
+        for running in list(self._running):
+            if not running.late and running.seconds() >= self._cage.limits.wall_seconds:
+                running.late = True
+                self._kill(running)
+
+    def _kill(self, running: Running) -> None:
+        """The process, and where it may start others, its group. It is not reaped yet, so the number is still its own.
+
+        A fork that was asked for and did not come is the snapshot's fault: it goes, with all that shares its beginning.
+        """
+        if running.process == 0:
+            for other in self._running:
+                other.again |= not other.base.trusted and other.base.group == running.base.group
+            os.killpg(running.base.group, signal.SIGKILL)
+            return
+        os.kill(running.process, signal.SIGKILL)
+        if self._cage.limits.processes:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(running.process, signal.SIGKILL)
+
+    def _finish(self, running: Running) -> None:
+        """The process has ended: reads what is left in the channels, reaps it."""
+        if self._cage.limits.processes:
+            self._kill(running)
+        if not running.said:
+            self._hear(running, ended=True)
+        _, ending, usage = os.wait4(running.process, 0)
+        running.printed += read_rest(running.stdout, self._cage.limits.output_bytes + 1 - len(running.printed))[0]
+        self._loop.forget(running.process_fd)
+        self._loop.forget(running.report.fileno())
+        os.close(running.process_fd)
+        running.report.close()
+        if self._cage.limits.file_bytes:
+            shutil.rmtree(str(running.process), ignore_errors=True)
+        together = not running.base.trusted and running.report_words()[0] == TOGETHER and not running.late
+        if running.again or together:
+            self._run_whole(running)
+            return
+        cpu = usage.ru_utime + usage.ru_stime + running.base.cpu_seconds
+        self._settle(running, *verdict(running, self._cage.limits, ending, cpu))
+
+    def _settle(self, running: Running, status: Status, error: str) -> None:
+        text = printed_text(running.printed, self._cage.limits.output_bytes)
+        self._results.append([running.program.number, status, text, error, running.seconds()])
+        self._release(running)
+
+    def _release(self, running: Running) -> None:
+        """It runs no more: another may start."""
+        self._running.discard(running)
+        self._loop.forget(running.stdout)
+        os.close(running.stdout)
+
+    def _send(self) -> None:
+        """One message for all that finished since the last one; what the socket does not take now goes later."""
+        if self._results:
+            self._outbox += pack(self._results)
+            self._results = []
+        if self._outbox:
+            with suppress(BlockingIOError):
+                del self._outbox[: self._channel.send(self._outbox, socket.MSG_DONTWAIT)]
+        if bool(self._outbox) != self._sending:
+            self._sending = bool(self._outbox)
+            self._loop.also_writing(self._channel.fileno(), self._sending)

@@ -1,0 +1,118 @@
+"""Which files are there at all?
+
+paths -> a file system of its own with these, read-only, an own /proc, an empty folder to work in, and nothing else: no
+name, size or date of another file can be asked for. Needs a mount namespace. Who may read what of it is Landlock's
+part (`confine`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_libc = ctypes.CDLL(None, use_errno=True)
+#: Where a program works; empty, and writable where the configuration allows files.
+WORKPLACE = Path("/scratch")
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(platform.machine(), -1)
+_MOUNT_SETATTR, _HERE, _RECURSIVELY = 442, -100, 0x8000
+_READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_EXECUTION = 1, 2, 4, 8
+_REMOUNT, _BIND, _RECURSIVE, _PRIVATE, _DETACH = 1 << 5, 1 << 12, 1 << 14, 1 << 18, 2
+#: Its folders and links take a few pages.
+_ROOT_OPTIONS = "mode=755,size=4m"
+
+
+def show_only(paths: Iterable[Path], at: Path, writable_bytes: int) -> str:
+    """Makes `paths` all that this process and its children see, and an empty `WORKPLACE` that holds `writable_bytes`.
+
+    Args:
+        at: an empty folder to build the new root on; it is free again afterwards.
+
+    Returns the words for what holds now; starting with "none", and with everything as before, where the kernel refuses.
+    """
+    try:
+        _keep_to_ourselves()
+        _mount("tmpfs", at, "tmpfs", _NO_SETUID | _NO_DEVICES, _ROOT_OPTIONS)
+        for path in _outermost(paths):
+            _show(path, at)
+        (at / "proc").mkdir()
+        seen = _mount_proc(at / "proc")
+        workplace = at / WORKPLACE.relative_to("/")
+        workplace.mkdir(mode=0o700)
+        if writable_bytes:
+            options = f"mode=700,size={writable_bytes}"
+            _mount("tmpfs", workplace, "tmpfs", _NO_SETUID | _NO_DEVICES | _NO_EXECUTION, options)
+        os.chdir(at)
+        _checked(_libc.syscall(_PIVOT_ROOT, b".", b"."), "pivot_root")
+        _checked(_libc.umount2(b".", _DETACH), "umount")
+        _mount(None, Path("/"), None, _REMOUNT | _BIND | _READ_ONLY | _NO_SETUID | _NO_DEVICES)
+    except OSError as error:
+        return f"none ({error.strerror or error})"
+    return f"libraries{seen}"
+
+
+def own_processes(proc: Path) -> None:
+    """`proc` shows the processes of this pid namespace and no others, where the kernel lets it be mounted."""
+    with suppress(OSError):
+        _keep_to_ourselves()
+        _mount_proc(proc)
+
+
+def _keep_to_ourselves() -> None:
+    """No mount made here is seen outside."""
+    _mount(None, Path("/"), None, _RECURSIVE | _PRIVATE)
+
+
+def _mount_proc(proc: Path) -> str:
+    """Where other mounts forbid it, there is none. Returns what to add to the words."""
+    try:
+        _mount("proc", proc, "proc", _NO_SETUID | _NO_DEVICES | _NO_EXECUTION)
+    except OSError:
+        return ""
+    return ", own /proc"
+
+
+def _outermost(paths: Iterable[Path]) -> Iterator[Path]:
+    """The paths that exist, with what they are links to, without those inside others."""
+    todo, shown = sorted(paths, key=lambda path: len(path.parts)), set[Path]()
+    while todo:
+        path = todo.pop(0)
+        if path.is_symlink():
+            todo.append(Path(os.path.normpath(path.parent / path.readlink())))
+        elif not path.exists():
+            continue
+        if not shown & {path, *path.parents}:
+            shown.add(path)
+            yield path
+
+
+def _show(path: Path, root: Path) -> None:
+    there = root / path.relative_to("/")
+    there.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink():
+        there.symlink_to(path.readlink())
+        return
+    no_devices = 0 if path.is_char_device() else _NO_DEVICES
+    if path.is_dir():
+        there.mkdir()
+    else:
+        there.touch()
+    _mount(str(path), there, None, _BIND | _RECURSIVE)
+    attributes = struct.pack("QQQQ", _READ_ONLY | _NO_SETUID | no_devices, 0, 0, 0)
+    arguments = _HERE, bytes(there), _RECURSIVELY, attributes, len(attributes)
+    _checked(_libc.syscall(_MOUNT_SETATTR, *arguments), f"mount_setattr {path}")
+
+
+def _mount(source: str | None, target: Path, kind: str | None, flags: int, options: str | None = None) -> None:
+    words = (source and source.encode(), bytes(target), kind and kind.encode(), ctypes.c_ulong(flags))
+    _checked(_libc.mount(*words, options and options.encode()), f"mount {target}")
+
+
+def _checked(result: int, what: str) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")

@@ -43,13 +43,11 @@ def choose_answer(
     meaning = same or {}
     for choice in ranked[:top]:
         votes[meaning.get(choice.answer, choice.answer)] += 1
-    return max(
-        ranked[:top], key=lambda choice: (votes[meaning.get(choice.answer, choice.answer)], choice.score)
-    )
+    return max(ranked[:top], key=lambda choice: (votes[meaning.get(choice.answer, choice.answer)], choice.score))
 
 
 async def alike(answers: Iterable[str], judge: Judge) -> dict[str, str]:
-    """Each answer with the first one that means the same: one of the two, taken for the ground truth, makes the other right."""
+    """Each answer with the first one that means the same: one of the two, taken for the gold, makes the other right."""
     found: dict[str, str] = {}
     for answer in dict.fromkeys(answers):
         found[answer] = answer

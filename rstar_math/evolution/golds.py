@@ -31,7 +31,9 @@ def gradable(
         InputError: none is left of the first set.
     """
     problems = [problem for chosen in sets.values() for problem in chosen]
-    faults = {answer: grade for answer, grade in _read(problems, grading).items() if grade.verdict is not Verdict.CORRECT}
+    faults = {
+        answer: grade for answer, grade in _read(problems, grading).items() if grade.verdict is not Verdict.CORRECT
+    }
     aside = [problem for problem in problems if problem.answer in faults]
     kept = {name: [problem for problem in chosen if problem.answer not in faults] for name, chosen in sets.items()}
     if not aside:

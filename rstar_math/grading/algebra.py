@@ -1,9 +1,9 @@
 """Are two formulas the same?
 
 What exact arithmetic leaves open, in a process that may be killed. Three witnesses speak: the values of our own reading
-(`sampling`), the values of math-verify's reading at other points, and math-verify's own comparison (`symbolic`). Two of them
-have to say that formulas are the same, and none that they differ. A difference needs no second: no witness makes a wrong
-answer right.
+(`sampling`), the values of math-verify's reading at other points, and math-verify's own comparison (`symbolic`). Our own and
+one of the others have to say that formulas are the same: two readers that share nothing, for what one reader misreads it
+misreads on both sides. A difference needs no second: no witness makes a wrong answer right.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from rstar_math.grading.sampling import Testimony
 def warm_up() -> None:
     """Reads and compares what is usual, before the first request."""
     for shape in SHAPES:
-        Algebra(Rules()).same(shape, f"{shape}+0")
+        for witness in (sampling.same, symbolic.same, symbolic.verified):
+            witness(shape, f"{shape}+0")
 
 
 class Algebra:
@@ -41,11 +42,10 @@ class Algebra:
             pass
         if self._near(said, meant):
             return True
-        return _agreed(
-            lambda: sampling.same(said, meant),
-            lambda: symbolic.same(said, meant),
-            lambda: symbolic.verified(said, meant),
-        )
+        own = sampling.same(said, meant)
+        if own is None and said.replace(" ", "") == meant.replace(" ", ""):
+            own = True  # what we cannot read ourselves is the same where the text is, if it is a formula at all
+        return _agreed(own, lambda: symbolic.same(said, meant), lambda: symbolic.verified(said, meant))
 
     def proportional(self, said: tuple[str, str], meant: tuple[str, str], *, positive: bool = False) -> bool:
         """See `Formulas`."""
@@ -57,7 +57,7 @@ class Algebra:
             # Side by side is all that tells equations without symbols apart.
             return all(self.same(one, other) for one, other in zip(said, meant, strict=True))
         return _agreed(
-            lambda: sampling.proportional(said, meant, positive=positive),
+            sampling.proportional(said, meant, positive=positive),
             lambda: symbolic.proportional(said, meant, positive=positive),
         )
 
@@ -82,23 +82,23 @@ class Algebra:
         return bool(abs(places[0] - places[1]) <= self._rules.tolerance * abs(places[1]))
 
 
-def _agreed(*witnesses: Callable[[], Testimony]) -> bool:
-    """Asks one witness after the other.
+def _agreed(own: Testimony, *witnesses: Callable[[], Testimony]) -> bool:
+    """Our own reading and, where it finds no difference, the first other witness that can tell.
 
     Raises:
-        Unreadable: they contradict each other, or fewer than two can tell.
+        Unreadable: they contradict each other, or one of the two cannot tell.
     """
-    voices = 0
+    if own is None:
+        raise Unreadable("no formula that can be read")
+    if own is False:
+        return False
     for witness in witnesses:
         testimony = witness()
         if testimony is False:
-            if voices:
-                raise Unreadable("two ways of reading it disagree")
-            return False
-        voices += testimony is True
-        if voices == 2:
+            raise Unreadable("two ways of reading it disagree")
+        if testimony is True:
             return True
-    raise Unreadable("only one way of reading it finds a value" if voices else "no formula that can be read")
+    raise Unreadable("only one way of reading it finds a value")
 
 
 class _OwnLine:

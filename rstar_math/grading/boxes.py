@@ -7,72 +7,81 @@ is the bare text of an answer: no number is ever fished out of a sentence. What 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _MENTION = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
+#: What opens a box, what only looks like a brace, and braces.
+_BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\.|(?P<open>\{)|(?P<close>\})", re.DOTALL)
 #: Between two boxes: markup that shows nothing.
 _MARKUP = re.compile(r"\\[()\[\];:,! ]|\\q?quad(?![a-z])|\\text(?:bf|rm|it|normal)?\s*\{([^{}]*)\}|[${}*~]|\s+")
 #: What stands behind the first box (its unit, a part's name), the joiner, and a name with "=" before the second.
 _JOINED = re.compile(
-    r"(?:\w+\s?|\(\w+\)\s?){0,4}(?:,\s?(?:and|or)?|\band\b|\bor\b(?:\s\w+){0,3})\s?(?:\\?[A-Za-z]+(?:_?\w+)?\s?=)?"
+    r"(?:\w+\b\s?|\(\w+\)\s?){0,4}(?:,\s?(?:and|or)?|\band\b|\bor\b(?:\s\w+){0,3})\s?(?:\\?[A-Za-z]+(?:_?\w+)?\s?=)?"
 )
+#: Longer texts between two boxes are sentences.
+_LONGEST_JOINER = 200
 
 
 class _Box(NamedTuple):
+    """Where a box begins, where its content does, and where it ends."""
+
     start: int
+    inside: int
     end: int
-    content: str
 
 
 def stated(reply: str) -> str | None:
     """The answer that `reply` states; None if it is empty, or a box is empty or never closed."""
     if not _MENTION.search(reply):
         return reply.strip() or None
-    boxes = list(_boxes(reply))
+    boxes = _boxes(reply)
     if not boxes:
         return None
-    joined = [boxes[-1]]
-    for box in reversed(boxes[:-1]):
+    outermost = boxes[:1]
+    for box in boxes[1:]:
+        if box.start >= outermost[-1].end:
+            outermost.append(box)
+    joined = [outermost[-1]]
+    for box in reversed(outermost[:-1]):
         if not _joins(reply[box.end : joined[0].start]):
             break
         joined.insert(0, box)
-    contents = list(dict.fromkeys(box.content.strip() for box in joined))
+    contents = list(dict.fromkeys(_content(reply, box, boxes) for box in joined))
     if not all(contents):
         return None
     return "; ".join(contents)
 
 
-def _boxes(reply: str) -> Iterator[_Box]:
-    """The balanced boxes that stand in no other box, in their order."""
-    position = 0
-    while found := _BOX.search(reply, position):
-        end = _closing(reply, found.end())
-        if end is None:
-            position = found.end()
-            continue
-        yield _Box(found.start(), end, _opened(reply[found.end() : end - 1]))
-        position = end
+def _boxes(reply: str) -> list[_Box]:
+    """All boxes that are closed, in the order of their beginnings; in one pass, for a reply may open thousands."""
+    opened: list[tuple[int, int, bool]] = []
+    found = []
+    for brace in _BRACE.finditer(reply):
+        if brace["box"] or brace["open"]:
+            opened.append((brace.start(), brace.end(), bool(brace["box"])))
+        elif brace["close"] and opened:
+            start, inside, is_box = opened.pop()
+            if is_box:
+                found.append(_Box(start, inside, brace.end()))
+    return sorted(found)
 
 
-def _closing(text: str, start: int) -> int | None:
-    """Where the group ends that was opened right before `start`; None if it never does."""
-    depth = 1
-    for position in range(start, len(text)):
-        if text[position] in "{}" and text[position - 1] != "\\":
-            depth += 1 if text[position] == "{" else -1
-            if depth == 0:
-                return position + 1
-    return None
-
-
-def _opened(content: str) -> str:
-    """A box inside a box shows the same."""
-    inner = list(_boxes(content))
-    return inner[0].content if len(inner) == 1 and inner[0] == (0, len(content), inner[0].content) else content
+def _content(reply: str, box: _Box, boxes: list[_Box]) -> str:
+    """What a box shows; a box that holds nothing but a box shows the same."""
+    shown = box
+    for inner in boxes[boxes.index(box) + 1 :]:
+        if (
+            inner.start >= shown.end
+            or reply[shown.inside : inner.start].strip()
+            or reply[inner.end : shown.end - 1].strip()
+        ):
+            break
+        shown = inner
+    return reply[shown.inside : shown.end - 1].strip()
 
 
 def _joins(between: str) -> bool:
+    if len(between) > _LONGEST_JOINER:
+        return False
     shown = _MARKUP.sub(lambda found: f" {found[1] or ''} ", between)
     return bool(_JOINED.fullmatch(" ".join(shown.split())))

@@ -25,6 +25,8 @@ _MEMORY_BYTES = 2 << 30
 READY = "ready"
 #: What a process has to get right before it serves: a fault of its own would make everything unreadable.
 _TRIAL = ("\\frac{\\sqrt{5}+1}{2}", "\\frac{1+\\sqrt{5}}{2}")
+
+
 def _grade(answer: str, gold: str, rules: Rules) -> Grade:
     from rstar_math.grading import algebra  # a second to load, and only here
 

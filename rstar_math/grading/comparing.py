@@ -7,19 +7,16 @@ computed here, and nothing is guessed: what has no reading, or two, is `unreadab
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
-from rstar_math.grading import boxes, guards, notations, reals, structure, surface
+from rstar_math.grading import boxes, guards, listing, notations, reals, structure, surface
 from rstar_math.grading.failures import Unreadable
-from rstar_math.grading.formulas import Formulas
+from rstar_math.grading.formulas import Formulas, fraction
+from rstar_math.grading.kinds import Difference, by_text
 from rstar_math.grading.naming import Named, as_rows, named
 from rstar_math.grading.units import Quantity, quantity
 from rstar_math.records import Grade, Verdict
-
-#: Why two answers differ; "" where they do not.
-Difference = str
 
 
 def compare(prediction: str, gold: str, formulas: Formulas) -> Grade:
@@ -79,45 +76,49 @@ class Comparison:
         Raises:
             Unreadable: one of them has no reading.
         """
-        if by_text := _by_text(said, meant):
-            return by_text[0]
+        if option := notations.option(meant):
+            return self._option(said, option)
+        if by_text_alone := by_text(said, meant):
+            return by_text_alone[0]
         said, meant = as_rows(said, meant), as_rows(meant, said)
-        wanted, as_set = self._members(meant)
-        given, set_given = self._members(said)
-        if len(wanted) > 1 and len(given) != len(wanted):
-            ungrouped = self._members(said, grouping=False)[0]
-            given = ungrouped if len(ungrouped) == len(wanted) else given
-        if len(given) == len(wanted) == 1:
-            return self._single(given[0], wanted[0])
-        if len(given) == len(wanted) or as_set or set_given:
-            return self._lists(given, wanted, sets=as_set or set_given)
-        if len(wanted) == 1 and structure.row(wanted[0]) and not structure.row(given[0]):
-            raise Unreadable("a bare list where a tuple or an interval is asked for")
-        return f"{len(given)} values where {len(wanted)} are right"
+        if not (named(said).name and named(meant).name):
+            said, meant = listing.unnamed(said), listing.unnamed(meant)
+        wanted, given = listing.members(meant), listing.members(said)
+        if len(wanted.texts) > 1 and len(given.texts) != len(wanted.texts):
+            ungrouped = listing.members(said, grouping=False)
+            given = ungrouped if len(ungrouped.texts) == len(wanted.texts) else given
+        return self._members(given, wanted)
 
-    def _members(self, text: str, *, grouping: bool = True) -> tuple[list[str], bool]:
-        r"""The members of an unordered answer, `\pm` written out, and whether braces made it a set."""
-        if reals.relational(text) or _is_matrix(text):
-            return [text], False
-        text = reals.membership(text)
-        members: list[str] = []
-        is_set = False
-        for part in structure.elements(text, grouping=grouping) or [text]:
-            part = reals.membership(part)
-            opened = structure.brackets(part)
-            if opened and opened[0] in ("\\{", "{") and not _EMPTY_SET.fullmatch(opened[1] or part) and not reals.describes(part):
-                inner, _ = self._members(opened[1], grouping=grouping)
-                members += inner
-                is_set = True
-            else:
-                members += _both_signs(part)
-        distinct = list({member.replace(" ", ""): member for member in members}.values())
-        # "4 and 4" stays a list of two: it hedges, or adds up.
-        return (distinct if len(distinct) > 1 or is_set else members), is_set
+    def _option(self, said: str, meant: notations.Option) -> Difference:
+        """The ground truth states a choice and its value: either will do, and if both are stated both have to be right."""
+        letter, own = notations.choice(said), notations.option(said)
+        if letter is not None:
+            return "" if letter == meant.letter else "another choice"
+        if own is None:
+            return self.of(said, meant.value)
+        differs = self.of(own.value, meant.value)
+        if bool(differs) != (own.letter != meant.letter):
+            raise Unreadable("the letter of one choice with the value of another")
+        return differs and "another choice"
+
+    def _members(self, given: listing.Members, wanted: listing.Members) -> Difference:
+        counts = len(given.texts), len(wanted.texts)
+        if counts == (1, 1):
+            return self._single(given.texts[0], wanted.texts[0])
+        sets = (given.is_set or wanted.is_set) and (wanted.is_set or wanted.distinct())
+        if counts[0] == counts[1] or sets:
+            return self._lists(given.texts, wanted.texts, sets=sets)
+        if not (given.distinct() and wanted.distinct()) and not self._lists(given.texts, wanted.texts, sets=True):
+            if all(map(structure.row, wanted.texts)):
+                return ""  # solutions are a set, however often one is stated
+            raise Unreadable("a value that is stated more than once")
+        if counts[1] == 1 and structure.row(wanted.texts[0]) and not structure.row(given.texts[0]):
+            raise Unreadable("a bare list where a tuple or an interval is asked for")
+        return f"{counts[0]} values where {counts[1]} are right"
 
     def _lists(self, given: Sequence[str], wanted: Sequence[str], *, sets: bool) -> Difference:
         """Every member of one has its equal in the other, in any order; in sets repeated ones count once."""
-        in_order = _order_counts(given, wanted)
+        in_order = listing.order_counts(given, wanted)
         unread: list[Unreadable] = []
 
         def alike(i: int, j: int) -> bool:
@@ -128,15 +129,15 @@ class Comparison:
                 return False
 
         pairs = [[alike(i, j) for j in range(len(wanted))] for i in range(len(given))]
-        matched = _matched(pairs) or (sets and all(map(any, pairs)) and all(map(any, zip(*pairs, strict=True))))
+        matched = all(map(any, pairs)) and all(map(any, zip(*pairs, strict=True))) if sets else listing.matched(pairs)
         if not matched and unread:
             raise unread[0]
         return "" if matched else "a value that is not among the right ones, or one of them missing"
 
     def _single(self, said: str, meant: str) -> Difference:
         """Why two members of lists, or two answers that are no lists, differ."""
-        if by_text := _by_text(said, meant):
-            return by_text[0]
+        if by_text_alone := by_text(said, meant):
+            return by_text_alone[0]
         return self._equations(named(said, self._rounds), named(meant, self._rounds))
 
     def _rounds(self, decimal: str, formula: str) -> bool:
@@ -174,8 +175,12 @@ class Comparison:
 
     def _value(self, said: str, meant: str) -> Difference:
         """Why two values without a name differ: sets of reals, matrices, tuples, ratios, quantities."""
-        if by_text := _by_text(said, meant):
-            return by_text[0]
+        if by_text_alone := by_text(said, meant):
+            return by_text_alone[0]
+        if listing.braced(said) is not None and listing.braced(meant) is not None:
+            return self._members(listing.members(said), listing.members(meant))
+        if said.startswith("\\{") != meant.startswith("\\{") and (listing.braced(said) or listing.braced(meant)):
+            return "a set on one side only"
         if reals.describes(said) or reals.describes(meant):
             return self._reals(said, meant) if not reals.many_symbols(said, meant) else self._regions(said, meant)
         matrices = structure.matrix(said), structure.matrix(meant)
@@ -208,7 +213,7 @@ class Comparison:
         return "" if answers[0] else "another set of real numbers"
 
     def _regions(self, said: str, meant: str) -> Difference:
-        """Inequalities of several symbols, link by link: the same if their sides differ by a positive multiple of the same."""
+        """Inequalities of several symbols, link by link: the same if their sides differ by positive multiples."""
         links = reals.falling(said), reals.falling(meant)
         if [link.sign for link in links[0]] != [link.sign for link in links[1]]:
             return "another kind of inequality"
@@ -264,148 +269,33 @@ class Comparison:
         """Numbers with percent signs, degree signs and units; what one leaves out the other may state."""
         same = self._formulas.same
         if said.percent != meant.percent:
-            if said.unit or meant.unit:
-                return "a percentage and a unit"
-            whole, part = (said.text, meant.text) if meant.percent else (meant.text, said.text)
-            percent = f"({part})/100"
-            return "" if same(said.text, meant.text) or same(whole, percent) else "another percentage"
-        if said.unit and meant.unit and said.unit != meant.unit:
+            return self._percentages(*((said, meant) if said.percent else (meant, said)))
+        angles = {said.unit, meant.unit}
+        if angles == {"degree", "radian"}:
+            return "" if same(said.as_radians(), meant.as_radians()) else "another angle"
+        if not said.unit_agrees(meant):
             if same(said.text, meant.text):
                 return "another unit"
             raise Unreadable("a value in another unit")
         if same(said.text, meant.text):
             return ""
-        if "degree" in (said.unit, meant.unit) and said.unit != meant.unit and "\\pi" in said.text + meant.text:
-            one, other = (f"({side.text})\\pi/180" if side.unit else side.text for side in (said, meant))
-            return "" if same(one, other) else "another angle"
+        if angles == {"degree", ""} and "\\pi" in said.text + meant.text:
+            return "" if same(said.as_radians(), meant.as_radians()) else "another angle"
         return "another value"
 
-
-_EMPTY_SET = re.compile(r"\\emptyset|\\\{\s*\\\}|\{\s*\}")
-_TextOnly = Callable[[str, str], "tuple[Difference] | None"]
-
-
-def _by_text(said: str, meant: str) -> tuple[Difference] | None:
-    """The difference, in a tuple, where text alone decides; None where it does not."""
-    for kind in _KINDS:
-        if (decided := kind(said, meant)) is not None:
-            return decided
-    return None
-
-
-def _nothing(said: str, meant: str) -> tuple[Difference] | None:
-    sets = [_EMPTY_SET.fullmatch(text) is not None for text in (said, meant)]
-    return None if not any(sets) else ("" if all(sets) else "the empty set on one side only",)
-
-
-def _numbers(said: str, meant: str) -> tuple[Difference] | None:
-    values = notations.number(said), notations.number(meant)
-    if values[0] is None or values[1] is None or values[0] != values[1]:
-        return None
-    return ("",)
-
-
-def _choices(said: str, meant: str) -> tuple[Difference] | None:
-    letter = notations.choice(meant)
-    if letter is None:
-        return None
-    chosen = notations.chosen(said)
-    if chosen is None:
-        raise Unreadable("not the letter of one choice")
-    return ("" if chosen == letter else "another choice",)
-
-
-def _numerals(said: str, meant: str) -> tuple[Difference] | None:
-    numerals = notations.in_base(said), notations.in_base(meant)
-    if numerals[1] is None:
-        if numerals[0] is not None and notations.number(meant) is not None:
-            raise Unreadable("a numeral in another base")
-        return None
-    if numerals[0] is None:
-        raise Unreadable("a numeral without its base")
-    if numerals[0] == numerals[1]:
-        return ("",)
-    digits, base = zip(*(n for n in numerals if n), strict=True)
-    if int(digits[0], base[0]) == int(digits[1], base[1]):
-        raise Unreadable("the same number in another base")
-    return ("another numeral",)
-
-
-def _times(said: str, meant: str) -> tuple[Difference] | None:
-    times = notations.time_of_day(said), notations.time_of_day(meant)
-    if times[0] is None or times[1] is None:
-        if times[1] and times[1].half:
-            raise Unreadable("no time of day")
-        return None
-    if times[0] == times[1]:
-        return ("",)
-    if not (times[0].half or times[1].half):
-        return ("another time",) if re.search(r":0\d", said + meant) else None
-    if times[0].minutes_of_day() == times[1].minutes_of_day() and max(time.hour for time in times if time) > 12:
-        return ("",)
-    if times[0][:3] == times[1][:3] and "" in (times[0].half, times[1].half):
-        raise Unreadable("half of the day is not stated")
-    return ("another time",)
-
-
-def _spoken(said: str, meant: str) -> tuple[Difference] | None:
-    asked = notations.prose(meant)
-    if not asked and not notations.prose(said):
-        if notations.muddled(said, meant):
-            raise Unreadable("letters in another order")
-        return None
-    words, wanted = notations.words(said), notations.words(meant)
-    if words is not None and words == wanted:
-        return ("",)
-    if any(structure.row(text) or len(structure.elements(text)) > 1 for text in (said, meant)):
-        return None
-    if not asked:
-        if words is None or notations.NUMERAL.search(words):
-            raise Unreadable("words around a number")
-        return ("words where none are asked for",)
-    if words is None and notations.number(said) is None:
-        raise Unreadable("more or less than words where words are asked for")
-    if f" {wanted} " in f" {words} ":
-        raise Unreadable("more than the words that are asked for")
-    return ("other words",)
-
-
-#: The kinds of answer that text decides, in this order.
-_KINDS: tuple[_TextOnly, ...] = (_nothing, _numbers, _choices, _numerals, _times, _spoken)
+    def _percentages(self, percentage: Quantity, plain: Quantity) -> Difference:
+        """25% is 0.25, and 25 where percents are asked for; a number up to one is rather a share than so many percent."""
+        if percentage.unit or plain.unit:
+            return "a percentage and a unit"
+        if self._formulas.same(plain.text, f"({percentage.text})/100"):
+            return ""
+        if not self._formulas.same(plain.text, percentage.text):
+            return "another percentage"
+        value = fraction(plain.text)
+        if value is not None and abs(value) <= 1:
+            raise Unreadable("so many percent, or a share")
+        return ""
 
 
 def _is_matrix(text: str) -> bool:
     return "\\begin{" in text
-
-
-def _both_signs(text: str) -> list[str]:
-    r"""`\pm` and `\mp` written out.
-
-    Raises:
-        Unreadable: there is more than one; whether they go together nobody can tell.
-    """
-    signs = len(re.findall(r"\\(?:pm|mp)(?![a-z])", text))
-    if signs == 0:
-        return [text]
-    if signs > 1:
-        raise Unreadable("more than one plus-minus sign")
-    return [re.sub(r"\\(?:pm|mp)(?![a-z])\s*", sign, text) for sign in ("+", "-")]
-
-
-def _matched(pairs: Sequence[Sequence[bool]]) -> bool:
-    """Whether every member has one of its own on the other side; equals of the same are equal to each other."""
-    free = set(range(len(pairs[0])))
-    for row in pairs:
-        found = next((column for column in free if row[column]), None)
-        if found is None:
-            return False
-        free.discard(found)
-    return not free
-
-
-def _order_counts(given: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether one list has names and the other has none: "AB=4, CD=5" is answered by "4, 5", in that order only."""
-    names = [[named(member).name for member in members] for members in (given, wanted)]
-    if bool(any(names[0])) == bool(any(names[1])):
-        return False
-    return len({name for name in (*names[0], *names[1]) if name}) > 1

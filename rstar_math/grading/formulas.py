@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
-from rstar_math.grading import grammar, guards, notations, values
+from rstar_math.grading import grammar, guards, notations, trees, values
 from rstar_math.grading.failures import NeedsAlgebra, Unreadable
 from rstar_math.grading.reals import Line, Place
-
 
 #: f(2), which is a value though nobody knows the function.
 _APPLIED = re.compile(r"\s*[A-Za-z]\s*\(\s*-?\w+\s*\)\s*")
@@ -66,8 +65,8 @@ class Exact:
             guards.check(text, guards.ALGEBRA)
         raise NeedsAlgebra
 
-    def proportional(self, said: tuple[str, str], meant: tuple[str, str], *, positive: bool = False) -> bool:
-        """See `Formulas`."""
+    def proportional(self, said: tuple[str, str], meant: tuple[str, str], *, positive: bool = False) -> bool:  # noqa: ARG002
+        """See `Formulas`. The same sides are so in both senses."""
         equal = all(one.replace(" ", "") == other.replace(" ", "") for one, other in zip(said, meant, strict=True))
         if equal and all(_APPLIED.fullmatch(side) or has_reading(side) for side in said):
             return True
@@ -108,7 +107,7 @@ class _ExactLine:
         return bool(one == other)
 
 
-def linear_form(tree: grammar.Node) -> tuple[str, Fraction, Fraction]:
+def linear_form(tree: trees.Node) -> tuple[str, Fraction, Fraction]:
     """The one symbol of a linear formula of fractions, its factor and the rest.
 
     Raises:

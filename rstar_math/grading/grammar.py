@@ -9,40 +9,31 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple
 
 from rstar_math.grading.failures import Unreadable
-
-
-class Node(NamedTuple):
-    """A number or a symbol (`value`), or an operation on its parts."""
-
-    op: str
-    parts: tuple[Node, ...] = ()
-    value: Fraction | str = ""
-
+from rstar_math.grading.trees import FUNCTIONS, INVERSES, MINUS_ONE, TWO, Node, negative, product
 
 _TOKEN = re.compile(
     r"\s+|\\[A-Za-z]+|\\[{}|]|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+|[A-Za-z]|[-+*/^_!'()\[\]{}|:]",
     re.ASCII,
 )
 _NUMBER = re.compile(r"[\d.,]+", re.ASCII)
-FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh ln log lg exp".split()
-)
-_INVERSES = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc")}
 _GREEK = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho sigma tau "
-    "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell nabla odot "
-    "prime partial imath jmath".split()
+    re.findall(
+        r"\w+",
+        "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho sigma tau "
+        "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell nabla odot "
+        "prime partial imath jmath",
+    )
 )
-_ACCENTS = frozenset("bar overline vec overrightarrow hat widehat tilde dot ddot angle triangle mathcal mathbb".split())
+_ACCENTS = frozenset(
+    re.findall(r"\w+", "bar overline vec overrightarrow hat widehat tilde dot ddot angle triangle mathcal mathbb")
+)
 _TIMES = frozenset(["*", "\\cdot", "\\times", "\\ast"])
 _OVER = frozenset(["/", "\\div", ":"])
 #: Letters that rather name a function when a bracket follows: f(x) is no product.
 _NAMES_OF_FUNCTIONS = frozenset([*"fgFG", "\\Gamma", "\\zeta", "\\phi", "\\varphi", "\\psi", "\\sigma"])
 _HALVES = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceiling"), "|": ("|", "abs")}
-ONE, MINUS_ONE, TWO = (Node("number", value=Fraction(value)) for value in (1, -1, 2))
 
 
 def parse(text: str) -> Node:
@@ -64,15 +55,12 @@ def parse(text: str) -> Node:
 class _Reader:
     def __init__(self, text: str) -> None:
         self._tokens: list[str] = []
-        self._spaced: set[int] = set()
         position = 0
         while position < len(text):
             found = _TOKEN.match(text, position)
             if not found:
                 raise Unreadable(f"{text[position]!r} is no part of a formula")
-            if found[0].isspace():
-                self._spaced.add(len(self._tokens))
-            else:
+            if not found[0].isspace():
                 self._tokens.append(found[0])
             position = found.end()
         self._at = 0
@@ -105,7 +93,7 @@ class _Reader:
         if len(signs) > 3:
             raise Unreadable("a row of signs")
         product = self._product()
-        return _negative(product) if signs.count("-") % 2 else product
+        return negative(product) if signs.count("-") % 2 else product
 
     def _product(self) -> Node:
         factors = [self._power()]
@@ -115,31 +103,34 @@ class _Reader:
                 self._next()
                 factor = self._after_sign()
                 if token in _OVER:
-                    factors, divided = [Node("divide", (_product_of(factors), factor))], True
+                    factors, divided = [Node("divide", (product(factors), factor))], True
                 else:
                     factors.append(factor)
             elif self._starts_factor(token):
                 factors.append(self._juxtaposed(factors, token, divided))
             else:
                 break
-        return _product_of(factors)
+        return product(factors)
 
     def _after_sign(self) -> Node:
         if self.peek() in ("+", "-"):
-            return _negative(self._power()) if self._next() == "-" else self._power()
+            return negative(self._power()) if self._next() == "-" else self._power()
         return self._power()
 
     def _starts_factor(self, token: str) -> bool:
         if token == "|":
             return self._bars == 0
-        return token in ("(", "[", "{") or token[0].isalnum() or token[0] == "." or (
-            token[0] == "\\" and token not in (*_TIMES, *_OVER, "\\rfloor", "\\rceil", "\\}", "\\|", "\\circ")
+        return (
+            token in ("(", "[", "{")
+            or token[0].isalnum()
+            or token[0] == "."
+            or (token[0] == "\\" and token not in (*_TIMES, *_OVER, "\\rfloor", "\\rceil", "\\}", "\\|", "\\circ"))
         )
 
     def _juxtaposed(self, factors: list[Node], token: str, divided: bool) -> Node:
-        """A factor without a sign before it. Numbers stand beside powers only; "1 1/2" and "2 \\frac12" are no products."""
+        """A factor without a sign before it. Numbers stand beside powers and factorials only; "1 1/2" and "2 \\frac12" are no products."""
         last = factors[-1]
-        if _NUMBER.fullmatch(token) and last.op != "power":
+        if _NUMBER.fullmatch(token) and last.op not in ("power", "factorial"):
             raise Unreadable("two numbers stand side by side")
         if token == "\\frac" and last.op == "number":
             return self._mixed(factors)
@@ -181,7 +172,7 @@ class _Reader:
         if self.peek() == "^":
             self._next()
             inner = Node("power", (inner, self._exponent()))
-        return _negative(inner) if sign == "-" else inner
+        return negative(inner) if sign == "-" else inner
 
     def _postfix(self) -> Node:
         atom = self._atom()
@@ -302,8 +293,8 @@ class _Reader:
                 base = self._argument()
             else:
                 raise Unreadable(f"an index of \\{name}")
-        if exponent == MINUS_ONE and name in _INVERSES:
-            name, exponent = _INVERSES[name], None
+        if exponent == MINUS_ONE and name in INVERSES:
+            name, exponent = INVERSES[name], None
         applied = Node(name, (self._operand(name), *([base] if base else [])))
         return Node("power", (applied, exponent)) if exponent else applied
 
@@ -321,7 +312,7 @@ class _Reader:
             factors.append(self._power())
         if not factors or self.peek() in _TIMES or self.peek() in _OVER:
             raise Unreadable(f"what \\{name} is applied to can be read in two ways")
-        return _product_of(factors)
+        return product(factors)
 
 
 _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
@@ -329,13 +320,3 @@ _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
     "binom": _Reader._binomial,
     "sqrt": _Reader._root,
 }
-
-
-def _negative(node: Node) -> Node:
-    if node.op == "number" and isinstance(node.value, Fraction):
-        return Node("number", value=-node.value)
-    return Node("multiply", (MINUS_ONE, node))
-
-
-def _product_of(factors: list[Node]) -> Node:
-    return factors[0] if len(factors) == 1 else Node("multiply", tuple(factors))

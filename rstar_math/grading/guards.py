@@ -69,7 +69,9 @@ ALGEBRA = (
     Guard(lambda text: text.count("!") > 8, "more than 8 factorials"),
     Guard(lambda text: bool(re.search(r"\d[eE][+-]?\d{4}", text)), "an exponent of 4 digits in a plain number"),
     Guard(
-        lambda text: bool(re.search(r"\\(?:sum|prod|int|lim)(?![a-z]).*(?:\d{4}|\d\s*\^\s*\{?\s*\d|\\sum|\\prod|\\int)", text)),
+        lambda text: bool(
+            re.search(r"\\(?:sum|prod|int|lim)(?![a-z]).*(?:\d{4}|\d\s*\^\s*\{?\s*\d|\\sum|\\prod|\\int)", text)
+        ),
         "a sum, product, integral or limit over much",
     ),
 )

@@ -51,6 +51,7 @@ SHAPES = (
     r"48\cdot\pi \times y",
     r"34x+45y-20z+100",
     r"\sqrt{\sqrt{11}+\sqrt{194}}",
+    r"\sum_{k=0}^{n-1} a_{n-k-1} b_k",
 )
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rstar_math.grading import notations, structure
 from rstar_math.grading.failures import Unreadable
-from rstar_math.grading.grammar import FUNCTIONS
+from rstar_math.grading.trees import FUNCTIONS
 from rstar_math.grading.units import quantity
 
 _INDEX = r"(?:_(?:\{[^{}]*\}|\\[A-Za-z]+|\w))?'*"

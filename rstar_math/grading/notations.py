@@ -17,10 +17,23 @@ _NUMBER = re.compile(r"([+-]?)\s?((?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(
 _SCIENTIFIC = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))[eE]([+-]?\d{1,3})", re.ASCII)
 _PERIODIC = re.compile(r"([+-]?)(\d*)\.(\d*)\\(?:overline|bar|dot)\{(\d{1,30})\}", re.ASCII)
 _MIXED = re.compile(r"([+-]?)\s?(\d+)\s+(\d+)/(\d+)", re.ASCII)
-_IN_BASE = re.compile(r"(?:\\text\{)?(-?\s?[0-9A-Za-z]+)\}?\s*(?:_\{?(?:\\text\{)?|\\text\{|)\s*(?:base)?[\s-]*(\w+?)\s*\}{0,2}", re.ASCII)
-_BASES = dict(
-    zip("two three four five six seven eight nine ten eleven twelve sixteen".split(), [*range(2, 13), 16], strict=True)
+_IN_BASE = re.compile(
+    r"(?:\\text\{)?(-?\s?[0-9A-Za-z]+)\}?\s*(?:_\{?(?:\\text\{)?|\\text\{|)\s*(?:base)?[\s-]*(\w+?)\s*\}{0,2}", re.ASCII
 )
+_BASES = {
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+    "sixteen": 16,
+}
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE | re.ASCII)
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _WORDS = re.compile(r"[(]?\s*[A-Za-z][\w\s'’.,;:!?()&/-]*", re.ASCII)
@@ -42,6 +55,20 @@ NUMERAL = re.compile(
 _ARTICLE = re.compile(r"^(?:the|an?) (?=\w)")
 #: What programs print for no value.
 NOTHING = frozenset(["n/a", "na", "nan", "null", "?", "-", "..."])
+
+
+#: `\text{(E)} 12`: the letter of a choice in front of its value.
+_OPTION = re.compile(
+    r"(?:\\text\{\s*\(([A-J])\)\s*\}|\(([A-J])\)(?=\s))\s*:?\s*(?![-+*/^=<>|_&,;]|\\c[ua]p|\\(?:and|or)\b)(\S.*)",
+    re.DOTALL,
+)
+
+
+class Option(NamedTuple):
+    """A choice with its value."""
+
+    letter: str
+    value: str
 
 
 class Time(NamedTuple):
@@ -104,6 +131,14 @@ def choice(gold: str) -> str | None:
     """The letter, in upper case, if a ground truth is nothing but the letter of a choice."""
     found = _CHOICE.fullmatch(_TEXT.sub(r"\1", gold).strip())
     return (found[1] or found[2]).upper() if found else None
+
+
+def option(text: str) -> Option | None:
+    """Letter and value of "(E) 12"; None if `text` has not both."""
+    found = _OPTION.fullmatch(text)
+    if found is None or choice(found[3]):
+        return None
+    return Option(found[1] or found[2], found[3])
 
 
 def chosen(answer: str) -> str | None:

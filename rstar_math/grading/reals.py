@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 from rstar_math.grading import structure
@@ -25,7 +26,9 @@ _REAL = r"\\(?:mathbb|text|Bbb|mathbf)\s*\{?\s*R\s*\}?|\\R(?![a-z])"
 _REALS = re.compile(rf"{_REAL}|\\text\{{\s*all real numbers?\s*\}}|(?i:all real numbers?)")
 _OF_REALS = re.compile(rf"^(\s*[A-Za-z])\s*\\in\s*(?:{_REAL})\s*")
 _SUCH_THAT = re.compile(r"^\\\{\s*(.*?[A-Za-z].*?)\s*(?:\||:|\\mid(?![a-z])|\\vert)\s*(.*)\\\}$")
-_OR = re.compile(r"\s*(?:\\cup(?![a-z])|\\text\{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])|\\(?:lor|vee)(?![a-z]))\s*,?\s*")
+_OR = re.compile(
+    r"\s*(?:\\cup(?![a-z])|\\text\{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])|\\(?:lor|vee)(?![a-z]))\s*,?\s*"
+)
 _AND = re.compile(
     r"\s*(?:\\text\{\s*,?\s*and\s*\}|(?<![A-Za-z\\])and(?![A-Za-z])|\\(?:land|wedge)(?![a-z])|,|;)\s*(?:\\text\{\s*and\s*\})?"
 )
@@ -62,7 +65,7 @@ class Reals(NamedTuple):
     def same(self, other: Reals) -> bool:
         """Whether both hold the same numbers."""
         places = sorted({*self.boundaries, *other.boundaries})
-        between = [(low + high) / 2 for low, high in zip(places, places[1:], strict=False)]
+        between = [(low + high) / 2 for low, high in pairwise(places)]
         beyond = [places[0] - 1, places[-1] + 1] if places else [Fraction(0)]
         return all(self.holds(place) == other.holds(place) for place in (*places, *between, *beyond))
 
@@ -98,7 +101,7 @@ def falling(text: str) -> list[Link]:
         signs, sides = [_FLIPPED[sign] for sign in reversed(signs)], sides[::-1]
     if not all(sides) or any(sign in ("<", "\\leq") for sign in signs):
         raise Unreadable("a chain of inequalities that goes up and down")
-    return [Link((left, right), sign) for left, sign, right in zip(sides, signs, sides[1:], strict=False)]
+    return [Link((left, right), sign) for sign, (left, right) in zip(signs, pairwise(sides), strict=True)]
 
 
 def many_symbols(said: str, meant: str) -> bool:
@@ -205,7 +208,7 @@ class Reader:
         """1 < x < 2, link by link."""
         signs = _RELATION.findall(text)
         sides = [side.strip() for side in _RELATION.split(text)]
-        links = [self._link(left, sign, right) for left, sign, right in zip(sides, signs, sides[1:], strict=False)]
+        links = [self._link(left, sign, right) for sign, (left, right) in zip(signs, pairwise(sides), strict=True)]
         return _combined(links, "and")
 
     def _link(self, left: str, sign: str, right: str) -> Reals:

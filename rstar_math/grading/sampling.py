@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from rstar_math.grading import grammar, notations, values
+from rstar_math.grading import grammar, notations, trees, values
 from rstar_math.grading.failures import Unreadable
 
-#: Where formulas are valued: with positive symbols near one, far from zero and near it, then with both signs.
-_POINTS = ((1, False), (3, False), (4, False), (2, True), (8, True))
+#: Points where all symbols are positive: near one, far from zero and near it; and points where some are negative.
+_POSITIVE, _SIGNED = (1, 3, 4), (2, 7, 12, 17)
 #: Two values are the same if they agree to all their digits but so many, which rounding may take.
 _ROUNDING = 30
 
@@ -22,11 +22,11 @@ Testimony = bool | None
 
 
 @lru_cache(maxsize=512)
-def tree(text: str) -> grammar.Node | None:
+def tree(text: str) -> trees.Node | None:
     """What our own reader makes of a formula; None if it leaves it unread."""
     number = notations.number(text)
     if number is not None:
-        return grammar.Node("number", value=number)
+        return trees.Node("number", value=number)
     try:
         return grammar.parse(text)
     except Unreadable:
@@ -48,13 +48,13 @@ def same(said: str, meant: str) -> Testimony:
     one, other = tree(said), tree(meant)
     if one is None or other is None:
         return None
-    points = _POINTS if values.symbols_of(one) | values.symbols_of(other) else _POINTS[:1]
+    points = _points(values.symbols_of(one) | values.symbols_of(other))
     agreed = 0
-    for number, signs in points:
+    for point in points:
         try:
-            found = _pair_at(one, other, values.Point(number, signs=signs))
+            found = _pair_at(one, other, point)
         except values.TooLarge:
-            if number == points[0][0]:
+            if point is points[0]:
                 raise
             continue  # far from zero much is large
         if found is None:
@@ -63,6 +63,16 @@ def same(said: str, meant: str) -> Testimony:
             return False
         agreed += 1
     return True if agreed >= min(2, len(points)) else None
+
+
+def _points(names: set[str]) -> list[values.Point]:
+    """Where to value formulas of these symbols; every symbol is below zero somewhere, and any two of the first three of
+    different signs."""
+    if not names:
+        return [values.Point(_POSITIVE[0])]
+    masks = [{name for at, name in enumerate(sorted(names)) if mask >> at % 3 & 1} for mask in (7, 1, 2, 4)]
+    signed = [values.Point(number, frozenset(mask)) for number, mask in zip(_SIGNED, masks, strict=True) if mask]
+    return [*map(values.Point, _POSITIVE), *signed]
 
 
 def proportional(said: tuple[str, str], meant: tuple[str, str], *, positive: bool) -> Testimony:
@@ -74,7 +84,9 @@ def proportional(said: tuple[str, str], meant: tuple[str, str], *, positive: boo
         return False
     pairs = [_pair_at(one, other, values.Point(number)) for number in (0, 1, 2)]
     ratios = [
-        (pair.one / pair.other, pair.margin) for pair in pairs if pair and min(abs(pair.one), abs(pair.other)) > pair.margin
+        (pair.one / pair.other, pair.margin)
+        for pair in pairs
+        if pair and min(abs(pair.one), abs(pair.other)) > pair.margin
     ]
     if len(ratios) < 2:
         return None
@@ -91,7 +103,7 @@ class _Pair(NamedTuple):
     margin: Any
 
 
-def _pair_at(said: grammar.Node, meant: grammar.Node, point: values.Point) -> _Pair | None:
+def _pair_at(said: trees.Node, meant: trees.Node, point: values.Point) -> _Pair | None:
     """Both values, to as many digits as it takes; None if one of them has none here."""
     try:
         pair = point.at(said), point.at(meant)
@@ -108,11 +120,11 @@ def alike(one: Any, other: Any, margin: Any) -> bool:
     return bool(abs(one - other) <= max(abs(one), abs(other), 1) * margin)
 
 
-def _difference(sides: tuple[str, str]) -> grammar.Node | None:
+def _difference(sides: tuple[str, str]) -> trees.Node | None:
     left, right = tree(sides[0]), tree(sides[1])
     if left is None or right is None:
         return None
-    return grammar.Node("add", (left, grammar.Node("multiply", (grammar.MINUS_ONE, right))))
+    return trees.Node("add", (left, trees.Node("multiply", (trees.MINUS_ONE, right))))
 
 
 def real(text: str) -> Any:

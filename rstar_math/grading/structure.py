@@ -102,7 +102,11 @@ def row(text: str, *, grouping: bool = True) -> Row | None:
 
 def unwrapped(text: str) -> str:
     """`text` without brackets that only hold it together: (5), [5], {5}."""
-    while (opened := brackets(text)) and opened[0] in ("(", "[", "{", "\\{") and len(split(opened[1], ",;", grouping=False)) == 1:
+    while (
+        (opened := brackets(text))
+        and opened[0] in ("(", "[", "{", "\\{")
+        and len(split(opened[1], ",;", grouping=False)) == 1
+    ):
         if not opened[1]:
             break
         text = opened[1]

@@ -61,7 +61,14 @@ _REWRITES = tuple(
         (r"(?<!\\)\\(?:[,;:> ]|q?quad)|~|\s+", " "),
         (r"\{\s*,\s*\}", ","),
         (r"\\[$]\s*([\d.,]*\d)(?=\s*(?:$|[,;)}\]]|\\text\{\s*(?:and|or)|(?:and|or)\b))", r"\1\\text{ dollars}"),
-        (r"\\[$]|[$£€¥]", ""),
+        *(
+            (
+                rf"{sign}\s*([\d.,]*\d)(?=\s*(?:$|[,;)}}\]]))|(?<![^\s,;(]){sign}?([\d.,]*\d)\s*{sign}",
+                rf"\1\2\\text{{ {name}}}",
+            )
+            for sign, name in (("£", "pounds sterling"), ("€", "euros"), ("¥", "yen"))
+        ),
+        (r"\\[$]|[$£€¥]", " "),
         (r"\{([^{}]*?)\\choose(?![a-z])([^{}]*?)\}", r"\\binom{\1}{\2}"),
         (r"\\[dtc]frac(?![a-z])", r"\\frac"),
         (r"\\[dt]binom(?![a-z])", r"\\binom"),

@@ -12,7 +12,7 @@ from typing import Any
 import sympy
 from math_verify import verify
 
-from rstar_math.grading import grammar, sampling
+from rstar_math.grading import sampling, trees
 from rstar_math.grading.latex import expression
 from rstar_math.grading.sampling import Testimony
 
@@ -128,7 +128,7 @@ def _proved(said: str, meant: str) -> Testimony:
         return None
 
 
-def _built(node: grammar.Node) -> Any:
+def _built(node: trees.Node) -> Any:
     if node.op == "number":
         assert not isinstance(node.value, str)
         return sympy.Rational(node.value.numerator, node.value.denominator)

@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 _PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*(?:percent(?:age)?|pct|%)\s*\}|\b(?:percent(?:age)?|pct)\b)\s*$")
-_DEGREES = re.compile(r"\s*(?:\^\s*\\circ)\s*(?:[CF]|\\text\{\s*[CF]\s*\})?$")
+_DEGREES = re.compile(r"\s*(?:\^\s*\\circ)\s*(?:([CF])|\\text\{\s*([CF])\s*\})?$")
 _PLAIN_UNIT = re.compile(
     r"(?<=[\d})\s])\s*([A-Za-z]{2,}(?:[ /][A-Za-z]+){0,2}|(?<=\d )[mgsh])(?:\s*\^\s*\{?\s*([23])\s*\}?)?$"
 )
@@ -50,17 +50,41 @@ _MEASURES = {
     **dict.fromkeys(("month",), "month"),
     **dict.fromkeys(("year", "yr"), "year"),
     **dict.fromkeys(("degree", "deg"), "degree"),
-    **dict.fromkeys(("unit", "way", "cup", "oz", "ton", "gal", "ml", "rpm"), ""),
+    **dict.fromkeys(("radian", "rad"), "radian"),
+    **dict.fromkeys(("euro", "eur"), "euro"),
+    **dict.fromkeys(("cup",), "cup"),
+    **dict.fromkeys(("oz", "ounce"), "ounce"),
+    **dict.fromkeys(("ton", "tonne"), "ton"),
+    **dict.fromkeys(("gal", "gallon"), "gallon"),
+    **dict.fromkeys(("liter", "litre"), "liter"),
+    **dict.fromkeys(("ml", "milliliter", "millilitre"), "ml"),
+    **dict.fromkeys(("rpm",), "rpm"),
 }
+#: Words that only say that something is counted or measured.
+_NEUTRAL = frozenset(["unit", "way", "value", "number", "total", "possible", "different", "distinct"])
+#: Marks the names of units that are none of the above: things that are counted.
+_THINGS = "things:"
 _POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
 
 
 class Quantity(NamedTuple):
-    """A member of an answer: its formula, whether it is a percentage, and its unit ("" unless a known one was stated)."""
+    """A member of an answer: its formula, whether it is a percentage, and its unit ("" if none was stated)."""
 
     text: str
     percent: bool = False
     unit: str = ""
+
+    def unit_agrees(self, other: Quantity) -> bool:
+        """Whether the units are the same, as far as both state one; "apples" are "red apples"."""
+        if not (self.unit and other.unit) or self.unit == other.unit:
+            return True
+        one, two = (set(unit.removeprefix(_THINGS).split()) for unit in (self.unit, other.unit))
+        precise = _THINGS in self.unit + other.unit or "degree" in one & two
+        return precise and (one <= two or two <= one)
+
+    def as_radians(self) -> str:
+        """The formula of an angle in radians; without a unit it is in radians."""
+        return f"({self.text})\\pi/180" if self.unit == "degree" else self.text
 
 
 def quantity(text: str) -> Quantity:
@@ -69,7 +93,7 @@ def quantity(text: str) -> Quantity:
     if found := _PERCENT.search(text):
         return Quantity(text[: found.start()], percent=True)
     if (found := _DEGREES.search(text)) and not re.search(r"\\(?:sin|cos|tan|cot|sec|csc)", text):
-        return Quantity(text[: found.start()], unit="degree")
+        return Quantity(text[: found.start()], unit=" ".join(filter(None, ("degree", found[1], found[2]))))
     if (found := _TEXT_UNIT.search(text)) and found.start() > 0:
         spoken = re.findall("[a-z]+", f"{found[1]} {found[2] or ''}".lower())
         if not any(map(_NOT_UNITS.fullmatch, spoken)):
@@ -77,22 +101,29 @@ def quantity(text: str) -> Quantity:
     if (found := _PLAIN_UNIT.search(text)) and found.start() > 0:
         spoken = re.findall("[a-z]+", found[1].lower())
         counted = _COUNT.fullmatch(text[: found.start()]) is not None and text[found.start()] == " "
-        known = all(_singular(word) in _MEASURES or (counted and len(word) > 3) or word == "per" for word in spoken)
+        known = all(
+            _singular(word) in (*_MEASURES, *_NEUTRAL) or (counted and len(word) > 3) or word == "per"
+            for word in spoken
+        )
         if known and not any(map(_NOT_UNITS.fullmatch, spoken)):
             return Quantity(text[: found.start()], unit=_measure(found[1].lower(), None, found[2]))
     return Quantity(text)
 
 
 def _singular(word: str) -> str:
-    return word if word in _MEASURES or not word.endswith("s") else word[:-1]
+    return word if word in _MEASURES or word.endswith("ss") or not word.endswith("s") else word[:-1]
 
 
 def _measure(spoken: str, below: str | None, power: str | None) -> str:
-    """One spelling for the units that have several; "" if one is unknown: nobody would confuse it with another."""
+    """One spelling for the units that have several; "" for words that name none."""
     above, _, per = re.sub(r"\s+per\s+", "/", spoken).partition("/")
-    words = re.findall("[a-z]+", above)
+    words = [_singular(word) for word in re.findall("[a-z]+", above)]
     power = power or next((_POWERS[word] for word in words if word in _POWERS), "")
-    names = [_MEASURES.get(_singular(word), "") for word in words if word not in _POWERS]
-    unit = " ".join(names) + power if all(names) else ""
-    per = _MEASURES.get(_singular((below or per).strip().lower()), "")
-    return f"{unit}/{per}" if unit and per else unit
+    words = [word for word in words if word not in _POWERS and word not in _NEUTRAL]
+    if not words:
+        return ""
+    if not all(word in _MEASURES for word in words):
+        return _THINGS + " ".join(words)
+    unit = " ".join(_MEASURES[word] for word in words) + power
+    per = _singular((below or per).strip().lower())
+    return f"{unit}/{_MEASURES.get(per, per)}" if per else unit

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from rstar_math.grading.failures import Unreadable
-from rstar_math.grading.grammar import Node
+from rstar_math.grading.trees import Node
 
 #: Most binary digits of an exact number: those of 4000!, computed in a millisecond or two.
 _BITS = 50_000
@@ -156,13 +156,13 @@ def _arithmetic(digits: int) -> Any:
 
 
 class Point:
-    """Values for all symbols, each from its name, so that two formulas see the same: positive, or of either sign.
+    """Values for all symbols, each from its name, so that two formulas see the same; those of `negative` are below zero.
 
-    With `signs`, roots and logarithms of negative numbers have no value: beyond the reals the usual laws do not hold.
+    Where some are, roots and logarithms of negative numbers have no value: beyond the reals the usual laws do not hold.
     """
 
-    def __init__(self, number: int, *, signs: bool = False, digits: int = DIGITS) -> None:
-        self.number, self.signs, self.digits = number, signs, digits
+    def __init__(self, number: int, negative: frozenset[str] = frozenset(), *, digits: int = DIGITS) -> None:
+        self.number, self.negative, self.digits = number, negative, digits
         self.mp = _arithmetic(digits)
         self._smallest = self._largest = 0
 
@@ -182,7 +182,7 @@ class Point:
             return None
         if wanted > (_MOST_DIGITS if _SCALES[self.number % len(_SCALES)] == 1 else _MOST_FAR_DIGITS):
             raise TooLarge("values too far apart")
-        return Point(self.number, signs=self.signs, digits=wanted)
+        return Point(self.number, self.negative, digits=wanted)
 
     def symbol(self, name: str) -> Any:
         """The value of a symbol here; `e`, `i` and pi have their own."""
@@ -192,7 +192,7 @@ class Point:
             return self.mp.mpc(0, 1)
         draw = int.from_bytes(blake2b(f"{self.number} {name}".encode(), digest_size=8).digest(), "big")
         size = self.mp.mpf(draw % 7_919_999 + 2_000_003) / 3_999_971 * _SCALES[self.number % len(_SCALES)]
-        return -size if self.signs and draw >> 40 & 1 else size
+        return -size if name in self.negative else size
 
     def at(self, node: Node) -> Any:
         """The value of a formula at this point.
@@ -221,24 +221,14 @@ class Point:
 
     def _apply(self, op: str, parts: list[Any]) -> Any:
         mp = self.mp
-        if op == "add":
-            return mp.fsum(parts)
-        if op == "multiply":
-            return mp.fprod(parts)
-        if op == "divide":
-            return parts[0] / parts[1]
-        if op == "power":
-            return self._power(*parts)
-        if op == "root":
-            return self._root(*parts)
-        if op == "abs":
-            return abs(parts[0])
+        if op in ("add", "multiply"):
+            return mp.fsum(parts) if op == "add" else mp.fprod(parts)
+        if read := _OPERATIONS.get(op):
+            return read(self, *parts)
         if op in _HYPERBOLIC and abs(parts[0]) > 40:
             raise TooLarge(f"{op} of a large number")
         if abs(parts[0]) > _LARGEST_EXPONENT and op not in ("ln", "log", "lg", "floor", "ceiling", "degrees"):
             raise TooLarge(f"{op} of a large number")
-        if op == "binomial":
-            return mp.binomial(*parts)
         if op in ("ln", "log", "lg") and self._beyond(parts[0]):
             raise Undefined("a logarithm of a negative number")
         if op in ("log", "lg"):
@@ -254,6 +244,17 @@ class Point:
         function: Callable[[Any], Any] = getattr(mp, names.get(op, op))
         return function
 
+    def _divide(self, above: Any, below: Any) -> Any:
+        return above / below
+
+    def _size(self, value: Any) -> Any:
+        return abs(value)
+
+    def _binomial(self, above: Any, below: Any) -> Any:
+        if max(abs(above), abs(below)) > _LARGEST_EXPONENT:
+            raise TooLarge("a binomial coefficient of a large number")
+        return self.mp.binomial(above, below)
+
     def _power(self, base: Any, exponent: Any) -> Any:
         mp = self.mp
         if base == 0:
@@ -267,7 +268,7 @@ class Point:
         return mp.power(base, exponent)
 
     def _beyond(self, value: Any) -> bool:
-        return self.signs and bool(self.mp.im(value) == 0 and self.mp.re(value) < 0)
+        return bool(self.negative and self.mp.im(value) == 0 and self.mp.re(value) < 0)
 
     def _root(self, value: Any, degree: Any) -> Any:
         """The real root of a negative number for odd degrees."""
@@ -279,3 +280,12 @@ class Point:
         if self._beyond(value):
             raise Undefined("a root of a negative number")
         return mp.power(value, 1 / degree)
+
+
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    "divide": Point._divide,
+    "power": Point._power,
+    "root": Point._root,
+    "abs": Point._size,
+    "binomial": Point._binomial,
+}

@@ -93,7 +93,8 @@ class Worker:
                     await self.stop()
             if self._process is None:
                 raise RstarError(
-                    f"grading: the process that compares answers did not start within {_START_SECONDS:.0f} s; "
+                    "grading: the process that compares answers ended while it started, or took more than "
+                    f"{_START_SECONDS:.0f} s for it; "
                     f"try `{sys.executable} -m rstar_math.grading.child 3 0 0` to see why (is math-verify installed?)"
                 )
         return self._process

@@ -1,0 +1,120 @@
+r"""What does text alone decide?
+
+Numbers, the letters of choices, numerals in a base, times of day, infinity, the empty set and words are told apart by their
+spelling and never reach algebra. Each kind looks at both texts and answers, or leaves the pair to the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from rstar_math.grading import notations, structure
+from rstar_math.grading.failures import Unreadable
+
+#: Why two answers differ; "" where they do not.
+Difference = str
+
+EMPTY_SET = re.compile(r"\\emptyset|\\\{\s*\\\}|\{\s*\}")
+_INFINITE = re.compile(r"([+-]?)\s*\\infty")
+_TextOnly = Callable[[str, str], "tuple[Difference] | None"]
+
+
+def by_text(said: str, meant: str) -> tuple[Difference] | None:
+    """The difference, in a tuple, where text alone decides; None where it does not."""
+    for kind in _KINDS:
+        if (decided := kind(said, meant)) is not None:
+            return decided
+    return None
+
+
+def _nothing(said: str, meant: str) -> tuple[Difference] | None:
+    sets = [EMPTY_SET.fullmatch(text) is not None for text in (said, meant)]
+    return None if not any(sets) else ("" if all(sets) else "the empty set on one side only",)
+
+
+def _infinities(said: str, meant: str) -> tuple[Difference] | None:
+    signs = [_INFINITE.fullmatch(text) for text in (said, meant)]
+    if signs[0] and signs[1]:
+        return ("" if (signs[0][1] == "-") == (signs[1][1] == "-") else "the other infinity",)
+    if (signs[0] or signs[1]) and all(
+        sign or notations.number(text) is not None for sign, text in zip(signs, (said, meant), strict=True)
+    ):
+        return ("infinity on one side only",)
+    return None
+
+
+def _numbers(said: str, meant: str) -> tuple[Difference] | None:
+    values = notations.number(said), notations.number(meant)
+    if values[0] is None or values[1] is None or values[0] != values[1]:
+        return None
+    return ("",)
+
+
+def _choices(said: str, meant: str) -> tuple[Difference] | None:
+    letter = notations.choice(meant)
+    if letter is None:
+        return None
+    chosen = notations.chosen(said)
+    if chosen is None:
+        raise Unreadable("not the letter of one choice")
+    return ("" if chosen == letter else "another choice",)
+
+
+def _numerals(said: str, meant: str) -> tuple[Difference] | None:
+    numerals = notations.in_base(said), notations.in_base(meant)
+    if numerals[1] is None:
+        if numerals[0] is not None and notations.number(meant) is not None:
+            raise Unreadable("a numeral in another base")
+        return None
+    if numerals[0] is None:
+        raise Unreadable("a numeral without its base")
+    if numerals[0] == numerals[1]:
+        return ("",)
+    digits, base = zip(*(n for n in numerals if n), strict=True)
+    if int(digits[0], base[0]) == int(digits[1], base[1]):
+        raise Unreadable("the same number in another base")
+    return ("another numeral",)
+
+
+def _times(said: str, meant: str) -> tuple[Difference] | None:
+    times = notations.time_of_day(said), notations.time_of_day(meant)
+    if times[0] is None or times[1] is None:
+        if times[1] and times[1].half:
+            raise Unreadable("no time of day")
+        return None
+    if times[0] == times[1]:
+        return ("",)
+    if not (times[0].half or times[1].half):
+        return ("another time",) if re.search(r":0\d", said + meant) else None
+    if times[0].minutes_of_day() == times[1].minutes_of_day() and max(time.hour for time in times if time) > 12:
+        return ("",)
+    if times[0][:3] == times[1][:3] and "" in (times[0].half, times[1].half):
+        raise Unreadable("half of the day is not stated")
+    return ("another time",)
+
+
+def _spoken(said: str, meant: str) -> tuple[Difference] | None:
+    asked = notations.prose(meant)
+    if not asked and not notations.prose(said):
+        if notations.muddled(said, meant):
+            raise Unreadable("letters in another order")
+        return None
+    words, wanted = notations.words(said), notations.words(meant)
+    if words is not None and words == wanted:
+        return ("",)
+    if any(structure.row(text) or len(structure.elements(text)) > 1 for text in (said, meant)):
+        return None
+    if not asked:
+        if words is None or notations.NUMERAL.search(words):
+            raise Unreadable("words around a number")
+        return ("words where none are asked for",)
+    if words is None and notations.number(said) is None:
+        raise Unreadable("more or less than words where words are asked for")
+    if f" {wanted} " in f" {words} ":
+        raise Unreadable("more than the words that are asked for")
+    return ("other words",)
+
+
+#: The kinds of answer that text decides, in this order.
+_KINDS: tuple[_TextOnly, ...] = (_nothing, _infinities, _numbers, _choices, _numerals, _times, _spoken)

@@ -129,6 +129,10 @@ class Comparison:
                 return False
 
         pairs = [[alike(i, j) for j in range(len(wanted))] for i in range(len(given))]
+        if in_order and not listing.matched(pairs):
+            in_order = False
+            if listing.matched([[alike(i, j) for j in range(len(wanted))] for i in range(len(given))]):
+                raise Unreadable("values in another order than their names")
         matched = all(map(any, pairs)) and all(map(any, zip(*pairs, strict=True))) if sets else listing.matched(pairs)
         if not matched and unread:
             raise unread[0]
@@ -177,17 +181,12 @@ class Comparison:
         """Why two values without a name differ: sets of reals, matrices, tuples, ratios, quantities."""
         if by_text_alone := by_text(said, meant):
             return by_text_alone[0]
-        if listing.braced(said) is not None and listing.braced(meant) is not None:
-            return self._members(listing.members(said), listing.members(meant))
-        if said.startswith("\\{") != meant.startswith("\\{") and (listing.braced(said) or listing.braced(meant)):
-            return "a set on one side only"
+        if listing.braced(said) or listing.braced(meant):
+            return self._sets(said, meant)
         if reals.describes(said) or reals.describes(meant):
             return self._reals(said, meant) if not reals.many_symbols(said, meant) else self._regions(said, meant)
-        matrices = structure.matrix(said), structure.matrix(meant)
-        if matrices[0] and matrices[1]:
-            return self._matrices(matrices[0], matrices[1])
-        if _is_matrix(said) or _is_matrix(meant):
-            raise Unreadable("a matrix beside something else")
+        if "\\begin{" in said + meant:
+            return self._matrices(structure.matrix(said), structure.matrix(meant))
         rows = structure.row(said), structure.row(meant)
         if rows[0] and rows[1]:
             if len(rows[0].members) != len(rows[1].members):
@@ -222,7 +221,17 @@ class Comparison:
                 return "another inequality"
         return ""
 
-    def _matrices(self, said: structure.Matrix, meant: structure.Matrix) -> Difference:
+    def _sets(self, said: str, meant: str) -> Difference:
+        """Sets by their members; plain braces may only hold a formula together."""
+        if listing.braced(said) and listing.braced(meant):
+            return self._members(listing.members(said), listing.members(meant))
+        if said.startswith("\\{") or meant.startswith("\\{"):
+            return "a set on one side only"
+        return self._quantities(quantity(structure.unwrapped(said)), quantity(structure.unwrapped(meant)))
+
+    def _matrices(self, said: structure.Matrix | None, meant: structure.Matrix | None) -> Difference:
+        if said is None or meant is None:
+            raise Unreadable("a matrix beside something else")
         if [len(row) for row in said.rows] != [len(row) for row in meant.rows]:
             return "a matrix of another shape"
         for rows in zip(said.rows, meant.rows, strict=True):
@@ -274,7 +283,7 @@ class Comparison:
         if angles == {"degree", "radian"}:
             return "" if same(said.as_radians(), meant.as_radians()) else "another angle"
         if not said.unit_agrees(meant):
-            if same(said.text, meant.text):
+            if said.measured() and meant.measured() and same(said.text, meant.text):
                 return "another unit"
             raise Unreadable("a value in another unit")
         if same(said.text, meant.text):
@@ -295,7 +304,3 @@ class Comparison:
         if value is not None and abs(value) <= 1:
             raise Unreadable("so many percent, or a share")
         return ""
-
-
-def _is_matrix(text: str) -> bool:
-    return "\\begin{" in text

@@ -102,6 +102,8 @@ class _Reader:
             if token in _TIMES or token in _OVER:
                 self._next()
                 factor = self._after_sign()
+                if token == "\\times" and (_is_vector(factors[-1]) or _is_vector(factor)):
+                    raise Unreadable("a product of vectors")
                 if token in _OVER:
                     factors, divided = [Node("divide", (product(factors), factor))], True
                 else:
@@ -128,7 +130,8 @@ class _Reader:
         )
 
     def _juxtaposed(self, factors: list[Node], token: str, divided: bool) -> Node:
-        """A factor without a sign before it. Numbers stand beside powers and factorials only; "1 1/2" and "2 \\frac12" are no products."""
+        """A factor without a sign before it. Numbers stand beside powers and factorials only: "1 1/2" and "2 \\frac12" are
+        no products."""
         last = factors[-1]
         if _NUMBER.fullmatch(token) and last.op not in ("power", "factorial"):
             raise Unreadable("two numbers stand side by side")
@@ -320,3 +323,7 @@ _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
     "binom": _Reader._binomial,
     "sqrt": _Reader._root,
 }
+
+
+def _is_vector(node: Node) -> bool:
+    return node.op == "symbol" and str(node.value).startswith(("vec ", "overrightarrow "))

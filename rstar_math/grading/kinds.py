@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from rstar_math.grading import notations, structure
+from rstar_math.grading import notations, reals, structure
 from rstar_math.grading.failures import Unreadable
 
 #: Why two answers differ; "" where they do not.
@@ -103,7 +103,7 @@ def _spoken(said: str, meant: str) -> tuple[Difference] | None:
     words, wanted = notations.words(said), notations.words(meant)
     if words is not None and words == wanted:
         return ("",)
-    if any(structure.row(text) or len(structure.elements(text)) > 1 for text in (said, meant)):
+    if any(structure.row(text) or reals.describes(text) or len(structure.elements(text)) > 1 for text in (said, meant)):
         return None
     if not asked:
         if words is None or notations.NUMERAL.search(words):

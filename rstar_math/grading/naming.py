@@ -18,7 +18,7 @@ from rstar_math.grading.units import quantity
 
 _INDEX = r"(?:_(?:\{[^{}]*\}|\\[A-Za-z]+|\w))?'*"
 _SINGLE = (
-    rf"(?:\\?[A-Za-z]+{_INDEX}\s*(?:\([A-Za-z,\s\\]*\))?"
+    rf"(?:[a-zA-Z]\^\{{-1\}}\s*\([a-z]\)|[A-Z]\^\{{-1\}}|\\?[A-Za-z]+{_INDEX}\s*(?:\([A-Za-z,\s\\]*\))?"
     r"|\\(?:overline|angle|triangle|text|vec|mathbf)\s*\{?[A-Za-z\s]+\}?\s*|\|[A-Za-z]+\|"
     rf"|\\Delta\s*[A-Za-z]{_INDEX}|[A-Z]_\{{[A-Z]+\}}|\\frac\{{[A-Z]+\}}\{{[A-Z]+\}})"
 )
@@ -26,6 +26,8 @@ _SINGLE = (
 _APPLIED = re.compile(rf"\\(?:{'|'.join(FUNCTIONS)}|sqrt|frac|binom|pi|infty)(?![a-z])")
 #: What stands left of "=" when the answer is given a name: x, f(x), S_{ABC}, AB:CD, \angle ABC.
 _NAME = re.compile(rf"\s*{_SINGLE}\s*(?::\s*{_SINGLE})?\s*")
+#: A(1, 2) is a point; C(5, 2) and P(5, 2) count, and F(1, 2) may be a value.
+_POINT = re.compile(r"[ABDEI-OQ-Z]'*(?=\()")
 _APPROXIMATELY = re.compile(r"\s*\\(?:approx|simeq|sim|doteq)(?![a-z])\s*")
 
 
@@ -50,6 +52,9 @@ def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:
     text = _without_approximation(text, rounds) if rounds else text
     sides = structure.equation(text)
     if len(sides) == 1:
+        point = _POINT.match(text)
+        if point and structure.row(text[point.end() :]):
+            return Named(point[0], (point[0], text[point.end() :]), text[point.end() :])
         return Named("", (), text)
     if _is_name(sides[0]) or _is_tuple_of_names(sides[0]):
         return Named(re.sub(r"[\s{}]", "", sides[0]), tuple(sides), sides[-1])

@@ -58,9 +58,13 @@ _REWRITES = tuple(
         (r"(?<!\\)\\[()\[\]]", ""),
         (r"\\(?:left|right|middle)(?![a-z])\.?|\\[bB]igg?[lrm]?(?![a-z])|\\limits(?![a-z])", ""),
         (r"\\(?:displaystyle|textstyle)(?![a-z])|\\!\s*|\\[hv]?phantom\s*(?:\{[^{}]*\}|[^\s{}\\])", ""),
+        (r"(?<=[\w})])\s*\\q?quad\s*(?=[-\w\\({])(?!\\text|and\b|or\b|\\q?quad)", "; "),
         (r"(?<!\\)\\(?:[,;:> ]|q?quad)|~|\s+", " "),
         (r"\{\s*,\s*\}", ","),
-        (r"\\[$]\s*([\d.,]*\d)(?=\s*(?:$|[,;)}\]]|\\text\{\s*(?:and|or)|(?:and|or)\b))", r"\1\\text{ dollars}"),
+        (
+            r"(?<![\d}])\\[$]\s*([\d.,]*\d)(?=\s*(?:$|[,;)}\]]|\\text\{\s*(?:and|or)|(?:and|or)\b))",
+            r"\1\\text{ dollars}",
+        ),
         *(
             (
                 rf"{sign}\s*([\d.,]*\d)(?=\s*(?:$|[,;)}}\]]))|(?<![^\s,;(]){sign}?([\d.,]*\d)\s*{sign}",

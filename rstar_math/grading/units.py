@@ -56,7 +56,7 @@ _MEASURES = {
     **dict.fromkeys(("oz", "ounce"), "ounce"),
     **dict.fromkeys(("ton", "tonne"), "ton"),
     **dict.fromkeys(("gal", "gallon"), "gallon"),
-    **dict.fromkeys(("liter", "litre"), "liter"),
+    **dict.fromkeys(("liter", "litre", "l"), "liter"),
     **dict.fromkeys(("ml", "milliliter", "millilitre"), "ml"),
     **dict.fromkeys(("rpm",), "rpm"),
 }
@@ -81,6 +81,10 @@ class Quantity(NamedTuple):
         one, two = (set(unit.removeprefix(_THINGS).split()) for unit in (self.unit, other.unit))
         precise = _THINGS in self.unit + other.unit or "degree" in one & two
         return precise and (one <= two or two <= one)
+
+    def measured(self) -> bool:
+        """Whether the unit is one of measurement that is known."""
+        return bool(self.unit) and not self.unit.startswith(_THINGS)
 
     def as_radians(self) -> str:
         """The formula of an angle in radians; without a unit it is in radians."""

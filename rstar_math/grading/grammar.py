@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from rstar_math.grading.failures import Unreadable
-from rstar_math.grading.trees import FUNCTIONS, INVERSES, MINUS_ONE, TWO, Node, negative, product
+from rstar_math.grading.trees import FUNCTIONS, INVERSES, MINUS_ONE, TWO, Node, depth, negative, product
 
 _TOKEN = re.compile(
     r"\s+|\\[A-Za-z]+|\\[{}|]|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+|[A-Za-z]|[-+*/^_!'()\[\]{}|:]",
@@ -29,6 +29,8 @@ _GREEK = frozenset(
 _ACCENTS = frozenset(
     re.findall(r"\w+", "bar overline vec overrightarrow hat widehat tilde dot ddot angle triangle mathcal mathbb")
 )
+#: Levels of a tree: 1/1/1/1 has as many as there are bars, and who computes it goes as deep.
+_DEEPEST = 100
 _TIMES = frozenset(["*", "\\cdot", "\\times", "\\ast"])
 _OVER = frozenset(["/", "\\div", ":"])
 #: Letters that rather name a function when a bracket follows: f(x) is no product.
@@ -49,6 +51,8 @@ def parse(text: str) -> Node:
         raise Unreadable("it is nested too deeply") from None
     if reader.peek():
         raise Unreadable(f"{reader.peek()!r} stands in the way")
+    if depth(tree) > _DEEPEST:
+        raise Unreadable("it is nested too deeply")
     return tree
 
 

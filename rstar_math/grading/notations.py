@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 #: Longest run of digits that is read as a number; a final answer has a few.
@@ -85,6 +86,7 @@ class Time(NamedTuple):
         return hour * 60 + self.minute, self.second
 
 
+@lru_cache(maxsize=4096)
 def number(text: str) -> Fraction | None:
     """The exact value of a plain integer, decimal or mixed number, thousands grouped or not, periods overlined."""
     text = text.strip()

@@ -42,6 +42,8 @@ class Matrix(NamedTuple):
 
 def split(text: str, separators: str, *, grouping: bool = True) -> list[str]:
     """`text` cut at the separators outside all brackets; commas that group thousands do not count with `grouping`."""
+    if not any(separator in text for separator in separators):
+        return [text.strip()]
     grouped = {at for found in _THOUSANDS.finditer(text) for at in range(*found.span())} if grouping else set()
     parts, depth, start, escaped = [], 0, 0, False
     for position, character in enumerate(text):
@@ -131,6 +133,8 @@ def matrix(text: str) -> Matrix | None:
 
 def equation(text: str) -> list[str]:
     """The sides of an equation; one if it is none."""
+    if "=" not in text:
+        return [text.strip()]
     depth, start, sides = 0, 0, []
     for position, character in enumerate(text):
         depth += (character in _OPEN) - (character in _CLOSE)

@@ -36,3 +36,11 @@ def negative(node: Node) -> Node:
 def product(factors: list[Node]) -> Node:
     """The tree of a product; a single factor is one."""
     return factors[0] if len(factors) == 1 else Node("multiply", tuple(factors))
+
+
+def depth(node: Node) -> int:
+    """How many levels a tree has; counted level by level, for a tree may be deeper than a program may call."""
+    levels, level = 0, [node]
+    while level:
+        levels, level = levels + 1, [part for above in level for part in above.parts]
+    return levels

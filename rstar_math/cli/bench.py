@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+from pathlib import Path
+
 import click
 
+from rstar_math.bench import grading
 from rstar_math.bench.sandbox import measure
 from rstar_math.report.bench import show_ratios, show_table
 
@@ -27,3 +31,13 @@ def bench_sandbox(*, quick: bool, as_json: bool) -> None:
         [(name, before, after) for name, (before, after) in report.growth.items()],
     )
     show_ratios(report.ratios())
+
+
+def bench_grading(file: Path | None, *, as_json: bool, alone: bool) -> None:
+    """Prints one JSON object, or a table."""
+    report = grading.measure(grading.read_pairs(file or grading.PAIRS), baseline=not alone)
+    if as_json:
+        click.echo(report.as_json())
+        return
+    title = ("grader", "pairs", "false accepts", "false rejects", "equal, called wrong", "hung", "median ms", "p99 ms")
+    show_table(title, [["" if cell is None else cell for cell in astuple(row)] for row in report.rows])

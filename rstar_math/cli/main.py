@@ -235,6 +235,18 @@ def bench_sandbox(limit: str, as_json: bool) -> None:
     bench_sandbox(quick=bool(limit), as_json=as_json)
 
 
+@bench.command("grading")
+@click.argument("file", default=None, required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@click.option("--alone", is_flag=True, help="Leave math-verify out.")
+@_spoken
+def bench_grading(file: Path | None, as_json: bool, alone: bool) -> None:
+    """How often the grader errs, and how long it takes, beside math-verify: on JSONL {pred, gold, equal}, or its own pairs."""
+    from rstar_math.cli.bench import bench_grading
+
+    bench_grading(file, as_json=as_json, alone=alone)
+
+
 def _alone(
     overrides: Sequence[str], command: str, must: Sequence[str], may: Sequence[str]
 ) -> tuple[Any, dict[str, str]]:

@@ -1,29 +1,36 @@
-import asyncio
+"""What is right, what is wrong, and what nobody can tell: one table a verdict, then the rules that hold for every pair."""
+
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rstar_math.bench.grading import PAIRS, Pair, measure, read_pairs
 from rstar_math.config import GradingConfig
-from rstar_math.grading import ProcessJudge, surface
-from rstar_math.grading.equality import compare
-from rstar_math.records import Verdict
+from rstar_math.grading import algebra, at_once, boxes, grammar, notations, surface, symbolic, trees
+from rstar_math.grading.comparing import compare
+from rstar_math.grading.failures import Unreadable
+from rstar_math.grading.formulas import Rules
+from rstar_math.grading.worker import Worker
+from rstar_math.records import Grade, Verdict
 
 DATA = Path(os.environ.get("RSTAR_DATA") or Path(__file__).parents[2] / "shared" / "data")
-PAIRS = DATA / "grading_pairs.jsonl"
+REAL_PAIRS = pytest.mark.skipif(
+    not (DATA / "grading_pairs.jsonl").exists(),
+    reason=f"{DATA} is not here; RSTAR_DATA names the folder of the real pairs",
+)
+EXACT = GradingConfig()
 
-EQUAL = r"""
+RIGHT = r"""
 1/2                      | 0.5
 \dfrac12                 | \frac{1}{2}
 1\frac{1}{2}             | 1.5
@@ -33,14 +40,22 @@ $12                      | \$12.00
 20%                      | 0.2
 1, 2                     | 2,1
 \{2,1\}                  | 1 \text{ and } 2
+\{1, 1, 2\}              | \{2, 1\}
+\{\{1\},\{1,2\}\}        | \{\{2,1\},\{1\}\}
+A = \{1,2\}              | \{2,1\}
 \pm 3                    | -3, 3
+x=1 \quad x=-3           | -3, 1
 (0.5, 3)                 | \left(\frac{1}{2},3\right)
+(1,2),(1,2),(3,4)        | (1,2),(3,4)
+A(1,2)                   | (1,2)
 x \in [1,2]              | [1,2]
 1 \le x \le 2            | [1,2]
 x > 1                    | 1 < x
 x<2 \text{ or } x>3      | (-\infty,2)\cup(3,\infty)
 \mathbb{R}\setminus\{3\} | (-\infty,3)\cup(3,\infty)
+2x+2y<4                  | x+y<2
 x=5                      | 5
+f^{-1}(x) = x-1          | x-1
 2x^2+2y^2=2              | x^2+y^2=1
 (x+1)^2                  | x^2+2x+1
 \sin^2 x+\cos^2 x        | 1
@@ -48,194 +63,405 @@ x=5                      | 5
 (1+i)^2                  | 2i
 \log_2 8                 | 3
 72 square meters         | 72\text{ m}^2
+12 red marbles           | 12\text{ marbles}
 90^\circ                 | 90
+\frac{\pi}{2}            | 90^\circ
 Yes.                     | \text{yes}
 (B) 12                   | \text{B}
+12                       | \text{(E)}\ 12
+(E)                      | \text{(E)}\ 12
 7:55\text{ PM}           | 7:55 \text{ p.m.}
+15:30                    | 3:30 p.m.
+6:8                      | 3:4
 \begin{pmatrix}1\\2\end{pmatrix} | \begin{pmatrix} 1 \\ \frac{4}{2} \end{pmatrix}
-0.3333333333333333       | \frac{1}{3}
+0.3333333333333333       | 0.3333333333333333
 0.\overline{3}           | \frac{1}{3}
+2^{1000}                 | 4^{500}
 \frac{1}{2014!^{2014}}   | \frac{1}{2014!^{2014}}
++\infty                  | \text{infinity}
 \boxed{1} and \boxed{-2} | -2,1
 """
 
-UNEQUAL = r"""
+WRONG = r"""
 100                      | 1
 1                        | 100
+10000                    | 10001
 0.01                     | 1
 [1,2)                    | (1,2]
 [1,2]                    | (1,2)
 5 or 6                   | 5
-5, 5                     | 5
+5, 5                     | 4
 5                        | 5 \text{ and } 6
 (1,2)                    | (2,1)
 (1,2)                    | \{1,2\}
+\{1\},\{2,3\}            | \{1,2\},\{3\}
 0.333333                 | \frac{1}{3}
+0.3333333333333333       | \frac{1}{3}
 1.414                    | \sqrt{2}
+3.14159265358979323846264338327950288 | \pi
 \frac{1}{2006!}          | \frac{1}{2004!}
 10^{-9}                  | 0
-0=1                      | 1
-x=5=6                    | 6
+x+10^{-30}               | x
+2^{1000}+1               | 2^{1000}
+-\infty                  | \infty
 y=5                      | x=5
 y > 1                    | x > 1
+x < 1                    | x > 1
+x+y \le 5                | x+y < 5
 x^4+50=0                 | x^2+50=0
 1200_8                   | 1200_7
 2x^2                     | 2x^2h
+60\text{ cm}             | 60\text{ m}
 5.7 minutes              | 5.7 \mathrm{hr}
-5 dozen                  | 5
+5 abcd                   | 5
+5 \quad 600              | 5600
+__import__('os').system('true') | 5
+\sqrt{t^2}               | t
+\sqrt{a^2b^2}            | ab
 |x|                      | x
-Army                     | Mary
+Tuesday                  | Monday
 no                       | yes
-A or C                   | C
-(A) and (B)              | (A)
-                         | 0
+D                        | \text{(E)}\ 12
+13                       | \text{(E)}\ 12
+3:31                     | 3:30
+8:7                      | 8:7:3
 """
 
-UNDECIDED = r"""
+UNREADABLE = r"""
 5 3                                         | 8
+5, 5                                        | 5
+1, 2, 2                                     | 1, 2
 5\text{ or more}                            | 5
-eval("open('/tmp/canary','w')")             | 5
-__import__('os').system('true')             | 5
+5\text{ boys}                               | 5\text{ girls}
+5 dozen                                     | 5
+0.25\%                                      | 0.25
+1^\circ                                     | 1\text{ apple}
+x_1=-3, x_2=1                               | 1, -3
+5 \mod 7                                    | 5
+5 then 6                                    | 5
 \frac{1}{                                   | \frac{1}{3}
 3\text{ (or maybe }4)                       | 3
-\frac{1}{0}                                 | \frac{2}{0}
-5                                           | \text{as many as you like}
+\frac{0}{0}                                 | 1
+A or C                                      | C
+(A) and (B)                                 | (A)
+(A) 12                                      | \text{(E)}\ 12
+3:30                                        | 3:30 \text{ p.m.}
+1011                                        | 1011_2
+The answer is 5                             | 5
+I think it is 5.                            | 5
+1,2,3                                       | (1,2,3)
+eval("open('canary','w')")                  | 5
+12 marbles red                              | 13
 """
+
+NO_ANSWER = r"""
+                    | 0
+\text{ }            | 0
+$                   | 5
+\boxed{}            | 5
+5 \boxed{           | 5
+\boxed 5            | 5
+I'm lost \boxed{ }. | 5
+N/A                 | 5
+"""
+
+GOLD_UNREADABLE = r"""
+5 | \text{as many as you like, } 5 \text{ or } x>y \text{ maybe}
+5 | \boxed{
+5 |
+5 | \frac{1}{0}
+5 | -3 b^{4}+13 b^{3}-7 b^{2}-
+5 | \max at x=7
+"""
+
+SLOW = "+".join(f"|x^{k}-{k}y|" for k in range(1, 12)), "+".join(f"|{k}y-x^{k}|" for k in range(1, 12))
 
 
 def table(text: str) -> list[tuple[str, str]]:
     return [
         (left.strip(), right.strip())
-        for left, right in (line.rsplit(" | ", 1) for line in text.strip("\n").split("\n"))
+        for left, _, right in (line.rpartition(" |") for line in text.strip("\n").split("\n"))
     ]
 
 
-async def verdicts(pairs: list[tuple[str, str]], **knobs: Any) -> list[Verdict]:
-    async with ProcessJudge(GradingConfig(**knobs)) as judge:
-        return await asyncio.gather(*(judge.grade(answer, gold) for answer, gold in pairs))
+def grade(prediction: str, gold: str, rules: Rules = Rules()) -> Grade:  # noqa: B008 - a tuple
+    return compare(prediction, gold, algebra.Algebra(rules))
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [(EQUAL, Verdict.CORRECT), (UNEQUAL, Verdict.WRONG), (UNDECIDED, Verdict.UNDECIDED)]
+    ("text", "expected"),
+    [
+        (RIGHT, Verdict.CORRECT),
+        (WRONG, Verdict.WRONG),
+        (UNREADABLE, Verdict.UNREADABLE),
+        (NO_ANSWER, Verdict.NO_ANSWER),
+        (GOLD_UNREADABLE, Verdict.GOLD_UNREADABLE),
+    ],
+    ids=["right", "wrong", "unreadable", "no answer", "gold unreadable"],
 )
-async def test_the_tables_above_are_judged_as_they_say(text: str, expected: Verdict) -> None:
-    pairs = table(text)
-    found = await verdicts(pairs)
-    assert [(pair, verdict) for pair, verdict in zip(pairs, found, strict=True) if verdict is not expected] == []
+def test_the_tables_above_are_judged_as_they_say(text: str, expected: Verdict) -> None:
+    found = [(pair, grade(*pair)) for pair in table(text)]
+    assert [(pair, given) for pair, given in found if given.verdict is not expected] == []
+    assert all(given.reason for _, given in found)
 
 
-async def test_text_from_answers_is_never_executed(tmp_path: Path) -> None:
+def test_what_is_right_is_right_both_ways_and_with_a_box_around_it() -> None:
+    for said, meant in table(RIGHT):
+        if "boxed" not in said:
+            assert grade(f"So it is $\\boxed{{{said}}}$.", meant).verdict is Verdict.CORRECT, (said, meant)
+        assert grade(meant, meant).verdict is Verdict.CORRECT, meant
+
+
+def test_the_pairs_that_come_with_the_benchmark_have_no_false_accept() -> None:
+    found = [(pair, grade(pair.prediction, pair.gold).verdict) for pair in read_pairs(PAIRS)]
+    assert [pair for pair, verdict in found if verdict is Verdict.CORRECT and not pair.equal] == []
+    assert [pair for pair, verdict in found if verdict is Verdict.WRONG and pair.equal] == []
+    equal = [verdict for pair, verdict in found if pair.equal]
+    assert sum(verdict is not Verdict.CORRECT for verdict in equal) <= 0.03 * len(equal)
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("5", "5"),
+        ("\\boxed{1} then \\boxed{2}", "2"),
+        ("\\boxed{1} or \\boxed{2}.", "1; 2"),
+        ("$\\boxed{1}$, $\\boxed{2}$ and $\\boxed{3}$", "1; 2; 3"),
+        ("\\boxed{5}, again \\boxed{5}", "5"),
+        ("\\boxed{\\boxed{\\frac{1}{2}}}", "\\frac{1}{2}"),
+        ("\\boxed{ broken \\boxed{\\{1\\}}", "\\{1\\}"),
+        ("\\fbox{a\\}b}", "a\\}b"),
+        ("\\boxed{never", None),
+        ("no box but 5 \\boxed", None),
+        ("  ", None),
+    ],
+)
+def test_the_last_balanced_box_is_what_a_reply_states(reply: str, answer: str | None) -> None:
+    assert boxes.stated(reply) == answer
+
+
+HOSTILE = {
+    "boxes never closed": "\\boxed{" * 20_000,
+    "boxes in boxes": "\\boxed{" * 5_000 + "5" + "}" * 5_000,
+    "boxes in a row": "\\boxed{5}, " * 5_000,
+    "braces": "{" * 30_000,
+    "letters between boxes": "\\boxed{5} " + "a" * 20_000 + " \\boxed{6}",
+    "words between boxes": "\\boxed{5} " + "a " * 99 + "\\boxed{6}",
+    "a fraction of fractions": "1" + "/1" * 700,
+    "powers of powers": "5" + "²" * 700,
+    "signs": "-" * 700 + "5",
+    "a row of digits": "9" * 1_400,
+    "an exponent": "1E+9999999",
+    "a tower": "9^{9^{9^{9^9}}}",
+    "a factorial": "((9!)!)!",
+    "a large factorial": "99999999!",
+    "a power": "2**99999999",
+    "lists": "5," * 700,
+    "brackets": "(" * 700 + "5" + ")" * 700,
+    "roots": "\\sqrt{" * 200 + "5" + "}" * 200,
+    "a sum": "\\sum_{k=1}^{99999999} k",
+    "spaces": "5" + " " * 100_000 + "x",
+    "text": "\\text{" * 200 + "5" + "}" * 200,
+    "nulls": "\0" * 700,
+    "other scripts": "٣" * 300,
+}
+
+
+@pytest.mark.parametrize("reply", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("boxed", [False, True], ids=["bare", "boxed"])
+def test_nothing_hostile_is_accepted_or_takes_long(reply: str, boxed: bool) -> None:
+    reply = f"\\boxed{{{reply}}}" if boxed else reply
+    started = time.process_time()
+    for gold in ("7", "\\text{yes}", "(1,2)", "x^2+1"):
+        assert grade(reply, gold).verdict is not Verdict.CORRECT
+    assert time.process_time() - started < 2
+
+
+def test_text_from_answers_is_never_executed(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     attacks = [
         f"open('{canary}','w')",
         f"eval(\"open('{canary}','w')\")",
         f"__import__('pathlib').Path('{canary}').touch()",
+        f"x=__import__('pathlib').Path('{canary}').touch()",
+        f"(1, __import__('pathlib').Path('{canary}').touch())",
     ]
     attacks += [f"${attack}$" for attack in attacks] + [f"\\boxed{{{attack}}}" for attack in attacks]
-    found = await verdicts([(attack, "\\frac{1}{3}") for attack in attacks])
-    assert Verdict.CORRECT not in found
+    for attack in attacks:
+        for gold in ("\\frac{1}{3}", "x", "(1,2)", attack):
+            grade(attack, gold)
+        symbolic.expression(attack)
+        assert grade(attack, "\\sqrt{2}").verdict is not Verdict.CORRECT
     assert not canary.exists()
 
 
-async def test_a_comparison_that_blows_up_is_killed_and_undecided_and_the_next_one_is_judged() -> None:
-    started = time.monotonic()
-    async with ProcessJudge(GradingConfig(timeout_seconds=0.5)) as judge:
-        assert await judge.grade("10.0^{10.0^{10.0}}", "7") is Verdict.UNDECIDED
-        assert await judge.grade("((9!)!)!", "\\sqrt{2}") is Verdict.UNDECIDED
-        assert await judge.grade("\\sqrt{8}", "2\\sqrt{2}") is Verdict.CORRECT
-    assert time.monotonic() - started < 30
-
-
-async def test_many_bad_answers_leave_no_worker_behind() -> None:
-    pairs = [(f"{n}.0^{{10.0^{{10.0}}}}", "7") for n in range(10, 13)] + [
-        (f"\\sqrt{{{n}^2}}", f"{n}") for n in range(20)
-    ]
-    found = await verdicts(pairs, timeout_seconds=0.3, workers=2)
-    assert found == [Verdict.UNDECIDED] * 3 + [Verdict.CORRECT] * 20
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    commands = [Path(f"/proc/{child}/cmdline").read_text() for child in children if Path(f"/proc/{child}").exists()]
-    assert not any("rstar_math.grading.child" in command for command in commands)
-
-
-async def test_a_caller_who_gives_up_leaves_the_judge_usable() -> None:
-    async with ProcessJudge(GradingConfig(timeout_seconds=2)) as judge:
-        first = asyncio.create_task(judge.grade("\\sqrt{18}", "3\\sqrt{2}"))
-        await asyncio.sleep(0)
-        first.cancel()
-        assert await judge.grade("\\sqrt{18}", "3\\sqrt{2}") is Verdict.CORRECT
-
-
-async def test_an_endless_text_is_undecided_at_once() -> None:
-    assert await verdicts([("1+" * 50_000 + "1", "7"), ("9" * 5_000, "9" * 5_000)]) == [
-        Verdict.UNDECIDED,
-        Verdict.CORRECT,
-    ]
-
-
-def test_the_kernel_ends_an_orphan_that_computes_forever() -> None:
-    command = [sys.executable, "-m", "rstar_math.grading.child", "0.3"]
-    root = Path(__file__).parents[1]
-    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdin and child.stdout and child.stdout.readline() == "ready\n"
-        child.stdin.write('["10.0^{10.0^{10.0}}", "7"]\n')
-        child.stdin.flush()
-        assert child.wait(timeout=30) == -signal.SIGPROF
-
-
 def test_looking_at_the_text_loads_no_computer_algebra() -> None:
-    probe = "import sys, rstar_math.grading; print([m for m in ('sympy', 'math_verify', 'torch') if m in sys.modules])"
+    probe = (
+        "import sys; from rstar_math.grading import at_once; from rstar_math.config import GradingConfig as G\n"
+        "assert at_once('\\\\boxed{1/2}', '0.5', G()).verdict == 'correct'\n"
+        "print([m for m in ('sympy', 'math_verify', 'torch', 'mpmath') if m in sys.modules])"
+    )
     shown = subprocess.run(
         [sys.executable, "-c", probe], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
     )
     assert shown.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(("said", "meant"), [("\\sqrt{8}", "2\\sqrt{2}"), ("2(x+1)", "2x+2"), ("y=2x", "2y=4x")])
+def test_a_second_reader_has_to_agree(monkeypatch: pytest.MonkeyPatch, said: str, meant: str) -> None:
+    assert grade(said, meant).verdict is Verdict.CORRECT
+    for name in ("same", "verified", "proportional"):
+        monkeypatch.setattr(symbolic, name, lambda *_, **__: None)
+    assert grade(said, meant).verdict is Verdict.UNREADABLE
+    for name in ("same", "proportional"):
+        monkeypatch.setattr(symbolic, name, lambda *_, **__: False)
+    assert grade(said, meant) == Grade(Verdict.UNREADABLE, "two ways of reading it disagree")
+
+
+def test_math_verify_alone_makes_nothing_right() -> None:
+    assert symbolic.same("5 \\bmod 7", "5") in (True, None)
+    assert grade("5 \\bmod 7", "5").verdict is Verdict.UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("said", "meant", "rules", "expected"),
+    [
+        ("0.3333", "\\frac{1}{3}", Rules(rounded_digits=4), True),
+        ("0.3334", "\\frac{1}{3}", Rules(rounded_digits=4), False),
+        ("0.333", "\\frac{1}{3}", Rules(rounded_digits=4), False),
+        ("0.3333", "\\frac{1}{3}", Rules(rounded_digits=5), False),
+        ("1.4142", "\\sqrt{2}", Rules(rounded_digits=4), True),
+        ("1.4143", "\\sqrt{2}", Rules(rounded_digits=4), False),
+        ("0.3333", "0.33333", Rules(rounded_digits=4), False),
+        ("3.1416", "\\pi", Rules(), False),
+        ("101", "100", Rules(tolerance=0.02), True),
+        ("103", "100", Rules(tolerance=0.02), False),
+        ("3.14", "\\pi", Rules(tolerance=0.01), True),
+        ("3.2", "\\pi", Rules(tolerance=0.01), False),
+        ("101", "100", Rules(), False),
+    ],
+)
+def test_rounded_values_and_a_tolerance_are_accepted_on_request_only(
+    said: str, meant: str, rules: Rules, expected: bool
+) -> None:
+    assert grade(said, meant, rules).verdict is (Verdict.CORRECT if expected else Verdict.WRONG)
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**15), max_value=10**15))
 def test_every_plain_number_is_read_exactly(value: Decimal) -> None:
-    assert surface.number(f"{value:f}") == Fraction(value)
-    assert surface.number(f"{value:,f}") == Fraction(value)
+    assert notations.number(f"{value:f}") == Fraction(value)
+    assert notations.number(f"{value:,f}") == Fraction(value)
 
 
-@given(st.integers(-(10**30), 10**30), st.integers(-(10**30), 10**30))
-def test_plain_integers_are_right_exactly_when_equal(said: int, meant: int) -> None:
-    assert surface.quick(surface.clean(f"{said:,}"), surface.clean(f"${meant}$")) is (
-        Verdict.CORRECT if said == meant else Verdict.WRONG
-    )
+@given(st.integers(-(10**30), 10**30), st.integers(-(10**30), 10**30) | st.none())
+def test_plain_integers_are_right_exactly_when_equal(said: int, other: int | None) -> None:
+    meant = said if other is None else other
+    given_grade = at_once(f"{said:,}", f"${meant}$", EXACT)
+    assert given_grade is not None
+    assert given_grade.verdict is (Verdict.CORRECT if said == meant else Verdict.WRONG)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(-99, 99), st.integers(1, 99), st.integers(-99, 99), st.integers(1, 99))
 def test_fractions_are_right_exactly_when_equal(a: int, b: int, c: int, d: int) -> None:
     expected = Verdict.CORRECT if Fraction(a, b) == Fraction(c, d) else Verdict.WRONG
-    assert compare(f"{a}/{b}", f"\\frac{{{c}}}{{{d}}}") is expected
-    assert compare(f"\\frac{{{3 * a}}}{{{3 * b}}}", f"{a}/{b}") is Verdict.CORRECT
+    for pair in ((f"{a}/{b}", f"\\frac{{{c}}}{{{d}}}"), (f"\\frac{{{c}}}{{{d}}}", f"{a}/{b}")):
+        assert getattr(at_once(*pair, EXACT), "verdict", None) is expected
+    assert grade(f"\\frac{{{3 * a}}}{{{3 * b}}}", f"{a}/{b}").verdict is Verdict.CORRECT
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=5), st.permutations(range(5)), st.booleans())
+def test_lists_are_right_in_any_order_and_with_their_multiplicity(
+    members: list[int], order: list[int], less: bool
+) -> None:
+    shuffled = [members[at] for at in order if at < len(members)]
+    said, meant = ", ".join(map(str, shuffled)), ", ".join(map(str, members))
+    assert grade(said, meant).verdict is Verdict.CORRECT
+    assert grade(f"{said}, 10", meant).verdict is Verdict.WRONG
+    assert grade(f"{said}, {members[0]}", meant).verdict is not Verdict.CORRECT
+
+
+SYMBOLS = st.sampled_from(["x", "y", "n", "2", "3", "\\pi", "\\sqrt{2}"])
+FORMULAS = st.recursive(
+    SYMBOLS,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(lambda p: f"({p[0]})+({p[1]})"),
+        st.tuples(inner, inner).map(lambda p: f"({p[0]})({p[1]})"),
+        st.tuples(inner, inner).map(lambda p: f"\\frac{{{p[0]}}}{{{p[1]}}}"),
+        inner.map(lambda one: f"({one})^{{2}}"),
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(FORMULAS)
+def test_a_formula_is_itself_however_written_and_never_itself_plus_something(formula: str) -> None:
+    assert grade(formula, formula).verdict is Verdict.CORRECT
+    assert grade(f"1\\cdot({formula})+0", formula).verdict is Verdict.CORRECT
+    for other in (f"({formula})+10^{{-12}}", f"2({formula})+1", f"({formula})+x-y"):
+        assert grade(other, formula).verdict is not Verdict.CORRECT
+
+
+@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60), st.text(min_size=1, max_size=60))
-def test_any_text_has_a_surface(answer: str, gold: str) -> None:
+def test_any_two_texts_get_a_grade_or_are_left_to_algebra(answer: str, gold: str) -> None:
+    given_grade = at_once(answer, gold, EXACT)
+    assert given_grade is None or given_grade.reason
     cleaned = surface.clean(answer)
     assert surface.clean(cleaned) == surface.clean(surface.clean(cleaned))
-    surface.quick(cleaned, surface.clean(gold))
 
 
-@pytest.mark.skipif(not PAIRS.exists(), reason=f"{PAIRS} is not here; RSTAR_DATA names its folder")
-async def test_agreement_with_people_stays_where_it_was_measured() -> None:
-    rows = [json.loads(line) for line in PAIRS.read_text().splitlines()]
-    found = await verdicts([(row["pred"], row["gold"]) for row in rows], timeout_seconds=0.5, workers=2)
-    counts = Counter((row["equal"], verdict) for row, verdict in zip(rows, found, strict=True))
-    false_accepts = counts[False, Verdict.CORRECT]
-    false_rejects = counts[True, Verdict.WRONG] + counts[True, Verdict.UNDECIDED]
-    # Measured: no false accept, 6 false rejects of 940. The rules were written with these pairs in sight.
-    assert false_accepts <= 1
-    assert false_rejects <= 10
-    assert 1 - (false_accepts + false_rejects) / len(rows) >= 0.985
+def test_a_tree_deeper_than_a_program_may_call_is_left_unread() -> None:
+    with pytest.raises(Unreadable, match="deeply"):
+        grammar.parse("1" + "/1" * 400)
+    assert trees.depth(grammar.parse("1/2/3")) == 3
 
 
-@pytest.mark.skipif(not PAIRS.exists(), reason=f"{PAIRS} is not here; RSTAR_DATA names its folder")
-async def test_no_answer_of_a_real_model_is_accepted_wrongly() -> None:
-    rows = [json.loads(line) for line in (DATA / "grading_real_outputs.jsonl").read_text().splitlines()]
-    rows = [row for row in rows if row["equal"] is not None]
-    found = await verdicts([(row["pred"], row["gold"]) for row in rows], workers=2)
-    counts = Counter((row["equal"], verdict) for row, verdict in zip(rows, found, strict=True))
-    assert counts[False, Verdict.CORRECT] == 0
-    assert counts[True, Verdict.WRONG] + counts[True, Verdict.UNDECIDED] <= 4
+def test_the_benchmark_counts_what_is_wrong_in_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def compare(self: Worker, answer: str, gold: str) -> Grade:
+        return Grade(Verdict.TIMEOUT, "")
+
+    monkeypatch.setattr(Worker, "compare", compare)
+    pairs = [
+        Pair("5", "5", True),
+        Pair("6", "5", True),
+        Pair("5", "5", False),
+        Pair("5 3", "8", True),
+        Pair("5", "5", None),
+    ]
+    row = measure(pairs, baseline=False).rows[0]
+    assert (row.pairs, row.false_accepts, row.false_rejects, row.equal_called_wrong, row.hung) == (5, 1, 2, 1, 1)
+    assert 0 < row.median <= row.p99
+
+
+def rows_of(name: str) -> Iterator[dict]:
+    for line in (DATA / name).read_text().splitlines():
+        yield json.loads(line)
+
+
+@REAL_PAIRS
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("grading_pairs.jsonl", 0.03), ("grading_real_outputs.jsonl", 3 / 1074)],
+    ids=["pairs", "outputs"],
+)
+def test_agreement_with_people_stays_where_it_was_measured(name: str, share: float) -> None:
+    found = [(row, grade(row["pred"], row["gold"]).verdict) for row in rows_of(name)]
+    assert [row for row, verdict in found if row["equal"] is False and verdict is Verdict.CORRECT] == []
+    equal = [verdict for row, verdict in found if row["equal"]]
+    assert sum(verdict is not Verdict.CORRECT for verdict in equal) <= share * len(equal)
+
+
+@REAL_PAIRS
+def test_most_answers_need_no_process() -> None:
+    rows = list(rows_of("grading_real_outputs.jsonl"))
+    left = [row for row in rows if at_once(row["pred"], row["gold"], EXACT) is None]
+    assert len(left) < 0.1 * len(rows)
+
+
+def test_a_benchmark_with_other_fields_says_what_it_expects(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n')
+    with pytest.raises(Exception, match="expected pred, gold and equal"):
+        read_pairs(tmp_path / "rows.jsonl")

@@ -241,7 +241,7 @@ def bench_sandbox(limit: str, as_json: bool) -> None:
 @click.option("--alone", is_flag=True, help="Leave math-verify out.")
 @_spoken
 def bench_grading(file: Path | None, as_json: bool, alone: bool) -> None:
-    """How often the grader errs, and how long it takes, beside math-verify: on JSONL {pred, gold, equal}, or its own pairs."""
+    """How often the grader errs and how long it takes, beside math-verify: on JSONL {pred, gold, equal}, or its own pairs."""
     from rstar_math.cli.bench import bench_grading
 
     bench_grading(file, as_json=as_json, alone=alone)

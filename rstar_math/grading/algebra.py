@@ -9,6 +9,7 @@ misreads on both sides. A difference needs no second: no witness makes a wrong a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 import sympy
 
@@ -75,11 +76,12 @@ class Algebra:
     def _near(self, said: str, meant: str) -> bool:
         """What the rules allow beyond equality: a rounded decimal, a benchmark's own tolerance."""
         if formulas.may_round(said, meant, self._rules) and sampling.rounded(said, meant):
-            return True
+            return symbolic.near(said, meant, formulas.half_unit(said))
         if not self._rules.tolerance or sampling.symbols(said) != set() or sampling.symbols(meant) != set():
             return False
         places = [sampling.real(text) for text in (said, meant)]
-        return bool(abs(places[0] - places[1]) <= self._rules.tolerance * abs(places[1]))
+        bound = self._rules.tolerance * abs(places[1])
+        return bool(abs(places[0] - places[1]) <= bound) and symbolic.near(said, meant, Fraction(str(bound)))
 
 
 def _agreed(own: Testimony, *witnesses: Callable[[], Testimony]) -> bool:

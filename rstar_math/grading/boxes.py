@@ -37,16 +37,14 @@ def stated(reply: str) -> str | None:
     boxes = _boxes(reply)
     if not boxes:
         return None
-    outermost = boxes[:1]
-    for box in boxes[1:]:
-        if box.start >= outermost[-1].end:
-            outermost.append(box)
-    joined = [outermost[-1]]
-    for box in reversed(outermost[:-1]):
-        if not _joins(reply[box.end : joined[0].start]):
-            break
-        joined.insert(0, box)
-    contents = list(dict.fromkeys(_content(reply, box, boxes) for box in joined))
+    outermost = [0]
+    for place, box in enumerate(boxes):
+        if box.start >= boxes[outermost[-1]].end:
+            outermost.append(place)
+    joined = [outermost.pop()]
+    while outermost and _joins(reply[boxes[outermost[-1]].end : boxes[joined[-1]].start]):
+        joined.append(outermost.pop())
+    contents = list(dict.fromkeys(_content(reply, boxes, place) for place in reversed(joined)))
     if not all(contents):
         return None
     return "; ".join(contents)
@@ -66,15 +64,12 @@ def _boxes(reply: str) -> list[_Box]:
     return sorted(found)
 
 
-def _content(reply: str, box: _Box, boxes: list[_Box]) -> str:
+def _content(reply: str, boxes: list[_Box], place: int) -> str:
     """What a box shows; a box that holds nothing but a box shows the same."""
-    shown = box
-    for inner in boxes[boxes.index(box) + 1 :]:
-        if (
-            inner.start >= shown.end
-            or reply[shown.inside : inner.start].strip()
-            or reply[inner.end : shown.end - 1].strip()
-        ):
+    shown = boxes[place]
+    while (place := place + 1) < len(boxes) and boxes[place].start < shown.end:
+        inner = boxes[place]
+        if reply[shown.inside : inner.start].strip() or reply[inner.end : shown.end - 1].strip():
             break
         shown = inner
     return reply[shown.inside : shown.end - 1].strip()

@@ -189,5 +189,9 @@ def rounded(decimal: str, value: Fraction) -> bool:
     said = notations.number(decimal)
     if said is None:
         raise Unreadable("no decimal stands where a rounded value is expected")
-    places = len(decimal.partition(".")[2].strip())
-    return abs(said - value) <= Fraction(1, 2 * 10**places)
+    return abs(said - value) <= half_unit(decimal)
+
+
+def half_unit(decimal: str) -> Fraction:
+    """How far a value may lie from the decimal that rounds it: half a unit of the last digit."""
+    return Fraction(1, 2 * 10 ** len(decimal.partition(".")[2].strip()))

@@ -17,6 +17,8 @@ _TOKEN = re.compile(
     r"\s+|\\[A-Za-z]+|\\[{}|]|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+|[A-Za-z]|[-+*/^_!'()\[\]{}|:]",
     re.ASCII,
 )
+#: More letters in a row than a product of symbols has.
+_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{5,}")
 _NUMBER = re.compile(r"[\d.,]+", re.ASCII)
 _GREEK = frozenset(
     re.findall(
@@ -44,6 +46,8 @@ def parse(text: str) -> Node:
     Raises:
         Unreadable: it is no formula, has an unknown word, or can be read in two ways.
     """
+    if _WORD.search(text):
+        raise Unreadable("a word stands in it")
     reader = _Reader(text)
     try:
         tree = reader.sum()

@@ -1,13 +1,14 @@
 """Is this answer right?
 
 prediction, ground truth -> grade. What text and exact arithmetic decide never leaves this process; the rest is asked of
-processes that are killed when a comparison takes too long. Every such grade is remembered.
+processes that are killed when a comparison takes too long. Every grade is remembered.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,7 @@ from rstar_math.records import Grade
 _REMEMBERED = 65_536
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def at_once(prediction: str, gold: str, config: GradingConfig) -> Grade | None:
     """The grade where no computer algebra is needed; None where it is."""
     try:

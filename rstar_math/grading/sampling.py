@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from rstar_math.grading import grammar, notations, trees, values
 from rstar_math.grading.failures import Unreadable
+from rstar_math.grading.formulas import half_unit
 
 #: Points where all symbols are positive: near one, far from zero and near it; and points where some are negative.
 _POSITIVE, _SIGNED = (1, 3, 4), (2, 7, 12, 17)
@@ -148,8 +149,9 @@ def rounded(decimal: str, formula: str) -> bool:
     if said is None:
         raise Unreadable("no decimal stands where a rounded value is expected")
     value = real(formula)
-    places = len(decimal.partition(".")[2].strip())
-    return bool(abs(value - value.context.mpf(said.numerator) / said.denominator) <= 0.5 * 10.0**-places)
+    half = half_unit(decimal)
+    apart = abs(value - value.context.mpf(said.numerator) / said.denominator)
+    return bool(apart * half.denominator <= half.numerator)
 
 
 def places_alike(one: Any, other: Any) -> bool:

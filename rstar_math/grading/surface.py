@@ -105,7 +105,7 @@ _REWRITES = tuple(
         (rf"(?<![A-Za-z\\])(sqrt|{_FUNCTIONS}|{_GREEK})(?![A-Za-z])", r"\\\1 "),
         (r"\\log_e(?![a-z])|\\log_\{e\}", r"\\ln "),
         (r"\\sqrt\s+(?=\d)", r"\\sqrt"),
-        (r"^\W*(?i:the )?(?i:final |correct )?(?i:answer)\s*(?:is\b|:)\s*:?\s*", ""),
+        (r"^\s*(?i:(?:final |correct )?answer)\s*:\s*(?=\S)", ""),
         (r"^\s*(?:\*\*|__|[\"'`]+)\s*|\s*(?:\*\*|__|[\"`]+)\s*$", ""),
         (r"\s*\*\*\s*(?=[\d({A-Za-z-])", "^"),
         (r"\s+", " "),

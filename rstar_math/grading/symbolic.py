@@ -7,6 +7,7 @@ not know, our own reading simplified. A No is certain from values alone: what ca
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import sympy
@@ -89,6 +90,15 @@ def proportional(said: tuple[str, str], meant: tuple[str, str], *, positive: boo
     if len(ratios) < 2 or (positive and not ratios[0].is_positive):
         return None
     return alike(ratios[0], ratios[1])
+
+
+def near(said: str, meant: str, bound: Fraction) -> bool:
+    """Whether the values of two formulas of numbers lie no further apart than `bound`."""
+    left, right = expression(said), expression(meant)
+    if left is None or right is None:
+        return False
+    apart = value_at(left - right, {})
+    return apart is not None and bool(abs(apart) <= sympy.Rational(bound.numerator, bound.denominator))
 
 
 def alike(one: Any, other: Any) -> bool:

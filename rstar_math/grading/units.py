@@ -18,12 +18,14 @@ _TEXT_UNIT = re.compile(
     r"\s*\\text\{\s*([A-Za-z]+(?:[\s./-]+[A-Za-z]+){0,3})\.?\s*\}"
     r"(?:\s*/\s*\\text\{\s*([A-Za-z]+)\s*\})?(?:\s*\^\s*\{?\s*(-?[123])\s*\}?)?$"
 )
+#: What is counted, without \\text around it: longer than a product of symbols, or at least a plural.
+_THING = re.compile(r"[a-z]{5,}|[a-z]{3,}s")
 _COUNT = re.compile(r"[-+]?(?:[\d.,]+|(?:\d+ )?\d+/\d+|\d*\s?\\frac\{\d+\}\{\d+\})", re.ASCII)
 #: Words after a number that say how much of it there is, or on what condition, so they are no mere units.
 _NOT_UNITS = re.compile(
     r"ones|twos|fives|tens|below|under|above|negative|loss|deficit|before|after|ago|dozens?|scores?|gross|couples?|pairs?|hundred(?:th)?s?|thousand(?:th)?s?|[mbtr]+illion(?:th)?s?|tenths?|thirds?|k|or|"
     r"and|if|for|when|where|not?|otherwise|unless|maybe|is|to|mod|pi|sin|cos|tan|log|ln|exp|half|quarters?|halves|infinity|"
-    r"each|least|most|more|less|fewer|than|about|approximately|roughly|almost|around|nearly|plus|minus|times|over|squared|"
+    r"each|least|most|more|less|fewer|than|about|approximately|roughly|almost|around|nearly|plus|minus|times|over|squared|then|wrong|incorrect|false|"
     r"cubed|factorial|point|only|base|but|from|through|until|between|choose|with|without"
 )
 #: Units by their spellings; those that nobody would confuse with another have no name of their own.
@@ -105,10 +107,8 @@ def quantity(text: str) -> Quantity:
     if (found := _PLAIN_UNIT.search(text)) and found.start() > 0:
         spoken = re.findall("[a-z]+", found[1].lower())
         counted = _COUNT.fullmatch(text[: found.start()]) is not None and text[found.start()] == " "
-        known = all(
-            _singular(word) in (*_MEASURES, *_NEUTRAL) or (counted and len(word) > 3) or word == "per"
-            for word in spoken
-        )
+        things = counted and _THING.fullmatch(spoken[-1]) is not None
+        known = things or all(_singular(word) in (*_MEASURES, *_NEUTRAL, "per") for word in spoken)
         if known and not any(map(_NOT_UNITS.fullmatch, spoken)):
             return Quantity(text[: found.start()], unit=_measure(found[1].lower(), None, found[2]))
     return Quantity(text)

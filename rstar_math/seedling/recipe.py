@@ -56,7 +56,7 @@ class Recipe:
     """
 
     solved: int = SOLVED_COUNT
-    batches: int = 5000
+    batches: int = 6000
     batch_size: int = 10
     reviewed: float = 0.5
     verdict_weight: float = 0.5

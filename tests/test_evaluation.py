@@ -1,12 +1,13 @@
 """Which answer is given at test time, and how it is scored."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from planting import plant
 
 from rstar_math.config import EvaluationConfig
-from rstar_math.evaluation.choice import choose_answer
+from rstar_math.evaluation.choice import choose, choose_answer
 from rstar_math.evaluation.metrics import accuracy
 from rstar_math.evaluation.plans import greedy, system2
 from rstar_math.evaluation.scores import grade_choices, score_metrics
@@ -44,7 +45,7 @@ def test_an_answer_that_no_rollout_reached_is_not_given() -> None:
 
 async def test_scores_tell_the_chosen_answer_from_the_oracle() -> None:
     trees = [scored(0.9, 0.1, 0.1, 0.1), scored(0.1, 0.9, 0.1, 0.1), replace(DRAWN, rollouts=())]
-    rows = await grade_choices(trees, lambda tree: choose_answer(tree, "best", 8), ExactJudge())
+    rows = await grade_choices(trees, partial(choose, rule="best", top=8, judge=ExactJudge()), ExactJudge())
     metrics = score_metrics("mcts", rows, resamples=200, seed=0)
     assert metrics["mcts/pass@1"] == pytest.approx(1 / 3)
     assert metrics["mcts/pass@1/level_1/count"] == 3

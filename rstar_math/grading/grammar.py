@@ -6,38 +6,15 @@ what it does not know, or what people read in two ways (`\sin x/2`, `2\frac{3}{2
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from fractions import Fraction
 
 from rstar_math.grading.failures import Unreadable
+from rstar_math.grading.signs import ACCENTS, GREEK, HALVES, NAMES_OF_FUNCTIONS, NUMBER, OVER, TIMES, tokens
 from rstar_math.grading.trees import FUNCTIONS, INVERSES, MINUS_ONE, TWO, Node, depth, negative, product
 
-_TOKEN = re.compile(
-    r"\s+|\\[A-Za-z]+|\\[{}|]|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+|[A-Za-z]|[-+*/^_!'()\[\]{}|:]",
-    re.ASCII,
-)
-#: More letters in a row than a product of symbols has.
-_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{5,}")
-_NUMBER = re.compile(r"[\d.,]+", re.ASCII)
-_GREEK = frozenset(
-    re.findall(
-        r"\w+",
-        "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho sigma tau "
-        "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell nabla odot "
-        "prime partial imath jmath",
-    )
-)
-_ACCENTS = frozenset(
-    re.findall(r"\w+", "bar overline vec overrightarrow hat widehat tilde dot ddot angle triangle mathcal mathbb")
-)
 #: Levels of a tree: 1/1/1/1 has as many as there are bars, and who computes it goes as deep.
 _DEEPEST = 100
-_TIMES = frozenset(["*", "\\cdot", "\\times", "\\ast"])
-_OVER = frozenset(["/", "\\div", ":"])
-#: Letters that rather name a function when a bracket follows: f(x) is no product.
-_NAMES_OF_FUNCTIONS = frozenset([*"fgFG", "\\Gamma", "\\zeta", "\\phi", "\\varphi", "\\psi", "\\sigma"])
-_HALVES = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceiling"), "|": ("|", "abs")}
 
 
 def parse(text: str) -> Node:
@@ -46,8 +23,6 @@ def parse(text: str) -> Node:
     Raises:
         Unreadable: it is no formula, has an unknown word, or can be read in two ways.
     """
-    if _WORD.search(text):
-        raise Unreadable("a word stands in it")
     reader = _Reader(text)
     try:
         tree = reader.sum()
@@ -62,15 +37,7 @@ def parse(text: str) -> Node:
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self._tokens: list[str] = []
-        position = 0
-        while position < len(text):
-            found = _TOKEN.match(text, position)
-            if not found:
-                raise Unreadable(f"{text[position]!r} is no part of a formula")
-            if not found[0].isspace():
-                self._tokens.append(found[0])
-            position = found.end()
+        self._tokens = tokens(text)
         self._at = 0
         self._bars = 0
 
@@ -107,12 +74,12 @@ class _Reader:
         factors = [self._power()]
         divided = False
         while token := self.peek():
-            if token in _TIMES or token in _OVER:
+            if token in TIMES or token in OVER:
                 self._next()
                 factor = self._after_sign()
                 if token == "\\times" and (_is_vector(factors[-1]) or _is_vector(factor)):
                     raise Unreadable("a product of vectors")
-                if token in _OVER:
+                if token in OVER:
                     factors, divided = [Node("divide", (product(factors), factor))], True
                 else:
                     factors.append(factor)
@@ -134,14 +101,14 @@ class _Reader:
             token in ("(", "[", "{")
             or token[0].isalnum()
             or token[0] == "."
-            or (token[0] == "\\" and token not in (*_TIMES, *_OVER, "\\rfloor", "\\rceil", "\\}", "\\|", "\\circ"))
+            or (token[0] == "\\" and token not in (*TIMES, *OVER, "\\rfloor", "\\rceil", "\\}", "\\|", "\\circ"))
         )
 
     def _juxtaposed(self, factors: list[Node], token: str, divided: bool) -> Node:
         """A factor without a sign before it. Numbers stand beside powers and factorials only: "1 1/2" and "2 \\frac12" are
         no products."""
         last = factors[-1]
-        if _NUMBER.fullmatch(token) and last.op not in ("power", "factorial"):
+        if NUMBER.fullmatch(token) and last.op not in ("power", "factorial"):
             raise Unreadable("two numbers stand side by side")
         if token == "\\frac" and last.op == "number":
             return self._mixed(factors)
@@ -197,7 +164,7 @@ class _Reader:
 
     def _number(self) -> Node:
         token = self._next()
-        if not _NUMBER.fullmatch(token):
+        if not NUMBER.fullmatch(token):
             raise Unreadable(f"a number is missing before {token!r}" if token else "it ends too early")
         return Node("number", value=Fraction(token.replace(",", "")))
 
@@ -205,7 +172,7 @@ class _Reader:
         token = self.peek()
         if token in ("(", "[", "{"):
             return self._group()
-        if token in _HALVES:
+        if token in HALVES:
             return self._between(token)
         if token[:1] == "\\":
             return self._command(self._next()[1:])
@@ -223,7 +190,7 @@ class _Reader:
 
     def _between(self, opening: str) -> Node:
         self._next()
-        closing, op = _HALVES[opening]
+        closing, op = HALVES[opening]
         self._bars += opening == "|"
         inner = self.sum()
         self._expect(closing)
@@ -234,7 +201,7 @@ class _Reader:
         subscript = self._subscript()
         while self.peek() == "'":
             subscript += self._next()
-        if not subscript and name in _NAMES_OF_FUNCTIONS and self.peek() == "(":
+        if not subscript and name in NAMES_OF_FUNCTIONS and self.peek() == "(":
             raise Unreadable(f"{name} may be a function or a factor")
         return Node("symbol", value=name + subscript)
 
@@ -264,12 +231,12 @@ class _Reader:
             return self._function(name)
         if read := _COMMANDS.get(name):
             return read(self)
-        if name in _ACCENTS:
+        if name in ACCENTS:
             inner = self._raw() if self._next() == "{" else self._tokens[self._at - 1]
             return Node("symbol", value=f"{name} {inner}{self._subscript()}")
         if name == "pi" and self.peek() != "_":
             return Node("symbol", value="pi")
-        if name in _GREEK:
+        if name in GREEK:
             return self._symbol(f"\\{name}")
         raise Unreadable(f"\\{name} is not known" if name else "it ends too early")
 
@@ -278,7 +245,7 @@ class _Reader:
         token = self.peek()
         if token == "{":
             return self._group()
-        if _NUMBER.fullmatch(token) and token.isdigit():
+        if NUMBER.fullmatch(token) and token.isdigit():
             self._tokens[self._at : self._at + 1] = [token[0], *([token[1:]] if token[1:] else [])]
             return self._number()
         if token.isalpha() or token[:1] == "\\":
@@ -318,10 +285,10 @@ class _Reader:
             return inner
         factors: list[Node] = []
         while (token := self.peek()) and self._starts_factor(token) and token[1:] not in FUNCTIONS:
-            if factors and (token in ("(", "[", "|") or (_NUMBER.fullmatch(token) and factors[-1].op != "power")):
+            if factors and (token in ("(", "[", "|") or (NUMBER.fullmatch(token) and factors[-1].op != "power")):
                 raise Unreadable(f"what \\{name} is applied to can be read in two ways")
             factors.append(self._power())
-        if not factors or self.peek() in _TIMES or self.peek() in _OVER:
+        if not factors or self.peek() in TIMES or self.peek() in OVER:
             raise Unreadable(f"what \\{name} is applied to can be read in two ways")
         return product(factors)
 

@@ -154,6 +154,10 @@ class Comparison:
             return self._proportional(said, meant)
         if (said.sides and not said.name) or (meant.sides and not meant.name):
             if not (said.sides and meant.sides):
+                if not self._value(
+                    said.value if meant.sides else said.sides[-1], meant.sides[-1] if meant.sides else meant.value
+                ):
+                    raise Unreadable("a value beside what is no name")
                 return "an equation on one side only"
             return self._proportional(said, meant)
         for one, other in (*said.chain(), *meant.chain()):

@@ -19,7 +19,7 @@ from rstar_math.grading.units import quantity
 _INDEX = r"(?:_(?:\{[^{}]*\}|\\[A-Za-z]+|\w))?'*"
 _SINGLE = (
     rf"(?:[a-zA-Z]\^\{{-1\}}\s*\([a-z]\)|[A-Z]\^\{{-1\}}|\\?[A-Za-z]+{_INDEX}\s*(?:\([A-Za-z,\s\\]*\))?"
-    r"|\\(?:overline|angle|triangle|text|vec|mathbf)\s*\{?[A-Za-z\s]+\}?\s*|\|[A-Za-z]+\|"
+    r"|\\frac\{d[a-z]?\}\{d[a-z]\}|m?\\(?:overline|angle|triangle|text|vec|mathbf)\s*\{?[A-Za-z\s]+\}?\s*|\|[A-Za-z]+\|"
     rf"|\\Delta\s*[A-Za-z]{_INDEX}|[A-Z]_\{{[A-Z]+\}}|\\frac\{{[A-Z]+\}}\{{[A-Z]+\}})"
 )
 #: \\sin x = 1 is an equation, no value under a name.

@@ -41,7 +41,7 @@ async def test_a_hang_is_killed_in_time_and_a_death_costs_one_comparison() -> No
         started = time.monotonic()
         slow = await judge.grade(*SLOW)
         assert slow.verdict is Verdict.TIMEOUT
-        assert slow.reason.startswith("more than 0")
+        assert slow.reason.startswith("more than")
         assert time.monotonic() - started < 8 * 0.3 + 1
         assert first not in children()
         assert (await judge.grade("\\sqrt{12}", "2\\sqrt{3}")).verdict is Verdict.CORRECT

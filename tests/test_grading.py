@@ -231,6 +231,7 @@ def test_the_pairs_that_come_with_the_benchmark_have_no_false_accept() -> None:
         ("\\boxed{\\boxed{\\frac{1}{2}}}", "\\frac{1}{2}"),
         ("\\boxed{ broken \\boxed{\\{1\\}}", "\\{1\\}"),
         ("\\fbox{a\\}b}", "a\\}b"),
+        ("\\boxed{1} and \\boxed{}", None),
         ("\\boxed{never", None),
         ("no box but 5 \\boxed", None),
         ("  ", None),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Set
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from rstar_math.config import SandboxConfig
 from rstar_math.errors import SandboxError
 from rstar_math.records import Status
 from rstar_math.sandbox import ProcessSandbox, open_sandbox
+from rstar_math.sandbox.loop import Loop
 from rstar_math.sandbox.tiers import tier_of
 from rstar_math.sandbox.wire import Inbox, pack
 
@@ -161,6 +163,55 @@ async def test_an_exception_whose_text_raises_is_still_an_error(sandbox: Process
     execution = await run(sandbox, "class E(Exception):\n    def __str__(self): raise self\nraise E")
     assert execution.status is Status.ERROR
     assert "step 1, line 3" in execution.error
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("error = ValueError('what went wrong')\nerror.add_note('a note')\nraise error", "ValueError: what went wrong"),
+        ("raise SyntaxError('x', ('<program>', 'abc', 1, 't'))", "cannot be put into words"),
+    ],
+)
+async def test_an_error_that_reads_oddly_is_still_an_error(sandbox: ProcessSandbox, program: str, words: str) -> None:
+    execution = await run(sandbox, program)
+    assert execution.status is Status.ERROR
+    assert words in execution.error
+
+
+async def test_a_stream_of_the_programs_own_needs_no_more_than_python_asks_of_it(sandbox: ProcessSandbox) -> None:
+    tee = "import sys\nclass Tee:\n    write = staticmethod(sys.stdout.write)\n    flush = staticmethod(sys.stdout.flush)\n"
+    execution = await run(sandbox, tee + "sys.stdout = Tee()\nprint('heard')")
+    assert (execution.status, execution.stdout) == (Status.OK, "heard\n")
+
+
+async def test_a_program_that_claims_to_stay_ends_no_sandbox_that_keeps_none() -> None:
+    """Where a program may have processes of its own nothing stays; the claim was believed, and the sandbox died of it."""
+    async with open_sandbox(replace(CONFIG, processes=2)) as opened:
+        await run(opened, "import os\nos.write(3, b'kept')")
+        assert (await run(opened, "print('innocent')")).stdout == "innocent\n"
+
+
+async def test_who_hears_of_a_descriptor_hears_nothing_of_the_one_that_had_its_number() -> None:
+    """Two events of one turn: the first closes the second's descriptor, and a new one gets its number."""
+    loop, heard = Loop(), list[str]()
+    pipes = [os.pipe() for _ in range(2)]
+    for _, end in pipes:
+        os.write(end, b"!")
+
+    def first(own: int, other: int) -> None:
+        heard.append("first")
+        loop.forget(own)
+        loop.forget(other)
+        os.dup2(quiet, other)
+        loop.watch(other, lambda: heard.append("stale"))
+
+    quiet, _ = os.pipe()
+    (one, _), (two, _) = pipes
+    loop.watch(one, lambda: first(one, two))
+    loop.watch(two, lambda: first(two, one))
+    loop.turn(1)
+    loop.turn(0)
+    assert heard == ["first"]
 
 
 async def test_the_same_program_prints_the_same_in_every_sandbox(sandbox: ProcessSandbox) -> None:

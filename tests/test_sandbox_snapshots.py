@@ -208,3 +208,59 @@ async def test_no_more_snapshots_stay_than_asked_for() -> None:
             while len(set(sandbox_processes(os.getpid())) - before) > idle + 3:
                 await asyncio.sleep(0.05)
     assert await gone(os.getpid(), before)
+
+
+async def test_processor_time_of_the_path_counts_for_the_step_that_goes_on_from_it() -> None:
+    """Each fork has a clock of its own; three times 0.6 s passed a limit of 1 s."""
+    spend = "import time\nstart = time.process_time()\nwhile time.process_time() - start < 0.6: pass\n"
+    async with open_sandbox(SandboxConfig(workers=1, wall_seconds=60.0, cpu_seconds=1.0)) as opened:
+        statuses = [(await opened.run([(spend,) * steps]))[0].status for steps in (1, 2, 3)]
+        (endless,) = await opened.run([(spend, "while True: pass\n")])
+    assert statuses == [Status.OK, Status.TIMEOUT, Status.TIMEOUT]
+    assert endless.status is Status.TIMEOUT
+    assert "processor time" in endless.error
+
+
+async def test_many_paths_come_and_go_and_the_sandbox_still_answers() -> None:
+    """Snapshots that were killed and not buried yet left no room for a fork, and the refused fork was waited for for ever."""
+    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=60.0, snapshots=4)) as opened:
+        await printed(opened, *((f"import {library}\n",) for library in ("time", "numpy", "sympy", "scipy")))
+        for batch in range(8):
+            paths = [COSTLY + f"x = {batch * 12 + number}\n" for number in range(12)]
+            programs = [(path, f"print(x + {more})\n") for path in paths for more in (0, 1)]
+            async with asyncio.timeout(60):
+                executions = await opened.run(programs)
+            assert {execution.status for execution in executions} == {Status.OK}
+        async with asyncio.timeout(20):
+            assert await printed(opened, ("print('innocent')\n",)) == ["innocent\n"]
+
+
+async def test_a_refused_fork_costs_the_snapshots_and_not_the_programs() -> None:
+    """Whoever makes the forks says that the kernel refused one; the sandbox makes room and goes on."""
+    refuse = COSTLY + "import rstar_math.sandbox.node as node\nnode._fork_sibling = lambda: -1\n"
+    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=20.0)) as opened:
+        await printed(opened, (refuse,))
+        async with asyncio.timeout(10):  # not the twenty seconds of wall clock
+            (after,) = await printed(opened, (refuse, "print('whole')\n"))
+    assert after.endswith("\nwhole\n")
+
+
+@pytest.mark.parametrize("ending", ["os._exit(0)", "time.sleep(1e6)"])
+async def test_a_fork_that_never_says_so_does_not_outlive_its_snapshot(ending: str) -> None:
+    stray = COSTLY + (
+        "import os\nimport rstar_math.sandbox.node as node\nreal = node._fork_sibling\n"
+        f"def evil():\n    if real() == 0: time.sleep(1e6)\n    {ending}\nnode._fork_sibling = evil\n"
+    )
+    before = set(sandbox_processes(os.getpid()))
+    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=1.0, snapshots=8)) as opened:
+        await printed(opened, ("pass\n",))
+        idle = set(sandbox_processes(os.getpid()))
+        for number in range(3):
+            path = f"{stray}number = {number}\n"
+            await printed(opened, (path,))
+            await opened.run([(path, "print('x')\n")])
+        assert await printed(opened, ("print('innocent')\n",)) == ["innocent\n"]
+        left = set(sandbox_processes(os.getpid())) - idle
+        states = [Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] for process in left]
+        assert set(states) <= {"T"}, "something runs that is no stopped snapshot"
+    assert await gone(os.getpid(), before)

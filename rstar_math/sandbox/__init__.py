@@ -29,7 +29,13 @@ What it does not hold:
 * A program can print what it likes, and with intent can forge its *own* success (the report comes from its process),
   or that of a program that continues it, never another's. Leaving early counts: `sys.exit(...)` is an error,
   `os._exit(...)` is "killed".
-* Time and processor load are visible.
+* Time, processor load and the numbers of the sandbox's own processes are visible. A warm parent is a fork of the
+  controller, so a program can find in its memory what the controller held when its tier was first asked for: texts and
+  outputs of other programs, never an answer that is right (the search keeps those).
+* Run step by step, two things differ from running in one piece: what lies between steps (equal constants are two
+  objects, a string at a step's head becomes `__doc__`), and the process number.
+* `asyncio.run` needs calls that are refused.
+* With `file_mb` programs share one space for files: one that hides its folder can keep it full.
 * Memory is counted a program. What all of them may hold together (`workers` times `memory_mb`, `snapshot_mb`, the warm
   parents) is held by a control group only where the kernel lends one.
 * A fault in the kernel or its few allowed calls breaks it; for code of strangers put a virtual machine around it.

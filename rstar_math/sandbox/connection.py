@@ -65,7 +65,8 @@ def _limits(config: SandboxConfig) -> Limits:
 def _group(config: SandboxConfig, workers: int) -> cgroup.Group:
     """What all programs, snapshots and warm parents may take together."""
     memory = (workers * config.memory_mb + config.snapshot_mb) * _MB + len(TIERS) * _WARM_BYTES
-    processes = workers * (1 + config.processes) + config.snapshots + len(TIERS) + _OWN_PROCESSES
+    # As many again of each may have been killed and not be buried yet (`Snapshots.room`).
+    processes = 2 * (workers * (1 + config.processes) + config.snapshots) + len(TIERS) + _OWN_PROCESSES
     return cgroup.make(memory, processes, cgroup.own_trees())
 
 

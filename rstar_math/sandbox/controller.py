@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ from typing import NoReturn
 
 from rstar_math.records import Status
 from rstar_math.sandbox import forks, node
+from rstar_math.sandbox.groups import Groups
 from rstar_math.sandbox.loop import Loop
 from rstar_math.sandbox.node import Cage
 from rstar_math.sandbox.program import TOGETHER
@@ -40,6 +42,7 @@ class Controller:
     def __init__(self, channel: socket.socket, cage: Cage, workers: int, snapshots: Snapshots) -> None:
         """`workers`: programs that run at once."""
         self._channel, self._cage, self._workers, self._snapshots = channel, cage, workers, snapshots
+        self._groups = Groups()
         self._inbox, self._outbox, self._sending = Inbox(), bytearray(), False
         self._waiting: deque[Waiting] = deque()
         self._running: set[Running] = set()
@@ -62,7 +65,7 @@ class Controller:
             self._loop.turn(self._patience())
             self._stop_late()
             self._snapshots.forget_old()
-            while self._waiting and len(self._running) < self._workers:
+            while self._waiting and len(self._running) < self._workers and self._snapshots.room():
                 program = self._waiting.popleft()
                 if self._warm.ready(program):
                     self._start(program)
@@ -71,7 +74,7 @@ class Controller:
     def _patience(self) -> float:
         """Seconds until the next program is late or a snapshot too old; -1 for ever."""
         longest = max((running.seconds() for running in self._running if not running.late), default=-math.inf)
-        left = min(self._cage.limits.wall_seconds - longest, self._snapshots.patience())
+        left = min(self._cage.limits.wall_seconds - longest, self._snapshots.patience(), self._warm.patience())
         return -1 if left == math.inf else max(0.0, left)
 
     def _receive(self) -> None:
@@ -100,9 +103,9 @@ class Controller:
     def _give_order(self, base: Snapshot) -> None:
         """Has a process make the fork that it owes first."""
         order: Order = base.orders[0]
-        base.granted = False
+        base.granted, base.asked = False, time.monotonic()
         if not base.trusted:  # the program's code is in there: it may never fork
-            order.running.started = time.monotonic()
+            order.running.started = base.asked
         with suppress(ConnectionError):  # it died; `_lost` sees to its orders
             order.send()
         base.go_on()
@@ -135,10 +138,12 @@ class Controller:
             self._loop.forget(running.report.fileno())
         elif running.process == 0 and message == node.BEGUN and self._is_new(sender):
             self._begins(running, sender)
-        elif sender == running.process:
+        elif running.process == 0 and message == node.REFUSED and sender == running.base.process:
+            self._refused(running)
+        elif sender == running.process and message != node.KEPT:
             running.said = message
-            if message == node.KEPT and not ended:
-                self._keep(running)
+        elif sender == running.process and not ended and self._cage.keep_after < math.inf:
+            self._keep(running)
 
     def _is_new(self, process: int) -> bool:
         return self._base_of(process) is None and all(running.process != process for running in self._running)
@@ -150,6 +155,11 @@ class Controller:
         self._loop.watch(running.process_fd, lambda: self._finish(running))
         if base.trusted:
             running.started = time.monotonic()
+        else:
+            self._groups.joined(base.group)
+            left = math.ceil(math.ceil(self._cage.limits.cpu_seconds) - base.cpu_seconds)
+            with suppress(ProcessLookupError, PermissionError):  # it ended already, or has less already
+                resource.prlimit(process, resource.RLIMIT_CPU, (left, left + 1))
         order: Order = base.orders.popleft()
         order.close()
         if base.orders:
@@ -159,22 +169,41 @@ class Controller:
         if len(running.printed) > self._cage.limits.output_bytes:
             self._kill(running)
 
+    def _refused(self, running: Running) -> None:
+        """The kernel made no fork: there is no room for another process. Snapshots make some.
+
+        Raises:
+            SystemExit: there are none.
+        """
+        base = running.base
+        if not base.trusted:
+            self._kill(running)
+        elif self._snapshots.clear():
+            self._drop(base.orders.popleft())
+            if base.orders:
+                self._give_order(base)
+        else:
+            raise SystemExit("the kernel makes no process for a program: too many run already, or memory is short")
+
     def _keep(self, running: Running) -> None:
         """The program has run, and its process stays: stopped from here on, so that it does nothing unseen."""
         os.kill(running.process, signal.SIGSTOP)
         self._collect(running)
-        if running.late or len(running.printed) > self._cage.limits.output_bytes:
+        base, program = running.base, running.program
+        cpu = processor_seconds(running.process) + base.cpu_seconds
+        too_much = len(running.printed) > self._cage.limits.output_bytes
+        if running.late or too_much or cpu >= math.ceil(self._cage.limits.cpu_seconds):
             self._kill(running)
             return
-        base, program = running.base, running.program
         if base.trusted:  # it leads a group of its own, with all that will descend from it
             os.setpgid(running.process, running.process)
+            self._groups.joined(running.process)
         snapshot = Snapshot(
             program.tier, tuple(program.steps), running.process, running.process_fd, running.report,
             group=running.process if base.trusted else base.group,
             printed=bytes(running.printed),
             seconds=running.seconds(),
-            cpu_seconds=processor_seconds(running.process) + base.cpu_seconds,
+            cpu_seconds=cpu,
             own_bytes=max(0, memory(running.process) - self._warm[program.tier].own_bytes),
         )  # fmt: skip
         self._settle(running, Status.OK, "")
@@ -184,18 +213,27 @@ class Controller:
         self._snapshots.add(snapshot)
 
     def _lost(self, snapshot: Snapshot) -> None:
-        """A snapshot's or a warm parent's process has ended; what waited for a fork of it is run whole."""
-        (self._warm if snapshot.trusted else self._snapshots).remove(snapshot)
+        """A snapshot or a warm parent has ended; what waited for a fork of it is run whole."""
+        if snapshot.trusted:
+            self._warm.remove(snapshot)
+        elif snapshot.orders and snapshot.granted:  # its fork may be there, unseen
+            self._kill(snapshot.orders[0].running)
         os.waitpid(snapshot.process, 0)
+        if not snapshot.trusted:
+            self._snapshots.buried(snapshot)
+            self._groups.buried(snapshot.group)
         self._loop.forget(snapshot.process_fd)
         os.close(snapshot.process_fd)
         snapshot.channel.close()
         while snapshot.orders:
-            order: Order = snapshot.orders.popleft()
-            order.close()
-            self._loop.forget(order.running.report.fileno())
-            order.running.report.close()
-            self._run_whole(order.running)
+            self._drop(snapshot.orders.popleft())
+
+    def _drop(self, order: Order) -> None:
+        """The fork will not come."""
+        order.close()
+        self._loop.forget(order.running.report.fileno())
+        order.running.report.close()
+        self._run_whole(order.running)
 
     def _run_whole(self, running: Running) -> None:
         self._release(running)
@@ -214,6 +252,7 @@ class Controller:
             self._kill(running)
 
     def _stop_late(self) -> None:
+        self._warm.stop_late()
         for running in list(self._running):
             if not running.late and running.seconds() >= self._cage.limits.wall_seconds:
                 running.late = True
@@ -241,6 +280,8 @@ class Controller:
         if not running.said:
             self._hear(running, ended=True)
         _, ending, usage = os.wait4(running.process, 0)
+        if not running.base.trusted:
+            self._groups.buried(running.base.group)
         running.printed += read_rest(running.stdout, self._cage.limits.output_bytes + 1 - len(running.printed))[0]
         self._loop.forget(running.process_fd)
         self._loop.forget(running.report.fileno())

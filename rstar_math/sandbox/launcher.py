@@ -157,7 +157,7 @@ def _cage(plan: Plan, readable: tuple[Path, ...], limits: Limits, walls: dict[st
         walls["seccomp"] = "allow-list" if reads else "allow-list without any opening of files"
     most, _, keep_after = plan.snapshots
     walls["snapshots"] = loose or ("" if most else "none (turned off)")
-    neighbours = 3 + plan.workers + most + len(TIERS)
+    neighbours = 3 + 2 * (plan.workers + most) + len(TIERS)  # as in `connection._group`
     return Cage(
         limits,
         None if fence is None else readable,
@@ -165,7 +165,7 @@ def _cage(plan: Plan, readable: tuple[Path, ...], limits: Limits, walls: dict[st
         filters,
         neighbours,
         not loose,
-        keep_after if most else math.inf,
+        keep_after if most and not loose else math.inf,
     )
 
 

@@ -32,6 +32,8 @@ class Loop:
 
     def turn(self, patience: float) -> None:
         """Waits at most `patience` seconds (-1: for ever) for something to happen, and calls who is to hear of it."""
-        for descriptor, _ in self._poll.poll(patience):
-            if descriptor in self._handlers:  # an earlier event may have closed it
-                self._handlers[descriptor]()
+        told = [(descriptor, self._handlers[descriptor]) for descriptor, _ in self._poll.poll(patience)]
+        for descriptor, handler in told:
+            # An earlier one may have closed the descriptor, and a new one got its number: that one has nothing to hear yet.
+            if self._handlers.get(descriptor) is handler:
+                handler()

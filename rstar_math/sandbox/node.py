@@ -31,8 +31,8 @@ from rstar_math.sandbox.tiers import warm_up
 STDOUT, REPORT = 1, 3
 #: Longest message from a process that runs a program, in bytes.
 REPORT_BYTES = 4096
-#: Messages beside a report: a new fork is there; what there was to do is done, and the process stays.
-BEGUN, KEPT = b"begun", b"kept"
+#: Messages beside a report: a new fork is there; the kernel refused it; what there was to do is done, and the process stays.
+BEGUN, REFUSED, KEPT = b"begun", b"refused", b"kept"
 #: What comes with an order: the write ends for standard output and for the report, and a file with the steps as JSON.
 ENDS = struct.Struct("iii")
 _ERROR_CHARACTERS = 500
@@ -89,7 +89,7 @@ def live(tier: str, cage: Cage, channel: int, controller: int) -> NoReturn:
         gc.collect()
         gc.freeze()
         confine.collapse_memory()
-        keep_after = cage.keep_after * _fork_seconds() if cage.held else math.inf
+        keep_after = cage.keep_after * _fork_seconds() if cage.keep_after < math.inf else math.inf
         cage = _keep_only(cage, channel)
         receive = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, REPORT).recvmsg
         space = confine.address_space()
@@ -192,7 +192,10 @@ def _next_steps(receive: Callable[[int, int], Any]) -> Sequence[str]:
         if not order:
             _leave(0)
         stdout, report, steps = ENDS.unpack(ancillary[0][2])
-        child = _fork_sibling() == 0
+        process = _fork_sibling()
+        child = process == 0
+        if process < 0:
+            _write(report, REFUSED)
         if child:
             _dup2(stdout, STDOUT)
             _dup2(report, REPORT)

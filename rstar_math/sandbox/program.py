@@ -64,15 +64,21 @@ class Program:
                 return TOGETHER, ""
             with contextlib.suppress(BaseException):
                 _flush()
-            return Status.ERROR, _describe(error, self._lines)
+            try:
+                return Status.ERROR, _describe(error, self._lines)
+            except BaseException:  # noqa: BLE001 - an error made to be unreadable is an error all the same
+                return Status.ERROR, "an error that cannot be put into words"
         return Status.OK, ""
 
     def can_go_on(self, descriptors: int, most: int) -> bool:
         """Whether forks of this process continue as the program itself would: no timer runs, and `descriptors` are
         open, the first ones, of at most `most`; forks would share what else was opened, and how far it was read."""
-        return not any(_timer(which)[0] for which in _TIMERS) and [
-            number for number in range(most) if _open(number)
-        ] == list(range(descriptors))
+        try:
+            return not any(_timer(which)[0] for which in _TIMERS) and [
+                number for number in range(most) if _open(number)
+            ] == list(range(descriptors))
+        except BaseException:  # noqa: BLE001 - the program took the memory, or put its own things in the builtins' places
+            return False
 
 
 def _open(descriptor: int) -> bool:
@@ -95,12 +101,14 @@ def _seed() -> None:
 def _flush() -> None:
     """As at a program's normal end; it may have put another stream in the place of standard output."""
     for stream in {id(stream): stream for stream in (sys.stdout, sys.__stdout__)}.values():
-        if stream is not None and not stream.closed:
+        if stream is not None and not getattr(stream, "closed", False):
             stream.flush()
 
 
 def _describe(error: BaseException, lines: Sequence[str]) -> str:
     """The traceback's last line, and where in the program: `ZeroDivisionError: division by zero (step 2, line 1)`."""
+    with contextlib.suppress(AttributeError):
+        del error.__notes__  # they would stand where the message is looked for
     try:
         last = traceback.format_exception_only(error)[-1].strip()
     except BaseException:  # noqa: BLE001 - the program's own `__str__` may raise

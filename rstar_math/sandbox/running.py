@@ -102,12 +102,14 @@ def verdict(running: Running, limits: Limits, ending: int, cpu_seconds: float) -
     status, error = running.report_words()
     if len(running.printed) > limits.output_bytes:
         return Status.OUTPUT_LIMIT, f"printed more than {limits.output_bytes} bytes"
+    if running.late and os.WIFSIGNALED(ending):
+        return Status.TIMEOUT, f"no end after {limits.wall_seconds:g} s"
+    most = math.ceil(limits.cpu_seconds)
+    # The kernel holds one process to it; what ran in snapshots before counts as well.
+    if cpu_seconds >= most or (os.WIFSIGNALED(ending) and os.WTERMSIG(ending) == signal.SIGXCPU):
+        return Status.TIMEOUT, f"no end after {most} s of processor time"
     if os.WIFSIGNALED(ending):
         number = os.WTERMSIG(ending)
-        if running.late:
-            return Status.TIMEOUT, f"no end after {limits.wall_seconds:g} s"
-        if number == signal.SIGXCPU or (number == signal.SIGKILL and cpu_seconds >= limits.cpu_seconds):
-            return Status.TIMEOUT, f"no end after {math.ceil(limits.cpu_seconds)} s of processor time"
         return Status.KILLED, f"ended by signal {number} ({signal.strsignal(number)})"
     if os.WEXITSTATUS(ending) != 0 or status not in (Status.OK, Status.ERROR, Status.MEMORY):
         return Status.KILLED, f"the process left before the program's end (exit code {os.WEXITSTATUS(ending)})"

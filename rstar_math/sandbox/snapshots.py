@@ -31,6 +31,7 @@ class Snapshot:
     channel: orders go in here.
     orders:  programs that wait for a fork; the first one is being made. Its owner keeps what is in there.
     granted: the fork that is being made has been allowed.
+    asked:   when that fork was ordered.
     """
 
     tier: str
@@ -46,6 +47,7 @@ class Snapshot:
     used: float = field(default_factory=time.monotonic)
     orders: deque[Any] = field(default_factory=deque)
     granted: bool = False
+    asked: float = 0.0
 
     @property
     def trusted(self) -> bool:
@@ -76,6 +78,25 @@ class Snapshots:
         self._most = most if can_see_memory() else min(most, most_bytes // program_bytes)
         self._most_bytes = most_bytes
         self._by_steps: OrderedDict[tuple[str, ...], Snapshot] = OrderedDict()
+        self._living = 0
+
+    def room(self) -> bool:
+        """Whether a program may start: those that were killed and are not buried yet count as processes too, and on a busy
+        machine they are slow to go."""
+        return self._living - len(self._by_steps) <= self._most
+
+    def buried(self, snapshot: Snapshot) -> None:
+        """Its process is gone for good."""
+        self.remove(snapshot)
+        self._living -= 1
+
+    def clear(self) -> bool:
+        """Kills all of them. False if there was none, killed ones that are not buried yet included."""
+        found = self._living > 0
+        for snapshot in list(self._by_steps.values()):
+            snapshot.kill()
+            self.remove(snapshot)
+        return found
 
     def longest(self, tier: str, steps: Sequence[str]) -> Snapshot | None:
         """The one of that tier that ran the most first steps, but not all; it counts as used now."""
@@ -96,6 +117,7 @@ class Snapshots:
     def add(self, snapshot: Snapshot) -> None:
         """Keeps it; kills what there is no room for any more, perhaps itself."""
         key = (snapshot.tier, *snapshot.steps)
+        self._living += 1
         if key in self._by_steps:
             snapshot.kill()
             return

@@ -6,8 +6,10 @@ it is ready; meanwhile its programs wait here and hold up no others. If it dies,
 
 from __future__ import annotations
 
+import math
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -19,6 +21,8 @@ from rstar_math.sandbox.snapshots import Snapshot, memory
 
 #: After so many deaths of a tier's warm parents something is wrong with the machine.
 _MOST_DEATHS = 3
+#: No machine is so busy that a fork takes so long.
+_LONGEST_FORK_SECONDS = 30.0
 
 
 class WarmParents:
@@ -35,6 +39,17 @@ class WarmParents:
 
     def __getitem__(self, tier: str) -> Snapshot:
         return self._ready[tier]
+
+    def stop_late(self) -> None:
+        """Kills those that owe a fork for too long: they have lost it, or themselves."""
+        for parent in self._ready.values():
+            if parent.orders and time.monotonic() - parent.asked >= _LONGEST_FORK_SECONDS:
+                parent.kill()
+
+    def patience(self) -> float:
+        """Seconds until one may be late; infinite where none owes a fork."""
+        asked = min((parent.asked for parent in self._ready.values() if parent.orders), default=math.inf)
+        return max(0.0, asked + _LONGEST_FORK_SECONDS - time.monotonic())
 
     def of_process(self, process: int) -> Snapshot | None:
         """The one that is this process."""

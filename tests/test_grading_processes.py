@@ -23,9 +23,8 @@ from rstar_math.grading import judge as judging
 from rstar_math.grading.worker import Worker
 from rstar_math.records import End, Grade, Problem, Rollout, Verdict
 
-#: Two formulas that are the same, as two seconds of simplifying find.
+#: Two formulas that are the same, as a third of a second of simplifying finds.
 SLOW = "+".join(f"|x^{k}-{k}y|" for k in range(1, 12)), "+".join(f"|{k}y-x^{k}|" for k in range(1, 12))
-SLOWER = f"{SLOW[0]}+1", f"{SLOW[1]}+1"
 QUICK = "\\sqrt{8}", "2\\sqrt{2}"
 
 
@@ -35,23 +34,33 @@ def children() -> list[str]:
 
 
 async def test_a_hang_is_killed_in_time_and_a_death_costs_one_comparison() -> None:
-    async with ProcessJudge(GradingConfig(timeout_seconds=0.3)) as judge:
+    """A stopped process is a hang that no busy machine imitates."""
+    async with ProcessJudge(GradingConfig(timeout_seconds=0.5)) as judge:
         assert (await judge.grade(*QUICK)).verdict is Verdict.CORRECT
         (first,) = children()
+        os.kill(int(first), signal.SIGSTOP)
         started = time.monotonic()
-        slow = await judge.grade(*SLOW)
-        assert slow.verdict is Verdict.TIMEOUT
-        assert slow.reason.startswith("more than")
-        assert time.monotonic() - started < 8 * 0.3 + 1
+        hung = await judge.grade("\\sqrt{12}", "2\\sqrt{3}")
+        assert hung.verdict is Verdict.TIMEOUT
+        assert hung.reason.startswith("more than")
+        assert time.monotonic() - started < 8 * 0.5 + 5
         assert first not in children()
-        assert (await judge.grade("\\sqrt{12}", "2\\sqrt{3}")).verdict is Verdict.CORRECT
+        assert (await judge.grade("\\sqrt{20}", "2\\sqrt{5}")).verdict is Verdict.CORRECT
         (second,) = children()
-        waiting = asyncio.create_task(judge.grade(*SLOWER))
+        os.kill(int(second), signal.SIGSTOP)
+        waiting = asyncio.create_task(judge.grade("\\sqrt{24}", "2\\sqrt{6}"))
         await asyncio.sleep(0.1)
         os.kill(int(second), signal.SIGKILL)
         assert await waiting == Grade(Verdict.TIMEOUT, "the process that compared died (exit code -9)")
-        assert (await judge.grade("\\sqrt{20}", "2\\sqrt{5}")).verdict is Verdict.CORRECT
+        assert (await judge.grade("\\sqrt{28}", "2\\sqrt{7}")).verdict is Verdict.CORRECT
     assert children() == []
+
+
+async def test_a_comparison_that_computes_too_long_is_ended() -> None:
+    async with ProcessJudge(GradingConfig(timeout_seconds=0.05)) as judge:
+        grade = await judge.grade(*SLOW)
+    assert grade.verdict is Verdict.TIMEOUT
+    assert grade.reason.startswith("more than")
 
 
 async def test_a_pair_is_compared_once_and_a_caller_who_gives_up_takes_nothing_from_the_others(
@@ -83,7 +92,7 @@ async def test_what_text_and_exact_arithmetic_decide_starts_no_process() -> None
 
 
 def test_the_options_reach_the_process_and_the_kernel_ends_an_orphan_that_computes_forever() -> None:
-    command = [sys.executable, "-m", "rstar_math.grading.child", "0.3", "4", "0.001"]
+    command = [sys.executable, "-m", "rstar_math.grading.child", "0.1", "4", "0.001"]
     root = Path(__file__).parents[1]
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdin and child.stdout and child.stdout.readline() == "ready\n"

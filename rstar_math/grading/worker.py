@@ -70,6 +70,9 @@ class Worker:
             while True:
                 done, _ = await asyncio.wait([reading], timeout=limit)
                 if done:
+                    if not reading.result():  # it has died; a signal now would take its exit code away
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(process.wait(), limit)
                     return reading.result(), ""
                 waited = time.monotonic() - started
                 had = _processor_seconds(process.pid) - spent

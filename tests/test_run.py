@@ -10,7 +10,7 @@ import pytest
 
 from rstar_math.cli.compose import compose
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.config import HarvestConfig, RunConfig
+from rstar_math.config import RunConfig
 from rstar_math.errors import StageError
 from rstar_math.evolution.run import Desk, Run, UntilReached
 from rstar_math.evolution.store import Place, Store
@@ -109,4 +109,6 @@ def test_a_stage_by_itself_names_its_knobs_by_the_plan_it_follows(tmp_path) -> N
     run = open_here(tmp_path, config)
     run.alone(Place.of(3, "harvest"), tmp_path / "out", work, harvest=config.plan(3).harvest)
     with pytest.raises(StageError, match=r"'round\.r3\.harvest\.trajectories' was 2 and is now 5"):
-        run.alone(Place.of(3, "harvest"), tmp_path / "out", work, harvest=HarvestConfig(trajectories=5))
+        run.alone(
+            Place.of(3, "harvest"), tmp_path / "out", work, harvest=replace(config.plan(3).harvest, trajectories=5)
+        )

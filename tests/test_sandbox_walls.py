@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import socket
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -161,8 +162,12 @@ async def test_a_program_sees_libraries_and_nothing_else(sandbox: ProcessSandbox
     look = (
         "import os\ndef there(path):\n    try: return bool(os.stat(path))\n    except FileNotFoundError: return False\n"
     )
-    ask = f"print(*map(there, ({str(tmp_path)!r}, '/home', '/tmp', '/etc/passwd', '/usr/bin/env', os.__file__)))"
-    assert (await run(sandbox, look, ask)).stdout == "False False False False False True\n"
+    # The folders that libraries lie in are there, with nothing else in them.
+    homes = {
+        place: any(Path(path).is_relative_to(place) for path in (sys.prefix, *sys.path)) for place in ("/home", "/tmp")
+    }
+    ask = f"print([*map(there, ({str(tmp_path)!r}, '/etc/passwd', '/usr/bin/env', os.__file__, *{[*homes]}))])"
+    assert (await run(sandbox, look, ask)).stdout == f"{[False, False, False, True, *homes.values()]}\n"
 
 
 async def test_a_required_promise_that_is_broken_is_an_error_with_the_way_out() -> None:

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,12 @@ def train(job: TrainingJob, progress: Callable[[Progress], None]) -> dict[str, A
 
 
 def living_ranks() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if "RayTrainWorker" in child.name()]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ended while it was looked at
+            if "RayTrainWorker" in child.name():
+                found.append(child)
+    return found
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:

@@ -110,6 +110,27 @@ async def test_all_files_of_all_programs_together_are_bounded() -> None:
         assert (await run(writing, "open('x', 'w').write('y' * 1000)")).status is Status.OK
 
 
+@pytest.mark.parametrize(
+    "mess",
+    [
+        "for _ in range(1200):\n    os.mkdir('d')\n    os.chdir('d')",
+        "os.mkdir('d', 0o300)\nwhile True: open(f'd/{time.monotonic_ns()}', 'w').write('y' * 100000)",
+        "while True: open(str(time.monotonic_ns()), 'w')",
+    ],
+    ids=["a deep chain", "a hidden folder", "empty files"],
+)
+async def test_what_a_program_wrote_goes_away_however_it_is_hidden(mess: str) -> None:
+    """The chain ended the sandbox, the folder filled it for good."""
+    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=60.0, file_mb=1)) as writing:
+        if writing.walls["landlock"].startswith("none"):
+            pytest.skip("without Landlock nothing is written")
+        if writing.walls["root"].startswith("none") and "1200" not in mess:
+            pytest.skip("without a root of its own the size of each file is bounded, not their sum")
+        for _ in range(2):
+            await run(writing, f"import os, time\n{mess}")
+        assert (await run(writing, "open('x', 'w').write('y' * 1000000)\nprint('room')")).stdout == "room\n"
+
+
 async def test_all_programs_together_are_held_to_one_amount_of_memory_where_the_kernel_lends_a_group() -> None:
     async with open_sandbox(SandboxConfig(workers=1, wall_seconds=60.0, memory_mb=900, processes=8)) as forking:
         if forking.walls["cgroup"].startswith("none"):

@@ -35,7 +35,7 @@ What it does not hold:
 * Run step by step, two things differ from running in one piece: what lies between steps (equal constants are two
   objects, a string at a step's head becomes `__doc__`), and the process number.
 * `asyncio.run` needs calls that are refused.
-* With `file_mb` programs share one space for files: one that hides its folder can keep it full.
+* With `file_mb` programs that run at the same time share one space for files.
 * Memory is counted a program. What all of them may hold together (`workers` times `memory_mb`, `snapshot_mb`, the warm
   parents) is held by a control group only where the kernel lends one.
 * A fault in the kernel or its few allowed calls breaks it; for code of strangers put a virtual machine around it.

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 import resource
-import shutil
 import signal
 import socket
 import struct
@@ -24,6 +23,7 @@ from typing import NoReturn
 from rstar_math.records import Status
 from rstar_math.sandbox import forks, node
 from rstar_math.sandbox.groups import Groups
+from rstar_math.sandbox.leavings import remove
 from rstar_math.sandbox.loop import Loop
 from rstar_math.sandbox.node import Cage
 from rstar_math.sandbox.program import TOGETHER
@@ -288,7 +288,7 @@ class Controller:
         os.close(running.process_fd)
         running.report.close()
         if self._cage.limits.file_bytes:
-            shutil.rmtree(str(running.process), ignore_errors=True)
+            remove(str(running.process))
         together = not running.base.trusted and running.report_words()[0] == TOGETHER and not running.late
         if running.again or together:
             self._run_whole(running)

@@ -24,6 +24,8 @@ _READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_EXECUTION = 1, 2, 4, 8
 _REMOUNT, _BIND, _RECURSIVE, _PRIVATE, _DETACH = 1 << 5, 1 << 12, 1 << 14, 1 << 18, 2
 #: Its folders and links take a few pages.
 _ROOT_OPTIONS = "mode=755,size=4m"
+#: Programs may make a file or folder for so many bytes of what they may write; empty ones take time to remove, too.
+_BYTES_A_NAME = 1 << 12
 
 
 def show_only(paths: Iterable[Path], at: Path, writable_bytes: int) -> str:
@@ -44,7 +46,7 @@ def show_only(paths: Iterable[Path], at: Path, writable_bytes: int) -> str:
         workplace = at / WORKPLACE.relative_to("/")
         workplace.mkdir(mode=0o700)
         if writable_bytes:
-            options = f"mode=700,size={writable_bytes}"
+            options = f"mode=700,size={writable_bytes},nr_inodes={64 + writable_bytes // _BYTES_A_NAME}"
             _mount("tmpfs", workplace, "tmpfs", _NO_SETUID | _NO_DEVICES | _NO_EXECUTION, options)
         os.chdir(at)
         _checked(_libc.syscall(_PIVOT_ROOT, b".", b"."), "pivot_root")
@@ -78,11 +80,11 @@ def _mount_proc(proc: Path) -> str:
 
 def _outermost(paths: Iterable[Path]) -> Iterator[Path]:
     """The paths that exist, with what they are links to, without those inside others."""
-    todo, shown = sorted(paths, key=lambda path: len(path.parts)), set[Path]()
-    while todo:
-        path = todo.pop(0)
+    unseen, shown = sorted(paths, key=lambda path: len(path.parts)), set[Path]()
+    while unseen:
+        path = unseen.pop(0)
         if path.is_symlink():
-            todo.append(Path(os.path.normpath(path.parent / path.readlink())))
+            unseen.append(Path(os.path.normpath(path.parent / path.readlink())))
         elif not path.exists():
             continue
         if not shown & {path, *path.parents}:

@@ -13,7 +13,7 @@ from pathlib import Path
 def remove(name: str) -> None:
     """Removes the folder `name` of the working directory, and all below it; nothing where there is none.
 
-    Nobody works in it any more. Its links are removed, not followed.
+    Its links are removed, not followed. What a process writes that was killed and is not gone yet may stay.
     """
     serial, left = 0, [Path(name)]
     while left:
@@ -26,4 +26,5 @@ def remove(name: str) -> None:
                     left.append(entry.rename(f"{name}-{serial}"))
                 else:
                     entry.unlink()
-            folder.rmdir()
+            with suppress(OSError):  # such a process wrote meanwhile
+                folder.rmdir()

@@ -167,13 +167,21 @@ def test_bad_problems_are_refused_before_any_engine_starts_and_nothing_is_left(t
     printed = rstar("evolve", "name=bad", "problems.path=bad.jsonl", cwd=tmp_path, check=2)
     assert "bad.jsonl" in printed
     assert "2" in printed
-    assert not list((tmp_path / "runs").rglob("problems*"))
+    assert not (tmp_path / "runs" / "bad").exists()
 
 
 def test_a_folder_that_is_no_model_is_refused_before_any_engine_starts(tmp_path) -> None:
     (tmp_path / "no model").mkdir()
     printed = rstar("evolve", "name=bad", "base=no model", cwd=tmp_path, check=2)
     assert "no model" in printed
+    assert not (tmp_path / "runs" / "bad").exists()
+
+
+def test_a_refused_start_leaves_what_earlier_starts_made(tmp_path) -> None:
+    made = tmp_path / "runs" / "kept" / "round-1" / "trees.partial"
+    made.mkdir(parents=True)
+    rstar("evolve", "name=kept", "problems.path=missing.jsonl", cwd=tmp_path, check=2)
+    assert made.is_dir()
 
 
 def test_grade_reads_and_writes_rows(tmp_path) -> None:

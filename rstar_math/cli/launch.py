@@ -6,6 +6,7 @@ Shared by the commands that do a stage or all of them. The order of the stages i
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,9 @@ from filelock import FileLock, Timeout
 
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import RunConfig
-from rstar_math.errors import StageError
+from rstar_math.errors import RstarError, StageError
 from rstar_math.evolution.run import Run
-from rstar_math.evolution.store import Place, Store
+from rstar_math.evolution.store import Place, Store, holds_work
 from rstar_math.report.progress import Progress
 from rstar_math.tracking import Tracker
 from rstar_math.training.launch import Trainings
@@ -26,18 +27,24 @@ from rstar_math.training.launch import Trainings
 
 @contextmanager
 def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iterator[Run]:
-    """The run in `root`, its only writer; SIGTERM ends it as Ctrl-C does, and every actor ends with it.
+    """The run in `root`, its only writer; SIGTERM ends it as Ctrl-C does, and every actor ends with it. A first start that
+    is refused before any stage made something leaves no folder behind.
 
     Raises:
         StageError: another process is writing there, or `until` names no stage.
     """
     last = Place.parse(until) if until else None
+    ours = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     try:
         lock = FileLock(root / ".lock", timeout=0)
         with lock, open_fleet(config) as fleet, Trainings() as trainings, Progress() as progress:
             tracker = Tracker(root, config.tracking, config.name, asdict(config))
             yield Run(config, Store(root), fleet, trainings, progress, tracker, last)
+    except RstarError:
+        if ours and not holds_work(root):
+            shutil.rmtree(root)
+        raise
     except Timeout:
         raise StageError(
             f"another process is writing to {root}; wait for it, end it, or start another run with name=NEW"

@@ -39,16 +39,17 @@ def evolve(run: Run) -> None:
 
 def _rounds(run: Run) -> None:
     once, plan = run.once, run.config.plan
-    problems = once(0, "problems", gather_problems, problems=run.config.problems)
-    once(0, "scores", score, evaluation=plan(1).evaluation, problems=problems, policy=run.base, ppm=None)
-
     generator: str | Path | PolicyConfig = run.bootstrap
+    base = run.base  # a folder that is no model is refused here, before any work
+    problems = once(0, "problems", gather_problems, problems=run.config.problems)
+    once(0, "scores", score, evaluation=plan(1).evaluation, problems=problems, policy=base, ppm=None)
+
     policy = ppm = None
     for number in range(1, run.config.rounds + 1):
         this = plan(number)
         trees = once(number, "trees", grow, search=this.search, problems=problems, policy=generator, ppm=ppm)
         crop = once(number, "harvest", harvest, harvest=this.harvest, trees=trees)
-        policy = once(number, "policy", train_policy, training=this.policy, base=run.base, crop=crop)
+        policy = once(number, "policy", train_policy, training=this.policy, base=base, crop=crop)
         ppm = once(number, "ppm", train_ppm, training=this.ppm, policy=policy, crop=crop)
         once(number, "scores", score, evaluation=this.evaluation, problems=problems, policy=policy, ppm=ppm)
         generator = policy

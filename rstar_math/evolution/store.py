@@ -229,6 +229,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def holds_work(root: Path) -> bool:
+    """Whether any stage below `root` is finished or begun."""
+    return any(path.name == MANIFEST or path.name.endswith(".partial") for path in root.rglob("*"))
+
+
 def digest_of(path: Path) -> str:
     """What a stage's input is known by: its manifest's digest, a file's digest, or a sample of a model folder's files."""
     if (path / MANIFEST).is_file():

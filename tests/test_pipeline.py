@@ -177,11 +177,12 @@ def test_a_folder_that_is_no_model_is_refused_before_any_engine_starts(tmp_path)
     assert not (tmp_path / "runs" / "bad").exists()
 
 
-def test_a_refused_start_leaves_what_earlier_starts_made(tmp_path) -> None:
-    made = tmp_path / "runs" / "kept" / "round-1" / "trees.partial"
-    made.mkdir(parents=True)
-    rstar("evolve", "name=kept", "problems.path=missing.jsonl", cwd=tmp_path, check=2)
-    assert made.is_dir()
+def test_a_refused_start_leaves_a_folder_that_was_there_before(tmp_path) -> None:
+    mine = tmp_path / "runs" / "mine" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    rstar("evolve", "name=mine", "problems.path=missing.jsonl", cwd=tmp_path, check=2)
+    assert mine.read_text() == "mine"
 
 
 def test_grade_reads_and_writes_rows(tmp_path) -> None:

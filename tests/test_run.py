@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from rstar_math.cli import launch
 from rstar_math.cli.compose import compose
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import RunConfig
-from rstar_math.errors import StageError
+from rstar_math.errors import EngineError, StageError
 from rstar_math.evolution.run import Desk, Run, UntilReached
 from rstar_math.evolution.store import Place, Store
 from rstar_math.report.progress import Progress
@@ -102,6 +103,15 @@ def test_a_refused_start_leaves_the_record_of_what_made_the_results(tmp_path) ->
         open_here(tmp_path, changed).once(2, "policy", work, training=changed.plan(2).policy)
     assert (tmp_path / "run.json").read_text() == record
     assert {"python", "revision", "torch", "rstar-math"} <= set(json.loads(record)["versions"])
+
+
+def test_a_first_start_that_fails_later_keeps_what_it_made(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(launch.signal, "signal", lambda *_: None)
+    root = tmp_path / "run"
+    with pytest.raises(EngineError), launch.open_run(compose(["tracking.wandb=false"]), root) as run:
+        run.once(0, "problems", work)
+        raise EngineError("the engine does not answer")
+    assert (root / "round-0" / "problems" / "done.txt").is_file()
 
 
 def test_a_stage_by_itself_names_its_knobs_by_the_plan_it_follows(tmp_path) -> None:

@@ -34,21 +34,33 @@ def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iter
         StageError: another process is writing there, or `until` names no stage.
     """
     last = Place.parse(until) if until else None
-    ours = not root.exists()
+    new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     try:
-        lock = FileLock(root / ".lock", timeout=0)
-        with lock, open_fleet(config) as fleet, Trainings() as trainings, Progress() as progress:
+        with (
+            FileLock(root / ".lock", timeout=0),
+            _removed_if_nothing_was_made(root, new),
+            open_fleet(config) as fleet,
+            Trainings() as trainings,
+            Progress() as progress,
+        ):
             tracker = Tracker(root, config.tracking, config.name, asdict(config))
             yield Run(config, Store(root), fleet, trainings, progress, tracker, last)
-    except RstarError:
-        if ours and not holds_work(root):
-            shutil.rmtree(root)
-        raise
     except Timeout:
         raise StageError(
             f"another process is writing to {root}; wait for it, end it, or start another run with name=NEW"
         ) from None
+
+
+@contextmanager
+def _removed_if_nothing_was_made(root: Path, new: bool) -> Iterator[None]:
+    """A folder that was there before belongs to somebody, whatever it holds."""
+    try:
+        yield
+    except RstarError:
+        if new and not holds_work(root):
+            shutil.rmtree(root)
+        raise
 
 
 @contextmanager

@@ -62,6 +62,31 @@ def test_what_does_not_change_a_result_does_not_change_its_fingerprint(tmp_path)
     assert (folder / "done.txt").is_file()
 
 
+def test_a_finished_training_may_move_to_other_machines(tmp_path) -> None:
+    config = compose([])
+    open_here(tmp_path, config).once(2, "policy", work, training=config.plan(2).policy)
+    moved = compose(
+        [f"round.r2.policy.{knob}" for knob in ("ranks=8", "deepspeed=zero3", "micro_batch_size=1", "log_steps=3")]
+    )
+    folder = open_here(tmp_path, moved).once(2, "policy", work, training=moved.plan(2).policy)
+    assert (folder / "done.txt").is_file()
+
+
+def test_a_training_that_is_half_done_keeps_the_form_of_its_checkpoints(tmp_path) -> None:
+    def stop_halfway(_desk: Desk, folder: Path, **_: object) -> dict[str, float]:
+        (folder / "checkpoint").touch()
+        raise KeyboardInterrupt
+
+    config = compose([])
+    with pytest.raises(KeyboardInterrupt):
+        open_here(tmp_path, config).once(2, "policy", stop_halfway, training=config.plan(2).policy)
+    moved = compose(["round.r2.policy.ranks=8"])
+    with pytest.raises(StageError, match=r"the knob 'round\.r2\.policy\.ranks' was 1 and is now 8"):
+        open_here(tmp_path, moved).once(2, "policy", work, training=moved.plan(2).policy)
+    watched = compose(["round.r2.policy.save_steps=5", "round.r2.policy.threads_per_rank=3"])
+    assert open_here(tmp_path, watched).once(2, "policy", work, training=watched.plan(2).policy).is_dir()
+
+
 def test_until_ends_the_run_before_the_stage_after_it(tmp_path) -> None:
     run = open_here(tmp_path, compose([]), until="round-1.harvest")
     run.once(1, "trees", work)

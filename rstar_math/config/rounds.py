@@ -6,7 +6,7 @@ The knobs of its search, its harvest, its two trainings and its evaluation (pape
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -70,6 +70,13 @@ class HarvestConfig:
 @dataclass(frozen=True, config=STRICT)
 class TrainingConfig:
     """How data become weights. The paper: 2 epochs, 4096 tokens, batch 128, AdamW, linear, lr 7e-6, weight decay 0.1."""
+
+    #: Knobs that may change at any time, and those that may change once a training is finished: until then a checkpoint has
+    #: their form. The weights depend on neither, so a run may move to other machines between its stages.
+    FREE: ClassVar[frozenset[str]] = frozenset(
+        {"cpus_per_rank", "threads_per_rank", "save_steps", "save_minutes", "log_steps"}
+    )
+    FORM: ClassVar[frozenset[str]] = frozenset({"ranks", "micro_batch_size", "gradient_checkpointing", "deepspeed"})
 
     epochs: Positive = 2.0
     #: Exactly so many optimiser steps, whatever the epochs say; None: as many as the epochs take.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.config import PolicyConfig, ProblemsConfig, RunConfig
+from rstar_math.config import PolicyConfig, ProblemsConfig, RunConfig, TrainingConfig
 from rstar_math.engines.few_shot import few_shot
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import Fingerprint, Place, Store, digest_of, once, write_json
@@ -128,16 +128,22 @@ class Run:
 
     def _fingerprint(self, place: Place, given: Mapping[str, Any]) -> Fingerprint:
         knobs: dict[str, Any] = {"seed": self.config.seed}
+        form: dict[str, Any] = {}
         inputs: dict[str, str] = {}
         for name, value in given.items():
             if isinstance(value, PolicyConfig):
                 inputs[name] = _endpoint(value)
             elif is_dataclass(value) and not isinstance(value, type):
-                knobs |= _flat(_knob_name(place, name), asdict(value))
+                prefix = _knob_name(place, name)
+                if isinstance(value, TrainingConfig):
+                    knobs |= _flat(prefix, _without(asdict(value), value.FREE | value.FORM))
+                    form |= _flat(prefix, {own: getattr(value, own) for own in sorted(value.FORM)})
+                else:
+                    knobs |= _flat(prefix, asdict(value))
                 inputs |= _files(value) if isinstance(value, ProblemsConfig) else {}
             elif value is not None:
                 inputs[name] = _digest(value)
-        return Fingerprint(knobs, inputs)
+        return Fingerprint(knobs, inputs, form)
 
 
 def _last(until: tuple[int, str | None]) -> Place:
@@ -149,6 +155,10 @@ def _knob_name(place: Place, name: str) -> str:
     if name == "problems":
         return name
     return f"round.r{max(place.round, 1)}.{place.stage if name == 'training' else name}"
+
+
+def _without(values: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

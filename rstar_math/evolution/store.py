@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -65,15 +65,22 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a stage's result depends on: its knobs (flat names -> values) and the digests of what it reads."""
+    """What a stage's result depends on: its knobs (flat names -> values) and the digests of what it reads.
+
+    `form`: knobs on which only what is half done depends, the form of its checkpoints.
+    """
 
     knobs: Mapping[str, Any]
     inputs: Mapping[str, str]
+    form: Mapping[str, Any] = field(default_factory=dict)
 
-    def difference(self, kept: Mapping[str, Any]) -> str | None:
-        """The first thing in which a kept fingerprint differs from this one, in words; None if nothing does."""
-        for kind, mine in (("knob", dict(self.knobs)), ("input", dict(self.inputs))):
-            theirs = kept.get(f"{kind}s", {})
+    def difference(self, kept: Mapping[str, Any], *, finished: bool = True) -> str | None:
+        """The first thing in which a kept fingerprint differs from this one, in words; None if nothing that matters does."""
+        parts = [("knob", "knobs", self.knobs), ("input", "inputs", self.inputs)]
+        if not finished:
+            parts.append(("knob", "form", self.form))
+        for kind, part, mine in parts:
+            theirs = kept.get(part, {})
             for name in sorted({*mine, *theirs}):
                 was, now = theirs.get(name), json.loads(json.dumps(mine.get(name)))
                 if was != now:
@@ -156,7 +163,7 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
     """
     if (final / MANIFEST).is_file():
         manifest = read_manifest(final)
-        _refuse_change(final, fingerprint, manifest["fingerprint"], redo)
+        _refuse_change(final, fingerprint.difference(manifest["fingerprint"]), redo)
         return Done(final, manifest["metrics"], manifest["seconds"], before=True)
     if final.exists():
         raise StageError(f"{final} exists and is no finished stage (it has no {MANIFEST}); move it away, or {redo}")
@@ -179,10 +186,10 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
 def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]:
     if (partial / _BEGUN).is_file():
         begun: dict[str, Any] = json.loads((partial / _BEGUN).read_text())
-        _refuse_change(partial, fingerprint, begun["fingerprint"], redo)
+        _refuse_change(partial, fingerprint.difference(begun["fingerprint"], finished=False), redo)
         return begun
     partial.mkdir(parents=True, exist_ok=True)
-    begun = {"fingerprint": {"knobs": fingerprint.knobs, "inputs": fingerprint.inputs}, "seconds": 0.0}
+    begun = {"fingerprint": asdict(fingerprint), "seconds": 0.0}
     write_json(partial / _BEGUN, begun)
     return begun
 
@@ -194,7 +201,7 @@ def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mappi
         if path.is_file() and path.name not in (MANIFEST, _BEGUN)
     }
     manifest = {
-        "fingerprint": {"knobs": fingerprint.knobs, "inputs": fingerprint.inputs},
+        "fingerprint": asdict(fingerprint),
         "metrics": metrics,
         "seconds": round(seconds, 3),
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -205,8 +212,7 @@ def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mappi
     partial.rename(final)
 
 
-def _refuse_change(folder: Path, now: Fingerprint, kept: Mapping[str, Any], redo: str) -> None:
-    change = now.difference(kept)
+def _refuse_change(folder: Path, change: str | None, redo: str) -> None:
     if change:
         raise StageError(
             f"{folder} was made with another setting: {change}. Put it back, or {redo}, or start another run with name=NEW"

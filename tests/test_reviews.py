@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from rstar_math import text
 from rstar_math.problems.wordproblems import generate
 from rstar_math.seedling import MODEL_PATH
-from rstar_math.seedling.examples import encode
+from rstar_math.seedling.recipe import encode
 from rstar_math.seedling.reviews import Review, Reviewer
 from rstar_math.text import answer_of
 

@@ -13,8 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from rstar_math import text
 from rstar_math.problems.wordproblems import generate
 from rstar_math.seedling import MODEL_PATH, solved_problems
-from rstar_math.seedling.examples import encode
-from rstar_math.seedling.recipe import Recipe, greedy_accuracy, grow_seedling
+from rstar_math.seedling.recipe import Recipe, encode, greedy_accuracy, grow_seedling
 
 
 def test_a_short_training_makes_the_loss_fall_and_saves_a_folder_that_loads(tmp_path: Path) -> None:

@@ -30,9 +30,8 @@ policy's own steps {metrics["loss/first"]:.2f} → {metrics["loss/last"]:.3f}.
 
 {recipe.reviewed:.0%} of the solutions were shown under review: with mistakes that carry no loss, and a verdict (`<right>`,
 `<wrong>`) to predict at every step's delimiter, where a policy never writes. The next token was learnt after
-{recipe.layers // 2} of the {recipe.layers} layers as well. In the second half of the training, {recipe.slipped:.0%} of the
-solutions not under review showed slips that the model itself held for likely. All that gives a PPM what it starts from: a
-state that tells whether the step just written is the one expected.
+{recipe.layers // 2} of the {recipe.layers} layers as well. Both give a PPM what it starts from: a state that tells whether
+the step just written is the one expected.
 
 Greedy accuracy on fresh problems over all wordings: **{metrics["greedy/all"]:.1%}**.
 

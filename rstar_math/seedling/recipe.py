@@ -5,11 +5,10 @@ more training on the same problems brings nothing. Its solved problems keep to t
 every question are swapped for random ones while it learns, so that it stays unsure about words it does not know instead
 of betting on one meaning. It does no search and never sees an answer of the demo's problems.
 
-Three things give so small a model what large ones have, an idea of whether a step that is written is right. Half of the
+Two things give so small a model what large ones have, an idea of whether a step that is written is right. Half of the
 solutions are under review: some steps are wrong, they carry no loss, and after each step's delimiter, where a policy never
-writes, stands the verdict. In the second half of the training others show slips of its own, near misses, and each of their
-tokens is to tell whether its step has gone wrong by then. And the next token must be readable after half of the layers
-already, so that the other half can compare it with the token that came.
+writes, stands the verdict. And the next token must be readable after half of the layers already, so that the other half can
+compare it with the token that came.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -31,10 +30,8 @@ from rstar_math.records import mean
 from rstar_math.rng import derive, stream
 from rstar_math.seedling import SEED, SOLVED_COUNT, SOLVED_SEED, solved_problems
 from rstar_math.seedling.card import model_card
-from rstar_math.seedling.examples import IGNORED, Example, encode, is_word, padded, swapped, token_id
-from rstar_math.seedling.reviews import Reviewer
-from rstar_math.seedling.slips import slip
-from rstar_math.seedling.tokenizer import WRONG, grow_tokenizer
+from rstar_math.seedling.reviews import Review, Reviewer
+from rstar_math.seedling.tokenizer import RIGHT, WRONG, grow_tokenizer
 
 if TYPE_CHECKING:
     from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
@@ -44,6 +41,7 @@ READ_COUNT = 4000
 #: A seed that no preset uses: the card's accuracy is measured on problems that are never trained or evaluated on.
 JUDGED_SEED = 4242
 CONTEXT_TOKENS = 512
+_IGNORED = -100
 #: Batches are cut from chunks of this many batches sorted by length, so that little of a batch is padding.
 _CHUNK_BATCHES = 8
 #: Matrices this small keep no third thread busy; the second brings 12 batches a second where one makes 8 to 9.
@@ -55,16 +53,15 @@ class Recipe:
     """How the seedling is grown.
 
     Small batches form copying heads far sooner than large ones. `swapped_words` is the share of a question's words that
-    is replaced at random in training, `reviewed` the share of solutions that are shown with mistakes and verdicts, `slipped`
-    the share of the others that show slips of its own from half of the batches on, `verdict_weight` what being right about a
-    step counts beside the next token, `solved` how many of the solved problems are used, from the first on.
+    is replaced at random in training, `reviewed` the share of solutions that are shown with mistakes and verdicts,
+    `verdict_weight` what the verdicts' loss counts beside the next token's, `solved` how many of the solved problems are
+    used, from the first on.
     """
 
     solved: int = SOLVED_COUNT
     batches: int = 6000
     batch_size: int = 10
     reviewed: float = 0.5
-    slipped: float = 0.5
     verdict_weight: float = 0.5
     learning_rate: float = 3e-3
     weight_decay: float = 0.1
@@ -74,6 +71,15 @@ class Recipe:
     layers: int = 6
     heads: int = 4
     feed_forward: int = 256
+
+
+class Example(NamedTuple):
+    """Token ids; for each its label, and the verdict on a step that it ends (-100: none); where the question's words are."""
+
+    ids: list[int]
+    labels: list[int]
+    verdicts: list[int]
+    words: list[int]
 
 
 #: Hears the batches done, the batches in all, and the last one's loss.
@@ -114,6 +120,32 @@ def grow_seedling(
     return metrics
 
 
+def encode(problem: WordProblem, tokenizer: Qwen2Tokenizer, review: Review | None = None) -> Example:
+    """The transcript of a solved problem, or of its review; each piece is tokenised by itself.
+
+    A right step is learnt, and of every step the verdict; after a right answer it is the end-of-text.
+    """
+    steps, right = review or (problem.solution, (True,) * len(problem.solution))
+    example = Example([], [], [], [])
+    verdicts, verdict = iter(right), {True: _id(tokenizer, RIGHT), False: _id(tokenizer, WRONG)}
+    for piece in text.transcript(problem.problem.question, steps, for_next=False):
+        tokens = tokenizer.encode(piece.text, add_special_tokens=False)
+        if not example.ids:
+            example.words.extend(at for at, token in enumerate(tokens) if _is_word(tokenizer, token))
+        good = piece.by_policy and next(verdicts)
+        example.ids.extend(tokens)
+        example.labels.extend(tokens if good else [_IGNORED] * len(tokens))
+        example.verdicts.extend([_IGNORED] * len(tokens))
+        if piece.by_policy:
+            example.verdicts[-1] = verdict[good]
+    if right[-1] and steps[-1].text.endswith(text.ANSWER_END):
+        end = _id(tokenizer, str(tokenizer.eos_token))
+        example.ids.append(end)
+        example.labels.append(end)
+        example.verdicts[-1:] = [_IGNORED, _IGNORED]
+    return example
+
+
 @torch.no_grad()
 def greedy_accuracy(
     model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, problems: Sequence[WordProblem]
@@ -126,10 +158,10 @@ def greedy_accuracy(
     model.eval()
     solved: dict[str, list[float]] = {name: [] for name in ("greedy/all", *(f"greedy/level-{k}" for k in LEVELS))}
     for problem in problems:
-        batch = padded([encode(problem, tokenizer)])
-        best = model(input_ids=batch.ids).logits[:, :-1].argmax(-1)
-        wanted = batch.labels[:, 1:]
-        exact = float(((best == wanted) | (wanted == IGNORED)).all())
+        ids, labels, _ = _padded([encode(problem, tokenizer)])
+        best = model(input_ids=ids).logits[:, :-1].argmax(-1)
+        wanted = labels[:, 1:]
+        exact = float(((best == wanted) | (wanted == _IGNORED)).all())
         solved["greedy/all"].append(exact)
         solved[f"greedy/level-{problem.problem.level}"].append(exact)
     return {name: mean(flags) for name, flags in solved.items()}
@@ -138,6 +170,14 @@ def greedy_accuracy(
 def _transcripts(solved: Sequence[WordProblem]) -> list[str]:
     whole = (text.transcript(problem.problem.question, problem.solution, for_next=False) for problem in solved)
     return [piece.text for pieces in whole for piece in pieces]
+
+
+def _id(tokenizer: Qwen2Tokenizer, token: str) -> int:
+    return int(tokenizer.convert_tokens_to_ids(token))
+
+
+def _is_word(tokenizer: Qwen2Tokenizer, token: int) -> bool:
+    return str(tokenizer.convert_ids_to_tokens(token)).removeprefix("Ġ").isalpha()
 
 
 def _architecture(tokenizer: Qwen2Tokenizer, recipe: Recipe) -> Qwen2ForCausalLM:
@@ -167,57 +207,32 @@ def _train(
     draws: random.Random,
 ) -> Iterator[float]:
     """The loss of each batch, in turn: AdamW, short warm-up, then a linear schedule down to 0."""
-    vocabulary = [token for token in range(len(tokenizer)) if is_word(tokenizer, token)]
-    tells = torch.nn.Linear(recipe.hidden, 1)  # whether a step has gone wrong; only training needs it
-    parameters = [*model.parameters(), *tells.parameters()]
+    vocabulary = [token for token in range(len(tokenizer)) if _is_word(tokenizer, token)]
     optimizer = torch.optim.AdamW(
-        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
     )
     warmup = max(1, round(recipe.warmup * recipe.batches))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda batch: min(1.0, (batch + 1) / warmup) * (1 - batch / recipe.batches)
     )
-    batches, wrong = _batches(solved, tokenizer, recipe, draws), token_id(tokenizer, WRONG)
+    batches = _batches(solved, tokenizer, recipe, draws)
     model.train()
-    for number in range(recipe.batches):
-        examples = [swapped(each, vocabulary, recipe.swapped_words, draws) for each in next(batches)]
-        if number >= recipe.batches // 2:
-            examples = _with_slips(model, examples, wrong, recipe, draws)
-        batch = padded(examples)
-        states = model.model(input_ids=batch.ids, output_hidden_states=True)
+    for _ in range(recipe.batches):
+        ids, labels, verdicts = _padded(
+            [_swapped(each, vocabulary, recipe.swapped_words, draws) for each in next(batches)]
+        )
+        states = model.model(input_ids=ids, output_hidden_states=True)
         late = states.last_hidden_state
         halfway = model.model.norm(states.hidden_states[recipe.layers // 2])  # as the last state is, for the same head
-        loss = _next_token_loss(model, late, batch.labels)
-        judged = _loss(model, late, batch.verdicts) + _astray_loss(tells, late, batch.astray)
-        learnt = loss + _next_token_loss(model, halfway, batch.labels) + recipe.verdict_weight * judged
+        loss = _next_token_loss(model, late, labels)
+        learnt = loss + _next_token_loss(model, halfway, labels)
+        learnt = learnt + recipe.verdict_weight * _loss(model, late, verdicts)
         optimizer.zero_grad()
         learnt.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         yield loss.item()
-
-
-@torch.no_grad()
-def _with_slips(
-    model: Qwen2ForCausalLM, examples: list[Example], wrong: int, recipe: Recipe, draws: random.Random
-) -> list[Example]:
-    """The examples, some of the clean ones with slips of the model as it is now."""
-    chosen = [at for at, example in enumerate(examples) if example.steps and draws.random() < recipe.slipped]
-    if chosen:
-        ids = padded([examples[at] for at in chosen]).ids
-        likely = model(input_ids=ids).logits.softmax(-1).roll(1, dims=1)  # of what comes next -> of what stands there
-        for row, at in enumerate(chosen):
-            examples[at] = slip(examples[at], likely[row], wrong, draws)
-    return examples
-
-
-def _astray_loss(tells: torch.nn.Linear, states: torch.Tensor, astray: torch.Tensor) -> torch.Tensor:
-    """Mean binary cross-entropy where it is known whether the step has gone wrong; 0 where it is known nowhere."""
-    known = astray != IGNORED
-    logits = tells(states[known]).squeeze(-1)
-    losses = functional.binary_cross_entropy_with_logits(logits, astray[known].float(), reduction="sum")
-    return losses / known.sum().clamp(min=1)
 
 
 def _next_token_loss(model: Qwen2ForCausalLM, states: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -226,7 +241,7 @@ def _next_token_loss(model: Qwen2ForCausalLM, states: torch.Tensor, labels: torc
 
 def _loss(model: Qwen2ForCausalLM, states: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy where something is wanted; logits are computed for those states alone."""
-    own = wanted != IGNORED
+    own = wanted != _IGNORED
     return functional.cross_entropy(model.lm_head(states[own]), wanted[own])
 
 
@@ -247,3 +262,25 @@ def _batches(
             cut += [chunk[at : at + size] for at in range(0, len(chunk), size)]
         draws.shuffle(cut)
         yield from cut
+
+
+def _swapped(example: Example, vocabulary: Sequence[int], share: float, draws: random.Random) -> Example:
+    ids = list(example.ids)
+    for at in example.words:
+        if draws.random() < share:
+            ids[at] = draws.choice(vocabulary)
+    return example._replace(ids=ids)
+
+
+def _padded(examples: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(ids, labels, verdicts), each [examples, longest]; padded on the right, which causal attention never sees."""
+    shape = (len(examples), max(len(example.ids) for example in examples))
+    ids, labels, verdicts = (
+        torch.zeros(shape, dtype=torch.long),
+        torch.full(shape, _IGNORED),
+        torch.full(shape, _IGNORED),
+    )
+    for row, example in enumerate(examples):
+        for padded, values in ((ids, example.ids), (labels, example.labels), (verdicts, example.verdicts)):
+            padded[row, : len(values)] = torch.tensor(values)
+    return ids, labels, verdicts

@@ -72,7 +72,7 @@ class TrainingConfig:
     """How data become weights. The paper: 2 epochs, 4096 tokens, batch 128, AdamW, linear, lr 7e-6, weight decay 0.1."""
 
     #: Knobs that may change at any time, and those that may change once a training is finished: until then a checkpoint has
-    #: their form. The weights depend on neither, so a run may move to other machines between its stages.
+    #: their form. But for rounding the weights depend on neither, so a run may move to other machines between its stages.
     FREE: ClassVar[frozenset[str]] = frozenset(
         {"cpus_per_rank", "threads_per_rank", "save_steps", "save_minutes", "log_steps"}
     )

@@ -134,12 +134,12 @@ class Run:
             if isinstance(value, PolicyConfig):
                 inputs[name] = _endpoint(value)
             elif is_dataclass(value) and not isinstance(value, type):
-                prefix = _knob_name(place, name)
+                prefix, settings = _knob_name(place, name), asdict(value)
                 if isinstance(value, TrainingConfig):
-                    knobs |= _flat(prefix, _without(asdict(value), value.FREE | value.FORM))
-                    form |= _flat(prefix, {own: getattr(value, own) for own in sorted(value.FORM)})
-                else:
-                    knobs |= _flat(prefix, asdict(value))
+                    form |= _flat(prefix, {own: settings.pop(own) for own in value.FORM})
+                    for own in value.FREE:
+                        settings.pop(own)
+                knobs |= _flat(prefix, settings)
                 inputs |= _files(value) if isinstance(value, ProblemsConfig) else {}
             elif value is not None:
                 inputs[name] = _digest(value)
@@ -155,10 +155,6 @@ def _knob_name(place: Place, name: str) -> str:
     if name == "problems":
         return name
     return f"round.r{max(place.round, 1)}.{place.stage if name == 'training' else name}"
-
-
-def _without(values: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in names}
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

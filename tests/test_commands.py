@@ -1,18 +1,21 @@
 """What the commands do where nothing more is said."""
 
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from planting import plant
 
 from rstar_math.cli import alone
-from rstar_math.cli.compose import compose
+from rstar_math.cli import evaluate as evaluating
+from rstar_math.cli.compose import compose, compose_benchmark, options
 from rstar_math.cli.main import main
 from rstar_math.cli.solve import choice_of
-from rstar_math.config import EvaluationConfig
+from rstar_math.config import EvaluationConfig, RunConfig
+from rstar_math.errors import ConfigError
 from rstar_math.records import End, Rollout
 from rstar_math.scripted import ExactJudge
 from rstar_math.seedling import MODEL_PATH, SEED
@@ -31,24 +34,88 @@ async def test_solving_without_a_ppm_takes_the_most_frequent_answer() -> None:
     assert guided.answer == "6"
 
 
+@dataclass(frozen=True)
+class NotedRun:
+    """A run that does no stage but notes which ones are asked for."""
+
+    config: RunConfig
+    asked: list[Any]
+    label: str = ""
+
+    def alone(self, place, out, work, **inputs):
+        self.asked.append((place, out, inputs, self.config.seed))
+        out.mkdir(parents=True)
+        (out / "answers.jsonl").write_text("")
+        for name in ("metrics.json", "scaling.json"):
+            (out / name).write_text("[]")
+        return out
+
+    @property
+    def progress(self):
+        return SimpleNamespace(say=str)
+
+
+@pytest.fixture
+def measure(monkeypatch, tmp_path):
+    """Runs the command with what is given; the stages it asked for."""
+
+    def evaluate(**given: str):
+        asked: list[Any] = []
+
+        @contextmanager
+        def noted(config, out):
+            yield NotedRun(config, asked)
+
+        monkeypatch.setattr(evaluating, "open_run", noted)
+        config = compose(["preset=demo", "round.r4.evaluation.rollouts=5", "round.r2.evaluation.rollouts=3"])
+        evaluating.evaluate(config, {"policy": str(MODEL_PATH), "out": str(tmp_path / "out"), **given})
+        return [(place, out.relative_to(tmp_path / "out"), inputs, seed) for place, out, inputs, seed in asked]
+
+    return evaluate
+
+
 @pytest.mark.parametrize(("given", "planned"), [({}, 4), ({"plan": "r2"}, 2)])
-def test_an_evaluation_follows_the_last_rounds_plan_unless_told(given, planned, monkeypatch, tmp_path) -> None:
-    asked = []
-
-    def note(place, out, work, **inputs):
-        asked.append((place, inputs))
-        (tmp_path / "metrics.json").write_text("{}")
-        return tmp_path
-
-    @contextmanager
-    def run(config, out):
-        yield SimpleNamespace(alone=note, progress=SimpleNamespace(say=str))
-
-    monkeypatch.setattr(alone, "open_run", run)
-    config = compose(["preset=demo", "round.r4.evaluation.rollouts=5", "round.r2.evaluation.rollouts=3"])
-    alone.evaluate_alone(config, {"policy": str(MODEL_PATH), "out": str(tmp_path), **given})
-    place, inputs = asked[-1]
+def test_an_evaluation_follows_the_last_rounds_plan_unless_told(given, planned, measure) -> None:
+    place, _, inputs, _ = measure(**given)[-1]
     assert (place.round, inputs["evaluation"].rollouts) == (planned, {4: 5, 2: 3}[planned])
+
+
+def test_every_benchmark_seed_and_search_is_a_stage_of_its_own(measure, tmp_path) -> None:
+    (tmp_path / "gsm8k_test.jsonl").write_text("")
+    stages = measure(
+        benchmark="gsm8k,held-out", benchmarks=str(tmp_path), strategy="greedy,majority@8", seeds="2", limit="9"
+    )
+    assert [(str(out), seed) for _, out, _, seed in stages] == [
+        (f"{name}/{folder}", seed)
+        for name in ("gsm8k", "held-out")
+        for folder, seed in (
+            ("problems", 0), ("seed-0/greedy", 0), ("seed-0/sample@8", 0), ("seed-1/greedy", 1), ("seed-1/sample@8", 1),
+        )
+    ]  # fmt: skip
+    problems = stages[0][2]["problems"]
+    assert (problems.path, problems.limit) == (str(tmp_path / "gsm8k_test.jsonl"), 9)
+    assert stages[5][2]["problems"].path is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"benchmark": "gsm9k"}, "benchmark=gsm9k: choose from .*gsm8k"),
+        ({"benchmark": "strategyqa"}, r"no strategyqa_dev.jsonl named: benchmarks=FOLDER"),
+        ({"benchmark": "gsm8k", "benchmarks": "nowhere"}, "there is no such folder"),
+        ({"strategy": "mcts"}, "needs a PPM"),
+        ({"limit": "0"}, "limit=0"),
+        ({"seeds": "-1"}, "seeds=-1"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_starts(given, said, measure) -> None:
+    with pytest.raises(ConfigError, match=said):
+        measure(**given)
+
+
+def test_every_benchmark_can_be_read() -> None:
+    for name in options("benchmark"):
+        compose_benchmark(name)
 
 
 @pytest.mark.parametrize(("given", "seed"), [([], SEED), (["seed=7"], 7)])

@@ -1,55 +1,112 @@
 """Which answer is given at test time, and how it is scored."""
 
+import json
 from dataclasses import replace
-from functools import partial
+from itertools import combinations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as drawn
 from planting import plant
 
 from rstar_math.config import EvaluationConfig
-from rstar_math.evaluation.choice import choose, choose_answer
-from rstar_math.evaluation.metrics import accuracy
-from rstar_math.evaluation.plans import greedy, system2
-from rstar_math.evaluation.scores import grade_choices, score_metrics
+from rstar_math.errors import ConfigError
+from rstar_math.evaluation.choice import alike, choose, solutions
+from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
+from rstar_math.evaluation.pooled import pool
+from rstar_math.evaluation.scores import answer_row, draw_metrics, scaling_rows, score_metrics, score_trees
+from rstar_math.evaluation.strategies import Strategy, all_readings, possible, strategies
 from rstar_math.records import End, Rollout, Tree
+from rstar_math.report.scaling import plot_scaling
 from rstar_math.scripted import ExactJudge
 
 DRAWN = plant("a answer=4\nb answer=5\nc answer=5\nd answer=6")
+KNOBS = EvaluationConfig(candidates=5, rollouts=4, temperature=0.6, top_p=0.8, depth=7, max_step_tokens=33)
+ITSELF = {answer: answer for answer in ("4", "5", "6")}
 
 
-def scored(*priors: float, reached: int = 4) -> Tree:
+def scored(*priors: float, leaves: tuple[int, ...] = (1, 2, 3, 4)) -> Tree:
     nodes = [DRAWN.nodes[0], *(n._replace(prior=p) for n, p in zip(DRAWN.nodes[1:], priors, strict=True))]
-    rollouts = tuple(Rollout(leaf, End.ANSWER, 0.0) for leaf in range(1, reached + 1))
-    return replace(DRAWN, nodes=tuple(nodes), rollouts=rollouts)
+    return replace(DRAWN, nodes=tuple(nodes), rollouts=tuple(Rollout(leaf, End.ANSWER, 0.0) for leaf in leaves))
+
+
+def chosen(tree: Tree, rule: str, top: int = 8, *, drawn: bool = False) -> str | None:
+    choice = choose(solutions(tree, drawn=drawn), rule, top, ITSELF)
+    return choice.answer if choice else None
+
+
+def one(name: str, knobs: EvaluationConfig = KNOBS, *, guided: bool = True) -> Strategy:
+    (strategy,) = strategies([name], knobs, guided=guided)
+    return strategy
 
 
 def test_the_best_answer_is_that_of_the_highest_ppm_score() -> None:
-    choice = choose_answer(scored(0.9, 0.5, 0.5, -1.0), "best", 8)
-    assert choice is not None
-    assert (choice.answer, choice.score) == ("4", 0.9)
+    assert chosen(scored(0.9, 0.5, 0.5, -1.0), "best") == "4"
 
 
 @pytest.mark.parametrize(("top", "answer"), [(1, "4"), (3, "5")])
 def test_a_majority_counts_the_top_answers_alone(top, answer) -> None:
-    choice = choose_answer(scored(0.9, 0.5, 0.4, -1.0), "majority", top)
-    assert choice is not None
-    assert choice.answer == answer
+    assert chosen(scored(0.9, 0.5, 0.4, -1.0), "majority", top) == answer
+
+
+def test_a_weighted_majority_weighs_each_vote_by_its_score() -> None:
+    assert chosen(scored(0.9, -0.2, 0.0, -1.0), "weighted") == "4"  # 0.95 against 0.4 + 0.5
+    assert chosen(scored(0.9, 0.2, 0.0, -1.0), "weighted") == "5"  # 0.95 against 0.6 + 0.5
 
 
 def test_an_answer_that_no_rollout_reached_is_not_given() -> None:
-    choice = choose_answer(scored(0.1, 0.2, 0.3, 0.9, reached=2), "best", 8)
-    assert choice is not None
-    assert choice.answer == "5"
-    assert choose_answer(replace(DRAWN, rollouts=()), "best", 8) is None
+    assert chosen(scored(0.1, 0.2, 0.3, 0.9, leaves=(1, 2)), "best") == "5"
+    assert chosen(replace(DRAWN, rollouts=()), "best") is None
+
+
+def test_a_draw_counts_each_time_and_a_trajectory_of_a_search_once() -> None:
+    tree = scored(0.0, 0.0, 0.0, 0.0, leaves=(4, 2, 4, 3, 4))
+    assert chosen(tree, "majority", drawn=True) == "6"
+    assert chosen(tree, "majority", drawn=False) == "5"
+
+
+async def test_answers_that_the_judge_finds_the_same_vote_together() -> None:
+    class Numbers(ExactJudge):
+        async def grade(self, prediction, gold):
+            return await super().grade(f"{float(prediction):g}", f"{float(gold):g}")
+
+    same = await alike(["4", "5", "5.0", "5.00", "4.5"], Numbers())
+    assert same == {"4": "4", "5": "5", "5.0": "5", "5.00": "5", "4.5": "4.5"}
 
 
 async def test_scores_tell_the_chosen_answer_from_the_oracle() -> None:
     trees = [scored(0.9, 0.1, 0.1, 0.1), scored(0.1, 0.9, 0.1, 0.1), replace(DRAWN, rollouts=())]
-    rows = await grade_choices(trees, partial(choose, rule="best", top=8, judge=ExactJudge()), ExactJudge())
+    rows = (await score_trees(trees, [one("mcts")], ExactJudge()))["mcts"]
     metrics = score_metrics("mcts", rows, resamples=200, seed=0)
     assert metrics["mcts/pass@1"] == pytest.approx(1 / 3)
     assert metrics["mcts/pass@1/level_1/count"] == 3
-    assert metrics["mcts/oracle"] == 1.0
+    assert metrics["mcts/oracle"] == pytest.approx(2 / 3)
+    assert [answer_row("mcts", row)["verdict"] for row in rows] == ["correct", "wrong", "no-answer"]
+    assert answer_row("mcts", rows[0])["path"] == [DRAWN.nodes[1].step.text]
+
+
+async def test_a_shorter_search_is_read_from_the_first_rollouts_of_a_longer_one() -> None:
+    tree = scored(0.9, 0.2, 0.1, -0.5, leaves=(4, 2, 3, 1))  # found in this order: 6, 5, 5, 4; right is 4
+    rows = (await score_trees([tree], [one("mcts")], ExactJudge()))["mcts"]
+    by = {(row["rule"], row["trajectories"]): row["value"] for row in scaling_rows("mcts", rows, resamples=9, seed=0)}
+    assert [by["best", count] for count in (1, 2, 4)] == [0, 0, 1]
+    assert [by["majority", count] for count in (1, 2, 4)] == [0, 0, 0]
+    assert [by["oracle", count] for count in (1, 2, 4)] == [0, 0, 1]
+
+
+async def test_pass_at_k_of_draws_has_no_bias() -> None:
+    tree = scored(0.0, 0.0, 0.0, 0.0, leaves=(1, 2, 3, 1))  # two of four draws are right
+    rows = (await score_trees([tree], [one("majority@4")], ExactJudge()))["majority@4"]
+    metrics = draw_metrics("sample@4", rows)
+    assert metrics == pytest.approx({"sample@4/pass@1": 1 / 2, "sample@4/pass@2": 5 / 6, "sample@4/pass@4": 1.0})
+
+
+@settings(deadline=None)
+@given(drawn.lists(drawn.booleans(), min_size=1, max_size=8), drawn.data())
+def test_pass_at_k_is_the_share_of_all_choices_of_k_draws_with_a_right_one(outcomes, data) -> None:
+    k = data.draw(drawn.integers(1, len(outcomes)))
+    every = [any(some) for some in combinations(outcomes, k)]
+    assert pass_at(k, drawn=len(outcomes), right=sum(outcomes)) == pytest.approx(sum(every) / len(every))
 
 
 def test_the_interval_holds_the_value_and_narrows_with_more_problems() -> None:
@@ -58,10 +115,76 @@ def test_the_interval_holds_the_value_and_narrows_with_more_problems() -> None:
     assert many.high - many.low < (few.high - few.low) / 5
 
 
-def test_an_evaluations_own_limits_hold_for_greedy_and_for_system_2() -> None:
-    knobs = EvaluationConfig(candidates=5, rollouts=3, temperature=0.6, top_p=0.8, depth=7, max_step_tokens=33)
-    for plan in (greedy(knobs), system2(knobs)):
+@pytest.mark.parametrize(("limit", "counts"), [(1, [1]), (8, [1, 2, 4, 8]), (12, [1, 2, 4, 8, 12])])
+def test_trajectories_are_counted_in_doublings_up_to_all(limit, counts) -> None:
+    assert doublings(limit) == counts
+
+
+def test_an_evaluations_own_limits_hold_for_every_strategy() -> None:
+    for name in ("greedy", "majority@3", "beam@3", "mcts@3"):
+        plan = one(name).plan
         assert (plan.depth, plan.max_step_tokens) == (7, 33)
-    assert (greedy(knobs).temperature, greedy(knobs).candidates, greedy(knobs).rollouts) == (0.0, 1, 1)
-    assert (system2(knobs).temperature, system2(knobs).candidates, system2(knobs).rollouts) == (0.6, 5, 3)
-    assert (system2(knobs).top_p, system2(knobs).annotation) == (0.8, "ppm")
+    greedy, mcts, beam = (one(name).plan for name in ("greedy", "mcts", "beam@3"))
+    assert (greedy.kind, greedy.temperature, greedy.candidates, greedy.rollouts) == ("sample", 0.0, 1, 1)
+    assert (mcts.kind, mcts.temperature, mcts.candidates, mcts.rollouts) == ("mcts", 0.6, 5, 4)
+    assert (mcts.top_p, mcts.annotation) == (0.8, "ppm")
+    assert (beam.kind, beam.candidates, beam.rollouts, beam.annotation) == ("beam", 5, 3, "ppm")
+
+
+def test_readings_of_the_same_draws_share_one_search() -> None:
+    names = all_readings(["majority@8", "mcts"], guided=True)
+    assert names == ["majority@8", "weighted-majority@8", "best-of-n@8", "mcts"]
+    found = strategies(names, KNOBS, guided=True)
+    assert [strategy.search for strategy in found] == ["sample@8"] * 3 + ["mcts"]
+    assert {strategy.plan for strategy in found[:3]} == {found[0].plan}
+    assert found[0].plan.annotation == "answers"
+    assert all_readings(["majority@8"], guided=False) == ["majority@8"]
+    assert one("majority@8", guided=False).plan.annotation == "terminal"
+
+
+@pytest.mark.parametrize("name", ["gredy", "majority@0", "majority@many", "greedy@4", ""])
+def test_a_strategy_that_is_none_is_refused_with_those_there_are(name) -> None:
+    with pytest.raises(ConfigError, match=r"choose from greedy .*majority .*mcts"):
+        one(name)
+
+
+def test_a_strategy_that_needs_a_ppm_says_so() -> None:
+    with pytest.raises(ConfigError, match="best-of-n@4 needs a PPM; name one with ppm=FOLDER"):
+        one("best-of-n@4", guided=False)
+    assert possible(["greedy", "mcts@4", "majority"], guided=False) == ["greedy", "majority"]
+
+
+def leave_scores(folder, verdicts) -> None:
+    folder.mkdir(parents=True)
+    rows = [{"id": name, "strategy": "mcts", "verdict": verdict} for name, verdict in verdicts.items()]
+    (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    costs = (
+        "oracle",
+        "undecided",
+        "tokens_a_problem",
+        "ppm_calls_a_problem",
+        "executions_a_problem",
+        "seconds_a_problem",
+    )
+    right = sum(verdict == "correct" for verdict in verdicts.values()) / len(verdicts)
+    metrics = {"mcts/pass@1": right, **{f"mcts/{cost}": right for cost in costs}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+
+
+def test_seeds_are_pooled_problem_by_problem(tmp_path) -> None:
+    leave_scores(tmp_path / "seed-0", {"a": "correct", "b": "wrong"})
+    leave_scores(tmp_path / "seed-1", {"a": "correct", "b": "correct"})
+    (row,) = pool("gsm8k", [tmp_path / "seed-0", tmp_path / "seed-1"], resamples=200, seed=0)
+    assert (row["value"], row["problems"], row["seeds"], row["oracle"]) == (0.75, 2, [0.5, 1.0], 0.75)
+    assert (row["low"], row["high"]) == (0.5, 1.0)
+
+
+def test_what_has_one_trajectory_alone_is_not_plotted(tmp_path) -> None:
+    folder = tmp_path / "greedy"
+    folder.mkdir()
+    row = {"search": "greedy", "rule": "majority", "trajectories": 1, "value": 0.5}
+    (folder / "scaling.json").write_text(json.dumps([row]))
+    assert not plot_scaling(tmp_path / "plot.svg", {"gsm8k": [folder]})
+    (folder / "scaling.json").write_text(json.dumps([row, {**row, "trajectories": 2}]))
+    assert plot_scaling(tmp_path / "plot.svg", {"gsm8k": [folder]})
+    assert "greedy, majority" in (tmp_path / "plot.svg").read_text()

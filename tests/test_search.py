@@ -9,7 +9,8 @@ import pytest
 from rstar_math.config import SearchConfig
 from rstar_math.records import End, Grade, Problem, Tree
 from rstar_math.scripted import ExactJudge, InProcessSandbox, Script, ScriptedPolicy, ScriptedScorer
-from rstar_math.search.mcts import Doors, grow
+from rstar_math.search.expansion import Doors
+from rstar_math.search.forest import grow
 from rstar_math.search.storage import read_trees, write_trees
 from rstar_math.search.tree import GrowingTree, Sprout, choose, uct
 

@@ -22,7 +22,7 @@ Given = Mapping[str, str]
 
 def grow_alone(config: RunConfig, given: Given) -> None:
     """Trees of all problems into OUT/trees; the problems it settled on stand in OUT/problems."""
-    out, number = Path(given["out"]), _round(config, given)
+    out, number = Path(given["out"]), round_of(config, given)
     with open_run(config, out) as run:
         problems = run.alone(
             Place.of(0, "problems"), out / "problems", stages.gather_problems, problems=config.problems
@@ -34,7 +34,7 @@ def grow_alone(config: RunConfig, given: Given) -> None:
 
 def harvest_alone(config: RunConfig, given: Given) -> None:
     """Policy examples and pairs into OUT/harvest."""
-    out, trees, number = Path(given["out"]), _folder(given, "trees"), _round(config, given)
+    out, trees, number = Path(given["out"]), _folder(given, "trees"), round_of(config, given)
     trees = trees / "trees" if (trees / "trees").is_dir() else trees
     if not (trees / "train").is_dir():
         raise ConfigError(f"trees={trees}: there is no train/ folder of trees below it; name what `grow` wrote to")
@@ -45,7 +45,7 @@ def harvest_alone(config: RunConfig, given: Given) -> None:
 
 def train_policy_alone(config: RunConfig, given: Given) -> None:
     """A policy into OUT/policy."""
-    out, crop, number = Path(given["out"]), _crop(given), _round(config, given)
+    out, crop, number = Path(given["out"]), _crop(given), round_of(config, given)
     with open_run(config, out) as run:
         place, training = Place.of(number, "policy"), config.plan(number).policy
         run.alone(place, out / "policy", stages.train_policy, training=training, base=run.base, crop=crop)
@@ -53,27 +53,11 @@ def train_policy_alone(config: RunConfig, given: Given) -> None:
 
 def train_ppm_alone(config: RunConfig, given: Given) -> None:
     """A PPM into OUT/ppm."""
-    out, crop, number = Path(given["out"]), _crop(given), _round(config, given)
+    out, crop, number = Path(given["out"]), _crop(given), round_of(config, given)
     policy = resolve(given["policy"])
     with open_run(config, out) as run:
         place, training = Place.of(number, "ppm"), config.plan(number).ppm
         run.alone(place, out / "ppm", stages.train_ppm, training=training, policy=policy, crop=crop)
-
-
-def evaluate_alone(config: RunConfig, given: Given) -> None:
-    """Scores of all given problems (the embedded held-out set by default) into OUT/scores."""
-    out, number = Path(given["out"]), _round(config, given, default="r4")
-    policy = resolve(given["policy"])
-    ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
-    with open_run(config, out) as run:
-        problems = run.alone(
-            Place.of(0, "problems"), out / "problems", stages.gather_benchmark, problems=config.problems
-        )
-        place, evaluation = Place.of(number, "scores"), config.plan(number).evaluation
-        scores = run.alone(
-            place, out / "scores", stages.score, evaluation=evaluation, problems=problems, policy=policy, ppm=ppm
-        )
-        run.progress.say((scores / "metrics.json").read_text())
 
 
 def grow_seedling_alone(out: Path, seed: int) -> None:
@@ -85,7 +69,7 @@ def grow_seedling_alone(out: Path, seed: int) -> None:
         bar.finish(f"{out}: {metrics}")
 
 
-def _round(config: RunConfig, given: Given, default: str = "r1") -> int:
+def round_of(config: RunConfig, given: Given, default: str = "r1") -> int:
     """The number of the round whose plan the stage follows (`plan=r3`: 3)."""
     name = given.get("plan", default)
     if name not in config.round:

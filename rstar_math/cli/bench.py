@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
-from rstar_math.bench import grading
+from rstar_math.bench import grading, search
 from rstar_math.bench.sandbox import measure
+from rstar_math.bench.scale import Scale
+from rstar_math.config import RunConfig
 from rstar_math.report.bench import show_ratios, show_table
 
 
@@ -31,6 +33,36 @@ def bench_sandbox(*, quick: bool, as_json: bool) -> None:
         [(name, before, after) for name, (before, after) in report.growth.items()],
     )
     show_ratios(report.ratios())
+
+
+def bench_search(config: RunConfig, model: str, *, quick: bool, as_json: bool) -> None:
+    """Prints one JSON object, or tables; what is being measured goes to standard error."""
+    report = search.measure(config, model, quick=quick, say=lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(report.as_json())
+        return
+    show_table(("nodes", "µs of the search's own a node"), list(report.own_cost.items()))
+    show_table(("recorded trace, problems", "s apart", "s in lock-step"), report.barrier)
+    busy = report.saturation
+    show_table(("tokens a second", ""), [("during search", busy.search), ("the same prompts in one batch", busy.batch)])
+    title = (
+        "workers",
+        "problems",
+        "problems/s",
+        "nodes/s",
+        "driver MB: start, half, end",
+        "bytes a tree",
+        "bytes a node",
+    )
+    cells = [
+        (row.workers, row.problems, row.problems_a_second, row.nodes_a_second, *_sizes(row)) for row in report.scale
+    ]
+    show_table(title, cells)
+    show_ratios(report.ratios())
+
+
+def _sizes(row: Scale) -> tuple[str, float, float]:
+    return ", ".join(f"{size:.0f}" for size in row.megabytes), row.bytes_a_tree, row.bytes_a_node
 
 
 def bench_grading(file: Path | None, *, as_json: bool, alone: bool) -> None:

@@ -153,10 +153,24 @@ def train_ppm(overrides: tuple[str, ...]) -> None:
 @_OVERRIDES
 @_spoken
 def evaluate(overrides: tuple[str, ...]) -> None:
-    """Score a policy, and the search a PPM guides: policy=MODEL out=FOLDER [ppm=MODEL] [problems.path=FILE] [plan=r4]."""
-    from rstar_math.cli.alone import evaluate_alone
+    """Score ways of answering on benchmarks: policy=MODEL out=FOLDER [ppm=MODEL] [strategy=…] [benchmark=…].
 
-    evaluate_alone(*_alone(overrides, "evaluate", ("policy", "out"), ("plan", "ppm")))
+    \b
+    strategy=greedy,majority@8,best-of-n@8,weighted-majority@8,beam@4,mcts@16   (greedy, and mcts where there is a PPM)
+    benchmark=gsm8k,math500,…   files of conf/benchmark, or your own problems.path=FILE; none: the embedded held-out set
+    benchmarks=FOLDER           their files, for benchmarks that should not come from the hub
+    limit=N  seeds=N  plan=r4   the first N problems; N seeds; the round whose evaluation.* holds
+    """
+    from rstar_math.cli.evaluate import evaluate
+
+    evaluate(
+        *_alone(
+            overrides,
+            "evaluate",
+            ("policy", "out"),
+            ("plan", "ppm", "strategy", "benchmark", "benchmarks", "limit", "seeds"),
+        )
+    )
 
 
 @main.command()
@@ -233,6 +247,31 @@ def bench_sandbox(limit: str, as_json: bool) -> None:
     if limit not in ("", "limit=quick"):
         raise ConfigError(f"{limit!r}: a benchmark takes limit=quick, or nothing")
     bench_sandbox(quick=bool(limit), as_json=as_json)
+
+
+@bench.command("search")
+@_OVERRIDES
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@_spoken
+def bench_search(overrides: tuple[str, ...], as_json: bool) -> None:
+    """Whether search runs at the engine's own speed: [limit=quick] [policy=MODEL] [record=FILE].
+
+    Its own cost, the cost of waiting, how busy the engine is, and how many problems a driver feeds. record=FILE writes the
+    times of a real search instead, the trace that the cost of waiting is worked out from.
+    """
+    from rstar_math.bench.saturation import record_trace
+    from rstar_math.cli.bench import bench_search
+    from rstar_math.evolution.models import resolve
+
+    taken, rest = take(overrides, "limit", "record")
+    config = compose(rest)
+    model = resolve(config.policy.path or config.base)
+    if taken.get("limit", "quick") != "quick":
+        raise ConfigError(f"limit={taken['limit']}: a benchmark takes limit=quick, or nothing")
+    if "record" in taken:
+        record_trace(config, model, 300, Path(taken["record"]))
+    else:
+        bench_search(config, model, quick="limit" in taken, as_json=as_json)
 
 
 @bench.command("grading")

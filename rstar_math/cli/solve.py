@@ -17,8 +17,8 @@ from rstar_math.cli.launch import open_fleet
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.config import EvaluationConfig, RunConfig
 from rstar_math.errors import ConfigError
-from rstar_math.evaluation.choice import Choice, choose
-from rstar_math.evaluation.plans import system2
+from rstar_math.evaluation.choice import Choice, alike, choose, solutions
+from rstar_math.evaluation.strategies import strategies
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import MANIFEST
 from rstar_math.grading import ProcessJudge
@@ -37,8 +37,8 @@ def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_
     plan = config.plan(config.rounds)
 
     async def work(fleet: Fleet) -> tuple[Tree, Choice | None]:
-        search = system2(plan.evaluation)
-        grown = fleet.grow([Problem("question", question, "")], models, search, seed=config.seed, graded=False)
+        (system2,) = strategies(["mcts"], plan.evaluation, guided=True)
+        grown = fleet.grow([Problem("question", question, "")], models, system2.plan, seed=config.seed, graded=False)
         (tree,) = [tree async for trees in grown for tree in trees]
         async with ProcessJudge(config.grading) as judge:
             return tree, await choice_of(tree, plan.evaluation, judge, guided=models.ppm is not None)
@@ -55,9 +55,10 @@ def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_
 
 async def choice_of(tree: Tree, evaluation: EvaluationConfig, judge: Judge, *, guided: bool) -> Choice | None:
     """The evaluation's choice. Unguided, every trajectory scores 0, so only their number can tell answers apart."""
-    if guided:
-        return await choose(tree, evaluation.choose, evaluation.top, judge)
-    return await choose(tree, "majority", len(tree.rollouts), judge)
+    found = solutions(tree, drawn=False)
+    same = await alike([choice.answer for choice in found], judge)
+    rule, top = (evaluation.choose, evaluation.top) if guided else ("majority", len(found))
+    return choose(found, rule, top, same)
 
 
 def _object(tree: Tree, choice: Choice | None) -> dict[str, object]:

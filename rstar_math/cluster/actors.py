@@ -14,7 +14,8 @@ from typing import Any
 from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, SandboxConfig, SearchConfig
 from rstar_math.ports import Policy, Scorer
 from rstar_math.records import Problem, Proposal, Sampling, Transcript, Tree
-from rstar_math.search.mcts import Doors, grow
+from rstar_math.search.expansion import Doors
+from rstar_math.search.forest import grow
 
 
 class PolicyActor:

@@ -51,12 +51,13 @@ class _Errand:
 class Fleet:
     """The actors of a run. One stage uses it at a time.
 
-    `policy_actor` and `ppm_actor` are what an engine is: vLLM, or a scripted one where the cluster itself is measured.
+    `policy_actor`, `ppm_actor`, `search_actor`: what an engine and a worker are; scripted ones where the cluster is measured.
     """
 
     config: RunConfig
     policy_actor: type = PolicyActor
     ppm_actor: type = ScorerActor
+    search_actor: type = SearchActor
     _engines: dict[str, list[Any]] = field(default_factory=dict)
     _served: dict[str, str] = field(default_factory=dict)
     _workers: list[Any] = field(default_factory=list)
@@ -69,7 +70,7 @@ class Fleet:
         Raises:
             EngineError: an engine cannot be started, or workers died too often on one problem.
         """
-        await self._open(models)
+        await self.open(models)
         waiting = iter(problems)
         deaths: Counter[str] = Counter()
         running: dict[asyncio.Future[list[Tree]], _Errand] = {}
@@ -101,6 +102,10 @@ class Fleet:
             for future in running:
                 future.cancel()
 
+    async def ask_engine(self, kind: str, method: str) -> Any:
+        """What a method of the first engine of this kind ("policy" or "ppm") says."""
+        return await _result(getattr(self._engines[kind][0], method).remote())
+
     async def stage_over(self) -> None:
         """A process lives no longer than its stage, unless `cluster.keep_engines` says that training needs no room."""
         if not self.config.cluster.keep_engines:
@@ -117,7 +122,12 @@ class Fleet:
             ray.kill(actor)
         self._workers, self._engines, self._served = [], {}, {}
 
-    async def _open(self, models: Models) -> None:
+    async def open(self, models: Models) -> None:
+        """Starts what is not there yet; `grow` does so by itself.
+
+        Raises:
+            ConfigError, EngineError: the cluster is too small, or an engine cannot be started.
+        """
         connect(self.config)
         opening = []
         if isinstance(models.policy, str):
@@ -167,7 +177,7 @@ class Fleet:
 
     def _worker(self) -> Any:
         options = {"num_cpus": self.config.cluster.search_cpus, "max_concurrency": 4096}
-        return ray.remote(SearchActor).options(**options).remote(self.config.sandbox, self.config.grading)
+        return ray.remote(self.search_actor).options(**options).remote(self.config.sandbox, self.config.grading)
 
     async def _connect_worker(self, worker: Any, models: Models) -> None:
         policy = self._engines["policy"] if isinstance(models.policy, str) else models.policy

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from rstar_math.config.kinds import STRICT, Count, Natural
+from rstar_math.errors import ConfigError
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -37,3 +41,32 @@ class ProblemsConfig:
         if self.path and self.dataset:
             raise ValueError("problems.path and problems.dataset are both set; keep one of them")
         return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class BenchmarkConfig:
+    """A set of problems to be measured on, conf/benchmark/NAME.yaml. Neither file nor data set: the embedded held-out set."""
+
+    #: Name of the file below `benchmarks=FOLDER`.
+    file: str | None = None
+    #: A Hugging Face data set, for where there is no such folder or file, and the columns it has under other names.
+    dataset: str | None = None
+    subset: str | None = None
+    split: str = "test"
+    columns: dict[str, str] = Field(default_factory=dict)
+
+    def problems(self, name: str, folder: Path | None, embedded: ProblemsConfig) -> ProblemsConfig:
+        """The problems of benchmark `name`: the file in `folder` if it is there, else the data set, else the embedded ones.
+
+        Raises:
+            ConfigError: there is a folder without the file, or no folder, and no data set.
+        """
+        if not self.file and not self.dataset:
+            return replace(embedded, path=None, dataset=None)
+        if folder and self.file and (folder / self.file).is_file():
+            return replace(embedded, path=str(folder / self.file), dataset=None, columns={})
+        if self.dataset:
+            there = replace(embedded, path=None, dataset=self.dataset, subset=self.subset)
+            return replace(there, split=self.split, columns=self.columns)
+        where = f"in {folder}" if folder else "named: benchmarks=FOLDER"
+        raise ConfigError(f"benchmark={name}: there is no {self.file} {where}; it is known as a file only")

@@ -18,8 +18,12 @@ from rstar_math.config.kinds import STRICT, Count, Natural, NotNegative, Positiv
 class SearchConfig:
     """One round's search of one problem (paper §3.2, §3.4)."""
 
-    #: MCTS rollouts a problem; one rollout is one trajectory.
+    #: "mcts" (paper). At test time also "sample": solutions drawn one by one; "beam": the best few paths, step by step.
+    kind: Literal["mcts", "sample", "beam"] = "mcts"
+    #: MCTS rollouts a problem; one rollout is one trajectory. Solutions drawn, or paths in the beam.
     rollouts: Count = 16
+    #: Descents of one tree at once, apart by virtual loss: for few problems on many engines. 1: each sees all before it.
+    descents: Count = 1
     #: Next steps sampled at an expansion.
     candidates: Count = 8
     #: Samples of the step that only words the final answer: its code has run already, so more bring nothing.
@@ -36,7 +40,8 @@ class SearchConfig:
     #: An unvisited child: "first" goes there before any other (textbook UCT), "no-bonus" by its Q alone (released code).
     unvisited: Literal["first", "no-bonus"] = "first"
     #: "terminal": every q starts at 0 (rounds 1 and 2). "ppm": q starts at the PPM's score, as one visit (from round 3).
-    annotation: Literal["terminal", "ppm"] = "terminal"
+    #: "answers": only whole solutions are scored (best-of-n).
+    annotation: Literal["terminal", "answers", "ppm"] = "terminal"
     #: While no trajectory is right (a hard problem): totals of rollouts to go on to. Rounds 2 and 3: 32. Round 4: 80, 128.
     escalate_to: tuple[int, ...] = ()
     #: Trees at most, each from its own random seed; the next is planted only if the one before did not solve it.
@@ -47,6 +52,8 @@ class SearchConfig:
         totals = (self.rollouts, *self.escalate_to)
         if any(later <= earlier for earlier, later in pairwise(totals)):
             raise ValueError(f"escalate_to={list(self.escalate_to)} must rise from rollouts={self.rollouts}")
+        if self.kind != "mcts" and (self.escalate_to or self.descents > 1):
+            raise ValueError(f"kind={self.kind} goes without escalate_to and descents; they belong to kind=mcts")
         return self
 
 
@@ -112,6 +119,8 @@ class TrainingConfig:
 class EvaluationConfig:
     """How the round's policy and PPM are measured on held-out problems."""
 
+    #: Ways of answering (`rstar-math evaluate --help` lists them); without a PPM those that need one are left out.
+    strategies: tuple[str, ...] = ("greedy", "mcts")
     #: Candidates a step and trajectories of System 2 (paper: 32 and 8; headline 64 trajectories).
     candidates: Count = 32
     rollouts: Count = 8
@@ -121,8 +130,11 @@ class EvaluationConfig:
     #: Steps from the root at which a trajectory is given up, and the longest step in tokens; greedy decoding's too.
     depth: Count = 16
     max_step_tokens: Count = 512
-    #: "best": the trajectory with the highest PPM score (paper). "majority": over the `top` best (released code).
-    choose: Literal["best", "majority"] = "best"
+    #: Descents of one tree at once (`SearchConfig.descents`).
+    descents: Count = 1
+    #: "best": the trajectory with the highest PPM score (paper). "majority": over the `top` best (released code); "weighted":
+    #: the same with their scores as votes.
+    choose: Literal["best", "majority", "weighted"] = "best"
     top: Count = 8
     #: Resamples behind a 95% interval.
     bootstrap: Count = 1000

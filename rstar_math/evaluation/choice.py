@@ -7,43 +7,48 @@ judge's business; votes are counted by what it says.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from rstar_math.ports import Judge
 from rstar_math.records import Tree, Verdict
 
+#: "best": the highest PPM score (paper §4.1). "majority": most votes (released code). "weighted": the PPM's scores as votes.
+Rule = Literal["best", "majority", "weighted"]
+
 
 class Choice(NamedTuple):
-    """The chosen trajectory: its last node, its answer, and the PPM's score of it (0 where no PPM was asked)."""
+    """A trajectory: its last node, its answer, and the PPM's score of it (0 where no PPM was asked)."""
 
     leaf: int
     answer: str
     score: float
 
 
-async def choose(tree: Tree, rule: Literal["best", "majority"], top: int, judge: Judge) -> Choice | None:
-    """`choose_answer`, with the votes of answers that `judge` finds the same counted together."""
-    ranked = _ranked(tree)[:top] if rule == "majority" else []
-    return choose_answer(tree, rule, top, await alike([choice.answer for choice in ranked], judge))
+def solutions(tree: Tree, *, drawn: bool, first: int | None = None) -> list[Choice]:
+    """The answers that the `first` rollouts reached (None: all), in their order.
 
-
-def choose_answer(
-    tree: Tree, rule: Literal["best", "majority"], top: int, same: Mapping[str, str] | None = None
-) -> Choice | None:
-    """The answer of the trajectory with the highest PPM score ("best", paper §4.1), or the one with the highest sum of votes
-    among the `top` best ("majority", released code; ties go to the higher score). None if no rollout reached an answer.
-
-    `same`: for each answer the one that stands for all that mean the same (`alike`); an answer left out stands for itself.
+    `drawn`: every rollout is a draw of its own and counts, also where two are alike; else a trajectory counts once, however
+    often search came back to it.
     """
-    ranked = _ranked(tree)
+    leaves = [rollout.leaf for rollout in tree.rollouts[:first] if tree.nodes[rollout.leaf].answer is not None]
+    counted = leaves if drawn else dict.fromkeys(leaves)
+    return [Choice(leaf, tree.nodes[leaf].answer or "", tree.nodes[leaf].prior or 0.0) for leaf in counted]
+
+
+def choose(found: Sequence[Choice], rule: Rule, top: int, same: Mapping[str, str]) -> Choice | None:
+    """The chosen one of `found`, None of nothing.
+
+    Votes are counted over the `top` with the highest scores; of answers with equally many the one with the higher score wins,
+    then the one found first. `same`: for each answer the one that stands for all that mean the same (`alike`).
+    """
+    ranked = sorted(found, key=lambda choice: -choice.score)
     if not ranked or rule == "best":
         return ranked[0] if ranked else None
-    votes: dict[str, int] = defaultdict(int)
-    meaning = same or {}
+    votes: dict[str, float] = defaultdict(float)
     for choice in ranked[:top]:
-        votes[meaning.get(choice.answer, choice.answer)] += 1
-    return max(ranked[:top], key=lambda choice: (votes[meaning.get(choice.answer, choice.answer)], choice.score))
+        votes[same[choice.answer]] += 1.0 if rule == "majority" else (choice.score + 1) / 2
+    return max(ranked[:top], key=lambda choice: (votes[same[choice.answer]], choice.score))
 
 
 async def alike(answers: Iterable[str], judge: Judge) -> dict[str, str]:
@@ -64,10 +69,3 @@ async def _same(one: str, other: str, judge: Judge) -> bool:
         if (await judge.grade(answer, gold)).verdict is Verdict.CORRECT:
             return True
     return False
-
-
-def _ranked(tree: Tree) -> list[Choice]:
-    """The answers that rollouts reached, best PPM score first."""
-    reached = {rollout.leaf for rollout in tree.rollouts if tree.nodes[rollout.leaf].answer is not None}
-    choices = [Choice(leaf, tree.nodes[leaf].answer or "", tree.nodes[leaf].prior or 0.0) for leaf in sorted(reached)]
-    return sorted(choices, key=lambda choice: -choice.score)

@@ -1,81 +1,141 @@
 """trees grown without the ground truth -> rows and metrics.
 
-The only place of an evaluation where the ground truth is looked at, after every answer was chosen.
+The only place of an evaluation where the ground truth is looked at: a choice is made of answers and PPM scores alone, and
+graded afterwards. Trees are read one by one; what is kept of each is small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rstar_math.evaluation.choice import Choice
-from rstar_math.evaluation.metrics import accuracy
+from rstar_math.evaluation.choice import Choice, Rule, alike, choose, solutions
+from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
+from rstar_math.evaluation.strategies import Strategy
 from rstar_math.ports import Judge
-from rstar_math.records import Grade, Tree, Verdict, mean
+from rstar_math.records import Cost, Grade, Problem, Tree, Verdict, mean
+
+_UNSCORED: tuple[Rule, ...] = ("majority",)
+_SCORED: tuple[Rule, ...] = ("best", "majority", "weighted")
+_NO_ANSWER = Grade(Verdict.NO_ANSWER, "no rollout reached an answer")
 
 
 class Scored(NamedTuple):
-    """One problem's outcome. `oracle`: some trajectory was right, chosen or not."""
+    """One problem's outcome.
 
-    tree: Tree
+    choice, path, grade: what was answered, along which steps, and whether it is right.
+    right, drawn: rollouts with a right answer (an answer that search came back to counts once), and all of them.
+    by_count: (rule, rollouts) -> whether the answer would have been right after so many rollouts; "oracle": whether some was.
+    """
+
+    problem: Problem
+    cost: Cost
     choice: Choice | None
+    path: tuple[str, ...]
     grade: Grade
-    oracle: bool
+    right: int
+    drawn: int
+    by_count: Mapping[tuple[str, int], bool]
 
     @property
-    def right(self) -> bool:
+    def correct(self) -> bool:
         """Whether the chosen answer is right."""
         return self.grade.verdict is Verdict.CORRECT
 
 
-async def grade_choices(
-    trees: Iterable[Tree], choose: Callable[[Tree], Awaitable[Choice | None]], judge: Judge
-) -> list[Scored]:
-    """Chooses an answer from every tree, then grades it; a tree without any has no answer."""
-    scored = []
+async def score_trees(trees: Iterable[Tree], readings: Sequence[Strategy], judge: Judge) -> dict[str, list[Scored]]:
+    """Every tree, read by every strategy: strategy's name -> a row a problem."""
+    rows: dict[str, list[Scored]] = {strategy.name: [] for strategy in readings}
     for tree in trees:
-        choice = await choose(tree)
-        gold = tree.problem.answer
-        none = Grade(Verdict.NO_ANSWER, "no rollout reached an answer")
-        grade = await judge.grade(choice.answer, gold) if choice else none
-        answers = dict.fromkeys(tree.nodes[leaf].answer or "" for leaf in tree.answers())
-        verdicts = [(await judge.grade(answer, gold)).verdict for answer in answers]
-        scored.append(Scored(tree, choice, grade, Verdict.CORRECT in verdicts))
-    return scored
+        answers = dict.fromkeys(found.answer for found in solutions(tree, drawn=False))
+        same = await alike(answers, judge)
+        grades = {answer: await judge.grade(answer, tree.problem.answer) for answer in answers}
+        for strategy in readings:
+            rows[strategy.name].append(_read(tree, strategy, same, grades))
+    return rows
+
+
+def _read(tree: Tree, strategy: Strategy, same: Mapping[str, str], grades: Mapping[str, Grade]) -> Scored:
+    def is_right(choice: Choice | None) -> bool:
+        return choice is not None and grades[choice.answer].verdict is Verdict.CORRECT
+
+    found = solutions(tree, drawn=strategy.drawn)
+    choice = choose(found, strategy.rule, strategy.top, same)
+    by_count: dict[tuple[str, int], bool] = {}
+    for count in doublings(strategy.plan.rollouts) if strategy.plan.kind != "beam" else ():
+        early = solutions(tree, drawn=strategy.drawn, first=count)
+        rules = _UNSCORED if strategy.plan.annotation == "terminal" else _SCORED
+        by_count |= {(rule, count): is_right(choose(early, rule, strategy.top, same)) for rule in rules}
+        by_count["oracle", count] = any(map(is_right, early))
+    return Scored(
+        tree.problem,
+        tree.cost,
+        choice,
+        tuple(step.text for step in tree.steps(choice.leaf)) if choice else (),
+        grades[choice.answer] if choice else _NO_ANSWER,
+        sum(map(is_right, found)),
+        len(tree.rollouts),
+        by_count,
+    )
 
 
 def score_metrics(strategy: str, scored: Sequence[Scored], *, resamples: int, seed: int) -> dict[str, float]:
-    """`STRATEGY/pass@1` with its 95% interval, by level too, the oracle, what nobody could decide, and the cost."""
+    """`STRATEGY/pass@1` with its 95% interval, by level and subject too; the oracle, what nobody could decide, the cost."""
     metrics: dict[str, float] = {}
-    by_level: dict[str, list[Scored]] = {"": list(scored)}
-    for row in scored:
-        if row.tree.problem.level:
-            by_level.setdefault(row.tree.problem.level, []).append(row)
-    for level in sorted(by_level):
-        share = accuracy([row.right for row in by_level[level]], resamples=resamples, seed=seed)
-        key = f"{strategy}/pass@1" + (f"/level_{level}" if level else "")
-        metrics |= {
-            key: share.value,
-            f"{key}/low": share.low,
-            f"{key}/high": share.high,
-            f"{key}/count": share.problems,
-        }
-    metrics[f"{strategy}/oracle"] = mean([float(row.oracle) for row in scored])
+    for part, rows in _parts(scored).items():
+        share = accuracy([row.correct for row in rows], resamples=resamples, seed=seed)
+        metrics |= share.named(f"{strategy}/pass@1{part}")
+    metrics[f"{strategy}/oracle"] = mean([float(row.right > 0) for row in scored])
     metrics[f"{strategy}/undecided"] = sum(row.choice is not None and not row.grade.verdict.decided for row in scored)
-    metrics[f"{strategy}/tokens_a_problem"] = mean([row.tree.cost.tokens for row in scored])
+    for name, cost in (
+        ("tokens", "tokens"),
+        ("ppm_calls", "scores"),
+        ("executions", "executions"),
+        ("seconds", "seconds"),
+    ):
+        metrics[f"{strategy}/{name}_a_problem"] = mean([getattr(row.cost, cost) for row in scored])
     return metrics
+
+
+def _parts(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
+    """All rows, then those of each level and subject, under the ends of their metrics' names."""
+    parts: dict[str, list[Scored]] = {"": list(scored)}
+    for row in sorted(scored, key=lambda row: (row.problem.level, row.problem.subject)):
+        for kind, name in (("level", row.problem.level), ("subject", row.problem.subject)):
+            if name:
+                parts.setdefault(f"/{kind}_{name}", []).append(row)
+    return parts
+
+
+def draw_metrics(search: str, scored: Sequence[Scored]) -> dict[str, float]:
+    """`SEARCH/pass@k` of solutions drawn independently, for k = 1, 2, 4, … up to all of them."""
+    drawn = min((row.drawn for row in scored), default=0)
+    return {
+        f"{search}/pass@{k}": mean([pass_at(k, drawn=row.drawn, right=row.right) for row in scored])
+        for k in doublings(drawn)
+        if drawn
+    }
+
+
+def scaling_rows(search: str, scored: Sequence[Scored], *, resamples: int, seed: int) -> list[dict[str, Any]]:
+    """Accuracy after 1, 2, 4, … rollouts of the same trees, by each rule of choice."""
+    keys = list(scored[0].by_count) if scored else []
+    rows = []
+    for rule, count in keys:
+        share = accuracy([row.by_count[rule, count] for row in scored], resamples=resamples, seed=seed)
+        rows.append({"search": search, "rule": rule, "trajectories": count, **share._asdict()})
+    return rows
 
 
 def answer_row(strategy: str, scored: Scored) -> dict[str, Any]:
     """One line of `answers.jsonl`: what was answered, what it should have been, and along which path."""
-    choice, tree = scored.choice, scored.tree
     return {
-        "id": tree.problem.id,
+        "id": scored.problem.id,
         "strategy": strategy,
-        "answer": choice.answer if choice else None,
-        "gold": tree.problem.answer,
+        "answer": scored.choice.answer if scored.choice else None,
+        "gold": scored.problem.answer,
         "verdict": scored.grade.verdict.value,
         "reason": scored.grade.reason,
-        "score": choice.score if choice else None,
-        "path": [step.text for step in tree.steps(choice.leaf)] if choice else [],
+        "score": scored.choice.score if scored.choice else None,
+        "path": list(scored.path),
     }

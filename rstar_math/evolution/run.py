@@ -42,8 +42,9 @@ class Desk:
     trainings: Trainings
     progress: Progress
     log: Callable[..., None]
-    #: Rounds of the run; 0 where the stage is done by itself.
+    #: Rounds of the run; 0 where the stage is done by itself, and then what for, in a word or two.
     rounds: int = 0
+    label: str = ""
 
     @property
     def seed(self) -> int:
@@ -52,7 +53,7 @@ class Desk:
 
     def bar(self, total: int | None, unit: str, what: str = "") -> Bar:
         """A live line for this stage; `what` names a part of it."""
-        name = f"{self.place.stage} {what}".strip()
+        name = " ".join(filter(None, (self.label or self.place.stage, what)))
         return self.progress.stage(self.place.round, self.rounds, name, total, unit)
 
     def soon(self, kind: Literal["policy", "ppm"]) -> None:
@@ -74,6 +75,8 @@ class Run:
     progress: Progress
     tracker: Tracker
     until: tuple[int, str | None] | None = None
+    #: What stages are done for that are done by themselves, in a word or two.
+    label: str = ""
 
     @cached_property
     def base(self) -> str:
@@ -106,7 +109,7 @@ class Run:
         """The same for a stage that is done by itself, into `out`; the place's round is the one whose plan it follows."""
         done = once(out, self._fingerprint(place, given), partial(self._work, place, 0, work, given))
         if done.before:
-            self.progress.done_before(place.round, 0, place.stage, round(done.seconds), "s")
+            self.progress.done_before(place.round, 0, self.label or place.stage, round(done.seconds), "s")
         return done.folder
 
     def _work(
@@ -120,9 +123,8 @@ class Run:
         # Written by work alone: a start that is refused, or has nothing left to do, leaves what made the results.
         write_json(self.store.root / "run.json", {"config": asdict(self.config), "versions": versions()})
         with self.tracker.stage(place.round, place.stage) as watch:
-            metrics = work(
-                Desk(self.config, place, self.fleet, self.trainings, self.progress, watch.log, rounds), folder, **given
-            )
+            desk = Desk(self.config, place, self.fleet, self.trainings, self.progress, watch.log, rounds, self.label)
+            metrics = work(desk, folder, **given)
             watch.log(None, **{name: value for name, value in metrics.items() if isinstance(value, int | float)})
         return metrics
 

@@ -29,9 +29,8 @@ from rstar_math.config import (
     TrainingConfig,
 )
 from rstar_math.errors import ConfigError
-from rstar_math.evaluation.choice import choose
-from rstar_math.evaluation.plans import greedy, system2
-from rstar_math.evaluation.scores import Scored, answer_row, grade_choices, score_metrics
+from rstar_math.evaluation.scores import Scored, answer_row, draw_metrics, scaling_rows, score_metrics, score_trees
+from rstar_math.evaluation.strategies import Strategy, possible, strategies
 from rstar_math.evolution.golds import gradable
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.store import read_manifest, write_json
@@ -70,7 +69,9 @@ def gather_problems(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Me
 def gather_benchmark(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
     """All problems as held-out ones: an evaluation by itself trains on none. Nothing named: the embedded held-out set."""
     named = problems.path or problems.dataset
-    chosen = tuple(read_problems(problems)) if named else problem_sets(problems, desk.config.seed).held_out
+    chosen = (
+        tuple(read_problems(problems)) if named else problem_sets(problems, desk.config.seed).held_out[: problems.limit]
+    )
     kept = gradable({"held_out": chosen}, folder, desk.config.grading, desk.progress.say)["held_out"]
     write_set(folder / "held_out.jsonl", kept)
     return {"held_out": len(kept)}
@@ -204,29 +205,48 @@ def train_control(desk: Desk, folder: Path, *, training: TrainingConfig, base: s
 
 
 def score(
-    desk: Desk, folder: Path, *, evaluation: EvaluationConfig, problems: Path, policy: str | Path, ppm: Path | None
+    desk: Desk,
+    folder: Path,
+    *,
+    evaluation: EvaluationConfig,
+    problems: Path,
+    policy: str | Path,
+    ppm: Path | None,
 ) -> Metrics:
-    """Greedy pass@1 of the policy on held-out problems and, once there is a PPM, System 2: the search that it guides (§4)."""
+    """Answers to held-out problems, graded: greedy pass@1 of the policy and, once there is a PPM, System 2, the search that
+    it guides (§4), or what `evaluation.strategies` names. Those that differ in the reading alone share their trees."""
     held_out = read_set(problems / "held_out.jsonl")
-    models = Models(str(policy), str(ppm) if ppm else None)
-    plans = {"greedy": greedy(evaluation)} | ({"mcts": system2(evaluation)} if ppm else {})
+    guided = ppm is not None
+    by_search: dict[str, list[Strategy]] = {}
+    for strategy in strategies(possible(evaluation.strategies, guided=guided), evaluation, guided=guided):
+        by_search.setdefault(strategy.search, []).append(strategy)
 
     async def work() -> dict[str, list[Scored]]:
-        for name, plan in plans.items():
-            order = Order(models, plan, desk.seed, graded=False)
-            with desk.bar(len(held_out), "problems", name) as bar:
-                sets = {folder / "trees" / name: held_out}
+        for search, (strategy, *_) in by_search.items():
+            scorer = None if not strategy.guided else str(ppm)
+            order = Order(Models(str(policy), scorer), strategy.plan, desk.seed, graded=False)
+            with desk.bar(len(held_out), "problems", search) as bar:
+                sets = {folder / "trees" / search: held_out}
                 await grow_into(sets, desk.fleet, order, _Tally(bar, graded=False).hear)
         await desk.fleet.stage_over()
+        rows: dict[str, list[Scored]] = {}
         async with ProcessJudge(desk.config.grading) as judge:
-            by_rule = partial(choose, rule=evaluation.choose, top=evaluation.top, judge=judge)
-            return {name: await grade_choices(read_trees(folder / "trees" / name), by_rule, judge) for name in plans}
+            for search, readings in by_search.items():
+                rows |= await score_trees(read_trees(folder / "trees" / search), readings, judge)
+        return rows
 
+    rows = asyncio.run(work())
+    drawing = {"resamples": evaluation.bootstrap, "seed": desk.seed}
     metrics: dict[str, float] = {}
+    scaling: list[dict[str, Any]] = []
     with (folder / "answers.jsonl").open("w") as answers:
-        for name, scored in asyncio.run(work()).items():
-            metrics |= score_metrics(name, scored, resamples=evaluation.bootstrap, seed=desk.seed)
+        for name, scored in rows.items():
+            metrics |= score_metrics(name, scored, **drawing)
             answers.writelines(json.dumps(answer_row(name, row)) + "\n" for row in scored)
+    for search, (strategy, *_) in by_search.items():
+        scaling += scaling_rows(search, rows[strategy.name], **drawing)
+        metrics |= draw_metrics(search, rows[strategy.name]) if strategy.drawn else {}
+    write_json(folder / "scaling.json", scaling)
     write_json(folder / "metrics.json", metrics)
     return metrics
 

@@ -6,6 +6,7 @@ running code does not (`mcts`). `freeze` turns it into the record that the other
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,11 +29,8 @@ class Sprout:
     answer: str | None = None
     verdict: Verdict | None = None
     children: list[int] | None = None
-
-    @property
-    def q(self) -> float:
-        """Q(s) = q(s) / N(s); 0 before the first visit."""
-        return self.value / self.visits if self.visits else 0.0
+    #: Rollouts that came by and have not ended yet: each counts as a visit that lost (virtual loss).
+    pending: int = 0
 
 
 @dataclass(slots=True)
@@ -48,6 +46,8 @@ class GrowingTree:
     executions: int = 0
     failed_executions: int = 0
     scores: int = 0
+    #: Nodes that a descent is expanding, with what tells the others that it has.
+    expanding: dict[int, asyncio.Event] = field(default_factory=dict)
 
     def steps(self, index: int) -> tuple[Step, ...]:
         """The steps from the first down to node `index`."""
@@ -80,6 +80,7 @@ class GrowingTree:
             node = self.nodes[index]
             node.visits += 1
             node.value += value
+            node.pending = max(node.pending - 1, 0)
             index = node.parent
 
     @property
@@ -102,16 +103,19 @@ def uct(child: Sprout, parent_visits: int, exploration: float, unvisited: Litera
 
     An unvisited child is infinitely attractive ("first", textbook) or has its Q of 0 and no bonus ("no-bonus", released).
     """
-    if child.visits == 0:
+    visits = child.visits + child.pending
+    if visits == 0:
         return math.inf if unvisited == "first" else 0.0
-    return child.q + exploration * math.sqrt(math.log(max(parent_visits, 1)) / child.visits)
+    q = (child.value - child.pending) / visits
+    return q + exploration * math.sqrt(math.log(max(parent_visits, 1)) / visits)
 
 
 def choose(
     tree: GrowingTree, children: Sequence[int], exploration: float, unvisited: Literal["first", "no-bonus"], rng: Random
 ) -> int:
     """The child with the highest UCT; ties are broken at random from the tree's own stream."""
-    parent_visits = tree.nodes[tree.nodes[children[0]].parent].visits
+    pending = sum(tree.nodes[child].pending for child in children)
+    parent_visits = tree.nodes[tree.nodes[children[0]].parent].visits + pending
     scores = [uct(tree.nodes[child], parent_visits, exploration, unvisited) for child in children]
     best = max(scores)
     return rng.choice([child for child, score in zip(children, scores, strict=True) if score == best])

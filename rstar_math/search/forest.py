@@ -1,0 +1,44 @@
+"""problem -> trees: everything that one problem's search grows.
+
+Every problem is its own coroutine, so none waits for another. Which search it is (`SEARCHES`) stands in the plan; a new one
+is a new file and a line here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from rstar_math.config import SearchConfig
+from rstar_math.records import Problem, Tree
+from rstar_math.rng import derive
+from rstar_math.search.beam import beam
+from rstar_math.search.expansion import Doors
+from rstar_math.search.mcts import mcts
+from rstar_math.search.sampling import sample
+from rstar_math.search.tree import GrowingTree
+
+#: Grows a tree until it has so many rollouts (of a beam: so many paths at once).
+Search = Callable[[GrowingTree, int, Doors, SearchConfig], Awaitable[None]]
+SEARCHES: Mapping[str, Search] = {"mcts": mcts, "sample": sample, "beam": beam}
+
+
+async def grow(problem: Problem, doors: Doors, plan: SearchConfig, seed: int) -> list[Tree]:
+    """All trees of one problem under a round's plan.
+
+    A problem that no trajectory solved (a hard one) goes on to the totals in `plan.escalate_to`; one that is still unsolved
+    then gets another tree with another seed, up to `plan.trees` (paper §3.4). Without a judge nothing counts as unsolved.
+    """
+    search = SEARCHES[plan.kind]
+    trees: list[Tree] = []
+    for number in range(plan.trees):
+        started = time.perf_counter()
+        tree = GrowingTree(problem, derive(seed, problem.id, number))
+        for total in (plan.rollouts, *plan.escalate_to):
+            await search(tree, total, doors, plan)
+            if tree.solved or doors.judge is None:
+                break
+        trees.append(tree.freeze(time.perf_counter() - started))
+        if tree.solved or doors.judge is None:
+            break
+    return trees

@@ -1,0 +1,163 @@
+"""The other searches beside MCTS, and several descents at once, with everything around them scripted."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from test_search import ADD, CRASH, PROBLEM, TIMES, doors, grow_one, tell, texts
+
+from rstar_math.config import SearchConfig
+from rstar_math.records import End
+from rstar_math.scripted import ScriptedPolicy, ScriptedScorer
+from rstar_math.search.forest import grow
+
+LIKES_SUMS = ScriptedScorer(lambda written: 0.5 if "x = 2 + 2" in written else -0.5)
+
+
+def drawing(count: int, **knobs) -> SearchConfig:
+    return SearchConfig(kind="sample", rollouts=count, candidates=1, **knobs)
+
+
+async def test_every_drawn_solution_is_a_rollout_whatever_became_of_it() -> None:
+    tree = await grow_one(drawing(60))
+    ends = Counter((rollout.end, tree.nodes[rollout.leaf].answer) for rollout in tree.rollouts)
+    assert sum(ends.values()) == 60
+    assert set(ends) == {(End.ANSWER, "4"), (End.ANSWER, "6"), (End.DEAD_END, None)}
+    assert all(12 <= count <= 28 for count in ends.values())  # a third each
+    assert {tree.nodes[r.leaf].visits for r in tree.rollouts if r.end is End.ANSWER} == {
+        ends[End.ANSWER, "4"],
+        ends[End.ANSWER, "6"],
+    }
+
+
+async def test_solutions_that_begin_alike_are_generated_run_and_scored_once() -> None:
+    tree = await grow_one(drawing(60, annotation="answers"), doors(scorer=LIKES_SUMS))
+    assert tree.cost.expansions == 5  # the root, two steps, two code ends
+    assert tree.cost.executions == 3 + 2
+    assert tree.cost.scores == 2  # the answers alone
+    assert {node.prior for node in tree.nodes if node.answer is None} == {None}
+    assert {node.prior for node in tree.nodes if node.answer is not None} == {0.5, -0.5}
+
+
+async def test_the_first_few_draws_are_no_special_ones() -> None:
+    orders = {
+        tuple(tree.nodes[rollout.leaf].answer for rollout in tree.rollouts)
+        for seed in range(8)
+        for tree in await grow(PROBLEM, doors(), drawing(12), seed)
+    }
+    assert len(orders) > 1
+    assert all(order != tuple(sorted(order, key=str)) for order in orders)
+
+
+async def test_a_draw_stops_at_the_depth_limit() -> None:
+    endless = doors(lambda written: [f"x = {written.count('<end_of_step>')}\n<end_of_step>"])
+    tree = await grow_one(drawing(3, depth=4), endless)
+    assert {rollout.end for rollout in tree.rollouts} == {End.DEPTH}
+    assert {len(tree.path(rollout.leaf)) for rollout in tree.rollouts} == {4}
+
+
+async def test_one_draw_at_temperature_0_is_greedy_decoding() -> None:
+    tree = await grow_one(drawing(1, temperature=0.0))
+    assert texts(tree)[0] == ADD
+    assert [tree.nodes[rollout.leaf].answer for rollout in tree.rollouts] == ["4"]
+
+
+async def test_a_beam_goes_on_with_the_paths_that_the_ppm_scores_highest() -> None:
+    plan = SearchConfig(kind="beam", rollouts=1, candidates=16, annotation="ppm")
+    tree = await grow_one(plan, doors(scorer=LIKES_SUMS))
+    assert set(texts(tree)[:2]) == {ADD, TIMES}
+    assert [tree.nodes[rollout.leaf].answer for rollout in tree.rollouts] == ["4"]
+
+
+async def test_a_beams_outputs_belong_to_their_own_parents() -> None:
+    plan = SearchConfig(kind="beam", rollouts=2, candidates=16, annotation="ppm")
+    tree = await grow_one(plan, doors(scorer=LIKES_SUMS))
+    found = {tree.nodes[rollout.leaf].answer: tree.steps(rollout.leaf)[0].text for rollout in tree.rollouts}
+    assert found == {"4": ADD, "6": TIMES}
+
+
+async def test_a_finished_answer_that_falls_out_of_the_beam_is_not_lost() -> None:
+    def long_sums(written: str) -> list[str]:
+        if "2 * 3" in written or "<output>" in written or written.count("<end_of_step>") > 3:
+            return tell(written)
+        return ["x = x + 0\n<end_of_step>"] if "<end_of_step>" in written else [ADD, TIMES]
+
+    plan = SearchConfig(kind="beam", rollouts=2, candidates=16, annotation="ppm")
+    tree = await grow_one(plan, doors(long_sums, scorer=LIKES_SUMS))
+    assert sorted(tree.nodes[rollout.leaf].answer or "" for rollout in tree.rollouts) == ["4", "6"]
+
+
+async def test_two_finished_answers_of_one_expansion_both_survive() -> None:
+    def two_wordings(written: str) -> list[str]:
+        if "<output>" in written:
+            return ["<answer>\\boxed{4}<end_of_answer>", "<answer>\\boxed{5}<end_of_answer>"]
+        return tell(written)
+
+    plan = SearchConfig(kind="beam", rollouts=1, candidates=8, answer_candidates=16, annotation="ppm")
+    tree = await grow_one(plan, doors(two_wordings, scorer=LIKES_SUMS))
+    assert sorted(tree.nodes[rollout.leaf].answer or "" for rollout in tree.rollouts) == ["4", "5"]
+
+
+async def test_a_beam_where_nothing_runs_ends() -> None:
+    plan = SearchConfig(kind="beam", rollouts=2, candidates=4, annotation="ppm")
+    tree = await grow_one(plan, doors(lambda _: [CRASH], scorer=LIKES_SUMS))
+    assert [(rollout.leaf, rollout.end) for rollout in tree.rollouts] == [(0, End.DEAD_END)]
+
+
+@pytest.mark.parametrize("kind", ["sample", "beam"])
+def test_only_mcts_escalates_and_descends_side_by_side(kind) -> None:
+    for knobs in ({"escalate_to": (32,)}, {"descents": 2}):
+        with pytest.raises(ValueError, match=f"kind={kind} goes without"):
+            SearchConfig(kind=kind, **knobs)
+
+
+class SlowPolicy(ScriptedPolicy):
+    """Notes how many requests of one tree are under way at once."""
+
+    most = under_way = 0
+
+    async def propose(self, transcript, count, sampling):
+        SlowPolicy.under_way += 1
+        SlowPolicy.most = max(SlowPolicy.most, SlowPolicy.under_way)
+        await asyncio.sleep(0.001)
+        SlowPolicy.under_way -= 1
+        return await super().propose(transcript, count, sampling)
+
+
+def many_steps(written: str) -> list[str]:
+    """Eight first steps, each printing its own number."""
+    if "<output>" in written:
+        return tell(written)
+    return ["print(x)\n<end_of_code>"] if "x =" in written else [f"<code>\nx = {n}\n<end_of_step>" for n in range(8)]
+
+
+async def grow_side_by_side(descents: int):
+    SlowPolicy.most = 0
+    slow = replace(doors(many_steps), policy=SlowPolicy(many_steps))
+    return await grow_one(SearchConfig(rollouts=24, candidates=64, descents=descents), slow)
+
+
+async def test_descents_at_the_same_time_spread_out_and_lose_no_rollout() -> None:
+    tree = await grow_side_by_side(4)
+    assert SlowPolicy.most == 4
+    assert len(tree.rollouts) == 24
+    assert tree.nodes[0].visits == 24
+    assert tree.cost.expansions == 1 + 8 + 8  # nothing twice, though four descents met at the root
+    first = [tree.path(rollout.leaf)[0] for rollout in tree.rollouts]
+    assert len(set(first[:4])) == 4
+    assert len(set(first)) == 8
+
+
+async def test_one_descent_at_a_time_asks_one_thing_at_a_time() -> None:
+    tree = await grow_side_by_side(1)
+    assert SlowPolicy.most == 1
+    assert len(tree.rollouts) == 24
+
+
+async def test_virtual_losses_are_gone_once_all_rollouts_ended() -> None:
+    one_by_one, at_once = await grow_side_by_side(1), await grow_side_by_side(4)
+    for tree in (one_by_one, at_once):
+        for index, node in enumerate(tree.nodes):
+            through = [r for r in tree.rollouts if index == 0 or index in tree.path(r.leaf)]
+            assert (node.visits, node.value) == (len(through), sum(rollout.value for rollout in through))

@@ -7,9 +7,9 @@ import pytest
 
 from rstar_math.bench.barrier import barrier_cost, in_virtual_time, read_trace
 from rstar_math.bench.owncost import own_cost
-from rstar_math.bench.search import Report
 from rstar_math.bench.saturation import Saturation
 from rstar_math.bench.scale import Scale
+from rstar_math.bench.search import Report
 
 
 def plain_python() -> float:

@@ -20,8 +20,9 @@ from rstar_math.tokens import encode, encode_with_mask
 from rstar_math.training import rows
 from rstar_math.training.callbacks import drop_incomplete, last_complete
 from rstar_math.training.job import DEEPSPEED_FOLDER, TrainingJob, batch_of, check, deepspeed_config
+from rstar_math.training.objectives import LOSSES, bradley_terry
 from rstar_math.training.policy import collate as collate_policy
-from rstar_math.training.ppm import bradley_terry, open_model, rewards_of, visible
+from rstar_math.training.ppm import RECIPES, open_model, rewards_of, visible
 from rstar_math.training.ppm import collate as collate_ppm
 from rstar_math.training.recipe import StepOrder
 
@@ -93,7 +94,7 @@ def test_released_pairs_give_the_same_tokens_as_ours(tmp_path: Path) -> None:
     released.write_text(json.dumps([{"prompt": prompt, "pos": [STEPS[1].text], "neg": [wrong.text]}]))
     [expected], [got] = rows.group_rows([ours], Letters(), 1000), rows.group_rows([released], Letters(), 1000)
     assert got.row is not None and expected.row is not None
-    assert got.row == {**expected.row, "kind": "released"}
+    assert got.row == {**expected.row, "kind": "released", "q": [None, None]}
     whole = expected.row["prefix"] + expected.row["rests"][0]
     assert whole == encode(Letters(), text.transcript(QUESTION, STEPS[:2], for_next=False))
 
@@ -127,17 +128,55 @@ def test_a_row_of_no_known_form_is_named(tmp_path: Path) -> None:
 
 def test_the_pairs_loss_is_the_mean_over_groups_of_the_mean_over_pairs() -> None:
     groups = [
-        {"prefix": [3, 4], "rests": [[5], [6], [7]], "chosen": [0, 0], "rejected": [1, 2]},
-        {"prefix": [2], "rests": [[8], [9]], "chosen": [1], "rejected": [0]},
+        {"prefix": [3, 4], "rests": [[5], [6], [7]], "chosen": [0, 0], "rejected": [1, 2], "q": [0.5, -1, 0]},
+        {"prefix": [2], "rests": [[8], [9]], "chosen": [1], "rejected": [0], "q": [-1, 1]},
     ]
     batch = collate_ppm(0)(groups)
     rewards = torch.tensor([0.5, -0.5, 0.25, -1.0, 1.0])
-    got = bradley_terry(rewards, batch["chosen"], batch["rejected"], batch["weight"])
+    got = bradley_terry(rewards, batch)
 
     def loss(difference: float) -> float:
         return math.log(1 + math.exp(-difference))
 
     assert float(got) == pytest.approx(((loss(1.0) + loss(0.25)) / 2 + loss(2.0)) / 2)
+
+
+def test_a_pqm_is_drawn_to_each_paths_q_and_an_orm_to_right_or_wrong() -> None:
+    groups = [
+        {"prefix": [3, 4], "rests": [[5], [6], [7]], "chosen": [0, 0], "rejected": [1, 2], "q": [0.5, -1, 0]},
+        {"prefix": [2], "rests": [[8], [9]], "chosen": [1], "rejected": [0], "q": [-1, 1]},
+    ]
+    batch, rewards = collate_ppm(0)(groups), torch.tensor([0.5, 0.0, 0.6, -1.0, 0.0])
+    assert float(LOSSES["pqm"](rewards, batch)) == pytest.approx(((0 + 1 + 0.36) / 3 + (0 + 1) / 2) / 2)
+    likely = [math.log(0.75), math.log(0.5), math.log(0.2), math.log(1.0), math.log(0.5)]
+    assert float(LOSSES["orm"](rewards, batch)) == pytest.approx(-(sum(likely[:3]) / 3 + sum(likely[3:]) / 2) / 2)
+
+
+def test_a_reward_of_the_wrong_end_leaves_an_orms_loss_finite() -> None:
+    batch = {"share": torch.tensor([1.0]), "side": torch.tensor([1.0])}
+    assert math.isfinite(float(LOSSES["orm"](torch.tensor([-1.0]), batch)))
+
+
+def test_each_objective_reads_the_rows_that_it_can_learn_from(tmp_path: Path) -> None:
+    middle = pair(STEPS[:1], STEPS[1:2], (Step("print(12)\n<end_of_code>", "12"),))
+    wrong = (*STEPS[:2], Step("<answer>\\boxed{7}\n<end_of_answer>"))
+    file = write_rows(tmp_path / "pairs.parquet", [middle, {**pair((), STEPS, wrong, "final"), "q_rejected": -0.5}])
+    kinds = {
+        name: [found.row["kind"] for found in recipe.encode([file], Letters(), 1000) if found.row]
+        for name, recipe in RECIPES.items()
+    }
+    assert kinds == {"pairwise": ["middle", "final"], "pqm": ["middle", "final"], "orm": ["final"]}
+    final = list(rows.solution_rows([file], Letters(), 1000))[-1]
+    assert final.row is not None
+    assert final.row["q"] == [1.0, -0.5]
+
+
+def test_a_pqm_is_not_trained_on_rows_without_q(tmp_path: Path) -> None:
+    released = tmp_path / "released.json"
+    prompt = text.prompt(QUESTION) + STEPS[0].text + "\n\n"
+    released.write_text(json.dumps([{"prompt": prompt, "pos": [STEPS[1].text], "neg": ["print(1)\n<end_of_code>"]}]))
+    with pytest.raises(InputError, match="without q_chosen and q_rejected"):
+        list(rows.valued_rows([released], Letters(), 1000))
 
 
 def test_who_sees_whom_in_a_group() -> None:
@@ -165,6 +204,7 @@ def test_paths_read_together_are_worth_what_each_is_alone(tmp_path: Path, window
         {
             "prefix": [draw.randrange(3, 90) for _ in range(length)],
             "rests": [[draw.randrange(3, 90) for _ in range(draw.randint(1, 9))] for _ in range(paths)],
+            "q": [0.0] * paths,
             "chosen": [0],
             "rejected": [1],
         }
@@ -181,7 +221,7 @@ def test_paths_read_together_are_worth_what_each_is_alone(tmp_path: Path, window
 def test_a_ppm_that_has_learnt_nothing_prefers_nothing() -> None:
     tokenizer = checkpoints.open_tokenizer(MODEL_PATH)
     model = open_model(MODEL_PATH, torch.float32, tokenizer)
-    batch = collate_ppm(0)([{"prefix": [5, 6], "rests": [[7, 8], [9]], "chosen": [0], "rejected": [1]}])
+    batch = collate_ppm(0)([{"prefix": [5, 6], "rests": [[7, 8], [9]], "chosen": [0], "rejected": [1], "q": [1, -1]}])
     assert rewards_of(model, batch).tolist() == [0.0, 0.0]
     assert all(parameter.requires_grad for parameter in model.parameters())
 

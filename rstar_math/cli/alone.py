@@ -45,7 +45,7 @@ def harvest_alone(config: RunConfig, given: Given) -> None:
 
 def train_policy_alone(config: RunConfig, given: Given) -> None:
     """A policy into OUT/policy."""
-    out, crop, number = Path(given["out"]), _crop(given), round_of(config, given)
+    out, crop, number = Path(given["out"]), crop_of(given), round_of(config, given)
     with open_run(config, out) as run:
         place, training = Place.of(number, "policy"), config.plan(number).policy
         run.alone(place, out / "policy", stages.train_policy, training=training, base=run.base, crop=crop)
@@ -53,7 +53,7 @@ def train_policy_alone(config: RunConfig, given: Given) -> None:
 
 def train_ppm_alone(config: RunConfig, given: Given) -> None:
     """A PPM into OUT/ppm."""
-    out, crop, number = Path(given["out"]), _crop(given), round_of(config, given)
+    out, crop, number = Path(given["out"]), crop_of(given), round_of(config, given)
     policy = resolve(given["policy"])
     with open_run(config, out) as run:
         place, training = Place.of(number, "ppm"), config.plan(number).ppm
@@ -84,7 +84,12 @@ def _folder(given: Given, name: str) -> Path:
     return path
 
 
-def _crop(given: Given) -> Path:
+def crop_of(given: Given) -> Path:
+    """The training data that `data=` names: a harvest's folder, or a file of rows.
+
+    Raises:
+        ConfigError: there is none.
+    """
     path = Path(given["data"])
     if not path.exists():
         raise ConfigError(f"data={path}: there is no such file or folder; name a harvest's folder, or a file of rows")

@@ -6,9 +6,10 @@ The table and the plot are drawn from what all of them left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rstar_math.cli.alone import round_of
 from rstar_math.cli.compose import compose_benchmark
@@ -24,10 +25,12 @@ from rstar_math.evolution.store import Place, write_json
 from rstar_math.report.evaluation import show_evaluation, write_evaluation
 from rstar_math.report.scaling import plot_scaling
 
+Row = dict[str, Any]
+
 
 @dataclass(frozen=True)
-class _Asked:
-    """What to measure."""
+class Measuring:
+    """What to measure with which models, and below which folder. `label` stands before a benchmark's name in progress."""
 
     out: Path
     policy: str
@@ -35,8 +38,16 @@ class _Asked:
     number: int
     evaluation: EvaluationConfig
     benchmarks: Mapping[str, ProblemsConfig]
-    searches: Mapping[str, list[Strategy]]
+    ways: Sequence[Strategy]
     seeds: int
+    label: str = ""
+
+    def searches(self) -> dict[str, list[Strategy]]:
+        """The strategies by the trees that they read."""
+        found: dict[str, list[Strategy]] = {}
+        for strategy in self.ways:
+            found.setdefault(strategy.search, []).append(strategy)
+        return found
 
 
 def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
@@ -45,43 +56,31 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
     Raises:
         ConfigError: a benchmark, strategy or number is none.
     """
-    asked = _asked(config, given)
-    with open_run(config, asked.out) as run:
-        folders = {name: _measure(run, asked, name, problems) for name, problems in asked.benchmarks.items()}
-    rows = [row for name, own in folders.items() for row in pool(name, own, asked.evaluation.bootstrap, config.seed)]
-    write_json(asked.out / "metrics.json", rows)
-    write_evaluation(asked.out / "report.md", rows)
-    show_evaluation(rows)
-    plotted = plot_scaling(asked.out / "scaling.svg", folders)
-    run.progress.say(
-        f"Everything is in {asked.out}; the table is report.md" + (", the plot scaling.svg." if plotted else ".")
-    )
-
-
-def _asked(config: RunConfig, given: Mapping[str, str]) -> _Asked:
     number = round_of(config, given, default="r4")
     evaluation = config.plan(number).evaluation
     ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
     names = given.get("strategy", "greedy,mcts" if ppm else "greedy").split(",")
-    searches: dict[str, list[Strategy]] = {}
-    for strategy in strategies(all_readings(names, guided=ppm is not None), evaluation, guided=ppm is not None):
-        searches.setdefault(strategy.search, []).append(strategy)
-    seeds = given.get("seeds", "1")
-    if not seeds.isdecimal() or int(seeds) < 1:
-        raise ConfigError(f"seeds={seeds}: write a number, 1 or more")
-    benchmarks = _benchmarks(config, given)
-    return _Asked(
-        Path(given["out"]), resolve(given["policy"]), ppm, number, evaluation, benchmarks, searches, int(seeds)
+    ways = strategies(all_readings(names, guided=ppm is not None), evaluation, guided=ppm is not None)
+    benchmarks, seeds, out = benchmarks_of(config, given), count_of(given, "seeds"), Path(given["out"])
+    asked = Measuring(out, resolve(given["policy"]), ppm, number, evaluation, benchmarks, ways, seeds)
+    with open_run(config, out) as run:
+        rows = pooled(run, asked)
+    write_json(out / "metrics.json", rows)
+    write_evaluation(out / "report.md", rows)
+    show_evaluation(rows)
+    plotted = plot_scaling(out / "scaling.svg", {name: sorted((out / name).glob("seed-*/*")) for name in benchmarks})
+    run.progress.say(
+        f"Everything is in {out}; the table is report.md" + (", the plot scaling.svg." if plotted else ".")
     )
 
 
-def _benchmarks(config: RunConfig, given: Mapping[str, str]) -> dict[str, ProblemsConfig]:
-    """The problems by the benchmark's name; without one, those that `problems.*` names, else the embedded held-out set."""
-    own = config.problems
-    if "limit" in given:
-        if not given["limit"].isdecimal() or int(given["limit"]) < 1:
-            raise ConfigError(f"limit={given['limit']}: write a number of problems, 1 or more")
-        own = replace(own, limit=int(given["limit"]))
+def benchmarks_of(config: RunConfig, given: Mapping[str, str]) -> dict[str, ProblemsConfig]:
+    """The problems by the benchmark's name; without one, those that `problems.*` names, else the embedded held-out set.
+
+    Raises:
+        ConfigError: there is no such benchmark, or its problems are not there.
+    """
+    own = replace(config.problems, limit=count_of(given, "limit")) if "limit" in given else config.problems
     folder = Path(given["benchmarks"]) if "benchmarks" in given else None
     if folder and not folder.is_dir():
         raise ConfigError(f"benchmarks={folder}: there is no such folder")
@@ -92,16 +91,37 @@ def _benchmarks(config: RunConfig, given: Mapping[str, str]) -> dict[str, Proble
     return {name: compose_benchmark(name).problems(name, folder, own) for name in dict.fromkeys(names)}
 
 
-def _measure(run: Run, asked: _Asked, name: str, problems: ProblemsConfig) -> list[Path]:
+def count_of(given: Mapping[str, str], name: str) -> int:
+    """A number of at least 1 that was given, 1 by default.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    written = given.get(name, "1")
+    if not written.isdecimal() or int(written) < 1:
+        raise ConfigError(f"{name}={written}: write a number, 1 or more")
+    return int(written)
+
+
+def pooled(run: Run, asked: Measuring) -> list[Row]:
+    """Measures what is not measured yet; a row for each benchmark and strategy."""
+    rows: list[Row] = []
+    for name, problems in asked.benchmarks.items():
+        folders = _measure(run, asked, name, problems)
+        rows += pool(name, folders, asked.evaluation.bootstrap, run.config.seed)
+    return rows
+
+
+def _measure(run: Run, asked: Measuring, name: str, problems: ProblemsConfig) -> list[Path]:
     """One benchmark with every seed and search: the folders of their scores."""
     root, place = asked.out / name, Place.of(asked.number, "scores")
     gathered = run.alone(Place.of(0, "problems"), root / "problems", stages.gather_benchmark, problems=problems)
     folders = []
     for seed in range(run.config.seed, run.config.seed + asked.seeds):
-        label = f"{name}, seed {seed}:" if asked.seeds > 1 else f"{name}:"
+        label = f"{asked.label}{name}, seed {seed}:" if asked.seeds > 1 else f"{asked.label}{name}:"
         seeded = replace(run, config=replace(run.config, seed=seed), label=label)
-        for search, (first, *others) in asked.searches.items():
-            names = tuple(strategy.name for strategy in (first, *others))
+        for search, readings in asked.searches().items():
+            names = tuple(strategy.name for strategy in readings)
             folders.append(
                 seeded.alone(
                     place,
@@ -110,7 +130,7 @@ def _measure(run: Run, asked: _Asked, name: str, problems: ProblemsConfig) -> li
                     evaluation=replace(asked.evaluation, strategies=names),
                     problems=gathered,
                     policy=asked.policy,
-                    ppm=asked.ppm if first.guided else None,
+                    ppm=asked.ppm if readings[0].guided else None,
                 )
             )
     return folders

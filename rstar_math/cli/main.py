@@ -174,6 +174,20 @@ def evaluate(overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
+@_OVERRIDES
+@_spoken
+def compare(overrides: tuple[str, ...]) -> None:
+    """Train ORM, PQM and PPM on one harvest and compare them: policy=MODEL data=HARVEST out=FOLDER [benchmark=…].
+
+    benchmark=, benchmarks=, limit=, seeds= and plan= as for evaluate.
+    """
+    from rstar_math.cli.compare import compare
+
+    may = ("plan", "benchmark", "benchmarks", "limit", "seeds")
+    compare(*_alone(overrides, "compare", ("policy", "data", "out"), may))
+
+
+@main.command()
 @click.argument("question")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the readable path.")
 @_OVERRIDES

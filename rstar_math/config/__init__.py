@@ -24,12 +24,20 @@ from rstar_math.config.machines import (
     SandboxPromise,
 )
 from rstar_math.config.problems import BenchmarkConfig, ProblemsConfig
-from rstar_math.config.rounds import EvaluationConfig, HarvestConfig, RoundConfig, SearchConfig, TrainingConfig
+from rstar_math.config.rounds import (
+    EvaluationConfig,
+    HarvestConfig,
+    Objective,
+    PPMConfig,
+    RoundConfig,
+    SearchConfig,
+    TrainingConfig,
+)
 
 __all__ = [
     "CONF", "BenchmarkConfig", "ClusterConfig", "EngineConfig", "EvaluationConfig", "GradingConfig", "HarvestConfig",
-    "PolicyConfig", "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig", "SandboxPromise", "SearchConfig",
-    "TrackingConfig", "TrainingConfig",
+    "Objective", "PPMConfig", "PolicyConfig", "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig",
+    "SandboxPromise", "SearchConfig", "TrackingConfig", "TrainingConfig",
 ]  # fmt: skip
 _PACKAGE = Path(__file__).parents[1]
 #: The files behind these classes. In a checkout `conf/` stands beside the package, in an installed wheel inside it.

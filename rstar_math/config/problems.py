@@ -28,6 +28,8 @@ class ProblemsConfig:
     limit: Count | None = None
     #: The problems were written by a model, so their answers are suspect and the noise filter applies (paper §3.4).
     synthetic: bool = False
+    #: Problem files of benchmarks: training problems that match one of theirs are left out, counted and listed.
+    decontaminate: tuple[str, ...] = ()
     #: File of held-out problems; None: `held_out_count` are split off the problems themselves, at random by id.
     held_out_path: str | None = None
     held_out_count: Natural = 240

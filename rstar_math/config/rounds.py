@@ -115,6 +115,17 @@ class TrainingConfig:
     log_steps: Count = 10
 
 
+#: "pairwise": the paper's PPM. "pqm": regression on each step's Q. "orm": is the whole solution right? (paper §4.3)
+Objective = Literal["pairwise", "pqm", "orm"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class PPMConfig(TrainingConfig):
+    """The training of a reward model; the paper's is the PPM, the others are there to be compared with it."""
+
+    objective: Objective = "pairwise"
+
+
 @dataclass(frozen=True, config=STRICT)
 class EvaluationConfig:
     """How the round's policy and PPM are measured on held-out problems."""
@@ -147,5 +158,5 @@ class RoundConfig:
     search: SearchConfig = SearchConfig()
     harvest: HarvestConfig = HarvestConfig()
     policy: TrainingConfig = TrainingConfig()
-    ppm: TrainingConfig = TrainingConfig(epochs=1.0, batch_size=512)
+    ppm: PPMConfig = PPMConfig(epochs=1.0, batch_size=512)
     evaluation: EvaluationConfig = EvaluationConfig()

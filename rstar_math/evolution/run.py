@@ -174,6 +174,7 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _files(problems: ProblemsConfig) -> dict[str, str]:
     """The bytes of the problem files that are there: another file under the same path is another input."""
     named = {"problems.path": problems.path, "problems.held_out_path": problems.held_out_path}
+    named |= {f"problems.decontaminate.{path}": path for path in problems.decontaminate}
     return {name: digest_of(Path(path)) for name, path in named.items() if path and Path(path).is_file()}
 
 

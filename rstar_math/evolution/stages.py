@@ -10,7 +10,7 @@ import asyncio
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,11 +24,12 @@ from rstar_math.config import (
     EvaluationConfig,
     HarvestConfig,
     PolicyConfig,
+    PPMConfig,
     ProblemsConfig,
     SearchConfig,
     TrainingConfig,
 )
-from rstar_math.errors import ConfigError
+from rstar_math.errors import ConfigError, InputError
 from rstar_math.evaluation.scores import Scored, answer_row, draw_metrics, scaling_rows, score_metrics, score_trees
 from rstar_math.evaluation.strategies import Strategy, possible, strategies
 from rstar_math.evolution.golds import gradable
@@ -37,8 +38,9 @@ from rstar_math.evolution.store import read_manifest, write_json
 from rstar_math.grading import ProcessJudge
 from rstar_math.harvest.crop import gather, write_examples
 from rstar_math.problems import problem_sets, read_problems
+from rstar_math.problems.contamination import decontaminate
 from rstar_math.problems.sets import read_set, write_set
-from rstar_math.records import Tree
+from rstar_math.records import Problem, Tree
 from rstar_math.report.progress import Bar
 from rstar_math.search.storage import read_trees
 from rstar_math.seedling import solved_problems
@@ -60,10 +62,28 @@ def gather_problems(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Me
     sets = problem_sets(problems, desk.config.seed)
     for note in sets.notes:
         desk.progress.say(note)
-    kept = gradable(dict(sets.named()), folder, desk.config.grading, desk.progress.say)
+    named = dict(sets.named()) | {"train": _uncontaminated(sets.train, problems, folder, desk.progress.say)}
+    kept = gradable(named, folder, desk.config.grading, desk.progress.say)
     for name, chosen in kept.items():
         write_set(folder / f"{name}.jsonl", chosen)
     return {name: len(chosen) for name, chosen in kept.items()}
+
+
+def _uncontaminated(
+    train: Sequence[Problem], problems: ProblemsConfig, folder: Path, say: Callable[[str], None]
+) -> Sequence[Problem]:
+    if not problems.decontaminate:
+        return train
+    measured = {path: read_problems(ProblemsConfig(path=path)) for path in problems.decontaminate}
+    kept, matches = decontaminate(train, measured)
+    with (folder / "contaminated.jsonl").open("w", encoding="utf-8") as file:
+        for problem, benchmark, like, why in matches:
+            row = {"id": problem.id, "benchmark": benchmark, "like": like.id, "why": why}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    say(f"{len(matches)} of {len(train)} training problems match a benchmark's and are left out: contaminated.jsonl")
+    if not kept:
+        raise InputError("every training problem matches a benchmark's; there is nothing left to train on")
+    return kept
 
 
 def gather_benchmark(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
@@ -179,11 +199,11 @@ def train_policy(desk: Desk, folder: Path, *, training: TrainingConfig, base: st
     return {"steps": 0, "rows": 0}
 
 
-def train_ppm(desk: Desk, folder: Path, *, training: TrainingConfig, policy: Path | str, crop: Path) -> Metrics:
+def train_ppm(desk: Desk, folder: Path, *, training: PPMConfig, policy: Path | str, crop: Path) -> Metrics:
     """The PPM, started from the policy just trained, on pairwise step preferences (paper §3.3)."""
     data = crop / "pairs.parquet" if crop.is_dir() else crop
     held_out = crop / "validation_pairs.parquet" if crop.is_dir() else None
-    job = TrainingJob("ppm", Path(policy), (data,), folder, training, desk.seed, held_out)
+    job = TrainingJob("ppm", Path(policy), (data,), folder, training, desk.seed, held_out, training.objective)
     if data.suffix != ".parquet" or pq.read_metadata(data).num_rows:
         return _train(desk, job)
     desk.progress.say(

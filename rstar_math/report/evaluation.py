@@ -19,9 +19,9 @@ from rstar_math.report.quantities import percent
 Row = Mapping[str, Any]
 _HEADINGS = ("benchmark", "strategy", "of", "accuracy", "oracle", "undec.", "tokens", "PPM", "code", "s")
 _LEGEND = (
-    "In percent of so many problems, ± half the 95% interval. oracle: some solution was right, chosen or not. undec.: answers\n"
-    "that nobody could grade. The rest is what one problem cost: tokens generated, steps scored by the PPM, programs run, and\n"
-    "seconds, which ran beside those of other problems."
+    "In percent of so many problems, ± half the 95% interval. oracle: some solution was right, chosen or not.\n"
+    "undec.: answers that nobody could grade. The rest is what one problem cost: tokens generated, steps scored by\n"
+    "the PPM, programs run, and seconds, which ran beside those of other problems."
 )
 
 

@@ -23,6 +23,7 @@ def card(job: TrainingJob, metrics: dict[str, Any]) -> str:
     rows = {
         "started from": job.base.name,
         "trained on": ", ".join(file.name for file in job.data),
+        **({"objective": job.objective} if job.kind == "ppm" else {}),
         "rows (examples, left out)": f"{metrics['rows']} ({metrics['examples']}, {metrics['examples_left_out']})",
         "steps, epochs": f"{metrics['steps']}, {metrics['epochs']}",
         "batch size": config.batch_size,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rstar_math.checkpoints import Kind, check_model_folder
-from rstar_math.config import CONF, TrainingConfig
+from rstar_math.config import CONF, Objective, TrainingConfig
 from rstar_math.errors import ConfigError, InputError
 
 #: Where the DeepSpeed configurations lie that are known by name.
@@ -27,6 +27,7 @@ class TrainingJob:
     base:       model folder it starts from: a base model, or for a PPM the policy of its round.
     data:       files of policy examples or of pairs (`training.rows` names their columns).
     out:        folder that the model is written to; checkpoints stand in it until the model does.
+    objective:  what a PPM is trained to say.
     validation: pairs on which a PPM's pair accuracy is measured at the end; nothing is trained on them.
     """
 
@@ -37,6 +38,7 @@ class TrainingJob:
     config: TrainingConfig
     seed: int = 0
     validation: Path | None = None
+    objective: Objective = "pairwise"
 
     @property
     def checkpoints(self) -> Path:

@@ -1,10 +1,9 @@
-"""What does a PPM learn from a group of pairs?
+"""How does a PPM read a group of pairs?
 
-That the preferred path has the higher reward: the Bradley-Terry loss -log sigma(r+ - r-), with r = tanh(score) in
-[-1, 1], averaged over the pairs of a step group (the paper's 1/(2*2), §3.3) and then over groups. The paths of a group
-differ in their last step only, so they are read as one sequence: what they begin with once, then the rest of each,
-which sees the beginning and itself and stands at the positions that it would have alone. It starts nothing and saves
-nothing.
+The reward of a path is r = tanh(score) in [-1, 1]; what it should be is an objective's business (`objectives`), averaged over
+the pairs of a step group (the paper's 1/(2*2), §3.3) and then over groups. The paths of a group differ in their last
+step only, so they are read as one sequence: what they begin with once, then the rest of each, which sees the beginning and
+itself and stands at the positions that it would have alone. It starts nothing and saves nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +14,13 @@ from typing import Any
 
 import deepspeed
 import torch
-from torch.nn.functional import logsigmoid
 
 from rstar_math import checkpoints
+from rstar_math.config import Objective
 from rstar_math.errors import ConfigError
 from rstar_math.reward import reward
 from rstar_math.training import rows
+from rstar_math.training.objectives import LOSSES
 from rstar_math.training.recipe import Recipe, RowTrainer, pad
 
 #: Tokens scored at once when pair accuracy is measured: little beside the memory that training just gave back.
@@ -31,15 +31,18 @@ _ALL, _NOBODY = 0, -1
 
 def collate(pad_token: int) -> Callable[[list[rows.Row]], dict[str, torch.Tensor]]:
     """Group rows -> `input_ids`, `position_ids` and `owners` (groups, tokens); for each path its `group` and where it
-    ends there (`end`); for each pair the paths `chosen` and `rejected`, and its `weight`.
+    ends there (`end`), and what objectives ask of paths and pairs.
 
-    The weights of a group add up to 1 / groups, so the weighted sum over pairs is the mean over groups.
+    The weights of a group add up to 1 / groups, so the weighted sum over pairs (or paths) is the mean over groups.
     """
 
     def batch(members: list[rows.Row]) -> dict[str, torch.Tensor]:
         ids, positions, owners = [], [], []
         paths: dict[str, list[int]] = {name: [] for name in ("group", "end", "chosen", "rejected")}
         weight: list[float] = []
+        share: list[float] = []
+        q: list[float] = []
+        side: list[float] = []
         for number, row in enumerate(members):
             before, shared = len(paths["end"]), len(row["prefix"])
             ids.append([*row["prefix"]])
@@ -54,12 +57,18 @@ def collate(pad_token: int) -> Callable[[list[rows.Row]], dict[str, torch.Tensor
             paths["chosen"] += [before + index for index in row["chosen"]]
             paths["rejected"] += [before + index for index in row["rejected"]]
             weight += [1 / len(row["chosen"]) / len(members)] * len(row["chosen"])
+            share += [1 / len(row["rests"]) / len(members)] * len(row["rests"])
+            q += [float("nan") if value is None else value for value in row["q"]]
+            side += [1.0 if path in row["chosen"] else -1.0 for path in range(len(row["rests"]))]
         return {
             "input_ids": pad(ids, pad_token),
             "position_ids": pad(positions, 0),
             "owners": pad(owners, _NOBODY),
             **{name: torch.tensor(numbers) for name, numbers in paths.items()},
             "weight": torch.tensor(weight),
+            "share": torch.tensor(share),
+            "q": torch.tensor(q),
+            "side": torch.tensor(side),
         }
 
     return batch
@@ -74,13 +83,6 @@ def visible(owners: torch.Tensor, positions: torch.Tensor, window: int | None) -
     distance = positions[:, :, None] - positions[:, None, :]
     seen = own.tril() & (distance < window) if window else own.tril()
     return seen[:, None]
-
-
-def bradley_terry(
-    rewards: torch.Tensor, chosen: torch.Tensor, rejected: torch.Tensor, weight: torch.Tensor
-) -> torch.Tensor:
-    """-sum of weight * log sigma(r+ - r-). `rewards`: (sequences,); the others: (pairs,), indices and weights."""
-    return -(weight * logsigmoid(rewards[chosen] - rewards[rejected])).sum()
 
 
 def rewards_of(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -113,14 +115,27 @@ def _window(config: Any) -> int | None:
 
 
 class PPMTrainer(RowTrainer):
-    """The Trainer with the pairs' loss."""
+    """The Trainer with the loss of an objective."""
 
     #: The loss is a mean over one micro-batch; the Trainer divides it by their number.
     loss_is_scaled_for_ga = False
+    objective: Objective = "pairwise"
 
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], **_: Any) -> torch.Tensor:
         """The loss of one micro-batch, a scalar."""
-        return bradley_terry(rewards_of(model, inputs), inputs["chosen"], inputs["rejected"], inputs["weight"])
+        return LOSSES[self.objective](rewards_of(model, inputs), inputs)
+
+
+class PQMTrainer(PPMTrainer):
+    """With the regression on Q."""
+
+    objective: Objective = "pqm"
+
+
+class ORMTrainer(PPMTrainer):
+    """With the verdict on whole solutions."""
+
+    objective: Objective = "orm"
 
 
 def open_model(folder: Path, dtype: torch.dtype, tokenizer: Any) -> Any:
@@ -179,4 +194,8 @@ def _batches(groups: list[rows.Row]) -> Iterator[list[rows.Row]]:
         yield members
 
 
-RECIPE = Recipe(rows.group_rows, rows.GROUP_SCHEMA, open_model, collate, PPMTrainer)
+RECIPES: dict[Objective, Recipe] = {
+    "pairwise": Recipe(rows.group_rows, rows.GROUP_SCHEMA, open_model, collate, PPMTrainer),
+    "pqm": Recipe(rows.valued_rows, rows.GROUP_SCHEMA, open_model, collate, PQMTrainer),
+    "orm": Recipe(rows.solution_rows, rows.GROUP_SCHEMA, open_model, collate, ORMTrainer),
+}

@@ -32,7 +32,6 @@ from rstar_math.training.card import card
 from rstar_math.training.job import TrainingJob, batch_of
 from rstar_math.training.recipe import Recipe, RowData, RowTrainer, StepOrder
 
-RECIPES: dict[checkpoints.Kind, Recipe] = {"policy": policy.RECIPE, "ppm": ppm.RECIPE}
 #: Points of the loss curve kept in metrics.json.
 _CURVE_POINTS = 100
 
@@ -47,7 +46,7 @@ def run(job: TrainingJob, deepspeed_config: dict[str, Any], post: Callable[[Prog
     _prepare_process(job.config.threads_per_rank)
     started = time.monotonic()
     first = ranks.get_rank() == 0
-    recipe = RECIPES[job.kind]
+    recipe = policy.RECIPE if job.kind == "policy" else ppm.RECIPES[job.objective]
     tokenizer = checkpoints.open_tokenizer(job.base)
     counts = _rows(job, recipe, tokenizer, first)
     trainer = _trainer(job, recipe, tokenizer, deepspeed_config)

@@ -49,12 +49,14 @@ class Counts(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two continuations of one partial solution, as whole transcripts; `group` is equal where the prefix is."""
+    """Two continuations of one partial solution, as whole transcripts; `group` is equal where the prefix is. The Q-values are
+    those of the steps they end with, None in released rows."""
 
     group: tuple[Any, ...]
     kind: str
     chosen: Transcript
     rejected: Transcript
+    q: tuple[float | None, float | None] = (None, None)
 
 
 POLICY_SCHEMA = pa.schema(
@@ -66,6 +68,7 @@ GROUP_SCHEMA = pa.schema(
         ("rests", pa.list_(pa.list_(pa.int32()))),
         ("chosen", pa.list_(pa.int32())),
         ("rejected", pa.list_(pa.int32())),
+        ("q", pa.list_(pa.float32())),
         ("kind", pa.string()),
         ("length", pa.int32()),
         ("examples", pa.int32()),
@@ -123,7 +126,8 @@ def pairs(row: Row) -> list[Pair]:
         text.transcript(row["question"], (*prefix, *_steps(row[side])), for_next=False)
         for side in ("chosen", "rejected")
     )
-    return [Pair((row["problem_id"], row["kind"], row["question"], prefix), row["kind"], chosen, rejected)]
+    group = (row["problem_id"], row["kind"], row["question"], prefix)
+    return [Pair(group, row["kind"], chosen, rejected, (row.get("q_chosen"), row.get("q_rejected")))]
 
 
 def policy_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
@@ -144,14 +148,38 @@ def group_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterat
         yield _group(list(members), tokenizer, max_tokens)
 
 
+def valued_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
+    """Group rows, each of whose paths has a Q-value.
+
+    Raises:
+        InputError: a pair has none.
+    """
+    for encoded in group_rows(files, tokenizer, max_tokens):
+        if encoded.row is not None and None in encoded.row["q"]:
+            raise InputError(
+                f"{', '.join(map(str, files))}: pairs without q_chosen and q_rejected (released rows have none) train no "
+                "ppm.objective=pqm; take pairwise, or rows of a harvest"
+            )
+        yield encoded
+
+
+def solution_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
+    """Group rows of whole solutions alone, those that a harvest's final pairs hold."""
+    for encoded in group_rows(files, tokenizer, max_tokens):
+        if encoded.row is None or encoded.row["kind"] == "final":
+            yield encoded
+
+
 def _group(members: list[Pair], tokenizer: Any, max_tokens: int) -> Encoded:
     sequences: dict[tuple[int, ...], int] = {}
     chosen: list[int] = []
     rejected: list[int] = []
+    values: dict[int, float | None] = {}
     for pair in members:
         sides = [tuple(encode(tokenizer, side)) for side in (pair.chosen, pair.rejected)]
         if max(map(len, sides)) <= max_tokens:
             indices = [sequences.setdefault(side, len(sequences)) for side in sides]
+            values |= zip(indices, pair.q, strict=True)
             chosen.append(indices[0])
             rejected.append(indices[1])
     left_out = len(members) - len(chosen)
@@ -164,6 +192,7 @@ def _group(members: list[Pair], tokenizer: Any, max_tokens: int) -> Encoded:
         "rests": rests,
         "chosen": chosen,
         "rejected": rejected,
+        "q": [values[index] for index in range(len(sequences))],
         "kind": members[0].kind,
         "length": shared + sum(map(len, rests)),
         "examples": len(chosen),

@@ -1,0 +1,50 @@
+"""Which reward model is worth most?
+
+An ORM, a PQM and a PPM from the same policy and harvest, by the same trainer; then each of them as what ranks drawn solutions
+(best-of-n) and, but for the ORM, which knows whole solutions alone, as what guides the search (paper §4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rstar_math.cli.alone import crop_of, round_of
+from rstar_math.cli.evaluate import Measuring, Row, benchmarks_of, count_of, pooled
+from rstar_math.cli.launch import open_run
+from rstar_math.config import Objective, RunConfig
+from rstar_math.evaluation.strategies import all_readings, strategies
+from rstar_math.evolution import stages
+from rstar_math.evolution.models import resolve
+from rstar_math.evolution.store import Place, write_json
+from rstar_math.report.evaluation import show_evaluation, write_evaluation
+
+#: What each is asked to do; an ORM has learnt nothing of a step.
+_USES: Mapping[Objective, tuple[str, ...]] = {
+    "orm": ("best-of-n", "weighted-majority"),
+    "pqm": ("best-of-n", "weighted-majority", "beam", "mcts"),
+    "pairwise": ("best-of-n", "weighted-majority", "beam", "mcts"),
+}
+
+
+def compare(config: RunConfig, given: Mapping[str, str]) -> None:
+    """Models into OUT/OBJECTIVE/ppm, their scores beside them, one table into OUT/metrics.json and report.md."""
+    out, crop, number = Path(given["out"]), crop_of(given), round_of(config, given, default="r4")
+    policy, plan = resolve(given["policy"]), config.plan(number)
+    benchmarks, seeds = benchmarks_of(config, given), count_of(given, "seeds")
+    rows: list[Row] = []
+    with open_run(config, out) as run:
+        for objective, names in _USES.items():
+            training = replace(plan.ppm, objective=objective)
+            place, folder = Place.of(number, "ppm"), out / objective / "ppm"
+            labelled = replace(run, label=f"{objective}:")
+            trained = labelled.alone(place, folder, stages.train_ppm, training=training, policy=policy, crop=crop)
+            searches = strategies(all_readings(names, guided=True), plan.evaluation, guided=True)
+            asked = Measuring(
+                out / objective, policy, trained, number, plan.evaluation, benchmarks, searches, seeds, f"{objective} "
+            )
+            rows += [row | {"strategy": f"{row['strategy']}, {objective}"} for row in pooled(run, asked)]
+    write_json(out / "metrics.json", rows)
+    write_evaluation(out / "report.md", rows)
+    show_evaluation(rows)

@@ -35,12 +35,10 @@ def test_the_cost_of_a_node_does_not_grow_with_its_tree() -> None:
 
 
 def test_lock_step_waits_for_the_slowest_each_time_and_a_search_by_itself_does_not() -> None:
-    """Two problems, each slow in turn: 1 + 9 and 9 + 1 seconds take 10 apart, 18 in step."""
-    times = {"generation": [1.0, 9.0], "execution": [0.0]}
-    apart, together = barrier_cost(8, times)
-    assert together > apart
-    same = barrier_cost(8, {"generation": [2.0], "execution": [0.5]})
-    assert same[0] == pytest.approx(same[1])  # where all take the same time, waiting costs nothing
+    apart, together = barrier_cost(8, {"generation": [1.0, 9.0], "execution": [0.0]})
+    assert together > 1.3 * apart
+    apart, together = barrier_cost(8, {"generation": [1.0], "execution": [1.0]})
+    assert together == pytest.approx(apart)  # where everything takes the same time, waiting costs nothing
 
 
 def test_on_the_recorded_trace_waiting_costs_at_least_three_times_the_time() -> None:

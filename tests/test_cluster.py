@@ -1,6 +1,8 @@
 """Search on a real local Ray cluster, with real sandboxes and judges and scripted engines."""
 
 import asyncio
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 import ray
 
 from rstar_math.cli.compose import compose
+from rstar_math.cluster.actors import SearchActor
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.config import RunConfig, SearchConfig
@@ -97,6 +100,40 @@ async def test_a_search_workers_death_sends_its_problems_elsewhere(fleet, tmp_pa
     order = Order(MODELS, PLAN, seed=1, graded=True)
     await grow_into({tmp_path: PROBLEMS}, fleet, order, kill_once)
     assert sorted(tree.problem.id for tree in read_trees(tmp_path)) == sorted(problem.id for problem in PROBLEMS)
+
+
+def mortal() -> type:
+    """A search worker that some problems kill; a local class, so that it travels to the worker whole."""
+
+    class Mortal(SearchActor):
+        async def grow(self, problem, plan, seed, graded):
+            if problem.id in ("p3", "p8"):
+                os._exit(1)
+            return await super().grow(problem, plan, seed, graded)
+
+    return Mortal
+
+
+@pytest.mark.slow
+async def test_a_problem_that_kills_its_workers_is_set_aside_and_the_others_are_grown(config, tmp_path) -> None:
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, mortal())
+    await grow_all(fleet, tmp_path)
+    await fleet.release()
+    grown = sorted(tree.problem.id for tree in read_trees(tmp_path))
+    assert grown == sorted(problem.id for problem in PROBLEMS if problem.id not in ("p3", "p8"))
+    listed = [json.loads(line) for line in (tmp_path / "poisoned.jsonl").read_text().splitlines()]
+    assert sorted(row["id"] for row in listed) == ["p3", "p8"]
+    assert all(row["deaths"] >= 3 and "died" in row["cause"] for row in listed)
+
+
+@pytest.mark.slow
+async def test_too_many_deaths_stop_the_stage_with_the_reason_and_keep_what_was_grown(config, tmp_path) -> None:
+    strict = replace(config, cluster=replace(config.cluster, deaths_per_stage=3, trees_per_part=1))
+    fleet = Fleet(strict, ScriptedEngine, ScriptedEngine, mortal())
+    with pytest.raises(EngineError, match=r"died 3 times in one stage.*cluster\.deaths_per_stage, now 3"):
+        await grow_all(fleet, tmp_path)
+    await fleet.release()
+    assert list(read_trees(tmp_path))
 
 
 @pytest.mark.slow

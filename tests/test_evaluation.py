@@ -14,7 +14,14 @@ from rstar_math.errors import ConfigError
 from rstar_math.evaluation.choice import alike, choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
 from rstar_math.evaluation.pooled import pool
-from rstar_math.evaluation.scores import answer_row, draw_metrics, scaling_rows, score_metrics, score_trees
+from rstar_math.evaluation.scores import (
+    answer_row,
+    draw_metrics,
+    every_problem,
+    scaling_rows,
+    score_metrics,
+    score_trees,
+)
 from rstar_math.evaluation.strategies import Strategy, all_readings, possible, strategies
 from rstar_math.records import End, Rollout, Tree
 from rstar_math.report.scaling import plot_scaling
@@ -85,6 +92,13 @@ async def test_scores_tell_the_chosen_answer_from_the_oracle() -> None:
     assert answer_row("mcts", rows[0])["path"] == [DRAWN.nodes[1].step.text]
 
 
+async def test_a_problem_without_a_tree_counts_as_not_answered() -> None:
+    left_out = DRAWN.problem._replace(id="p2")
+    trees = every_problem([scored(0.9, 0.1, 0.1, 0.1)], [DRAWN.problem, left_out])
+    rows = (await score_trees(trees, [one("mcts")], ExactJudge()))["mcts"]
+    assert [(row.problem.id, row.grade.verdict.value) for row in rows] == [("p1", "correct"), ("p2", "no-answer")]
+
+
 async def test_a_shorter_search_is_read_from_the_first_rollouts_of_a_longer_one() -> None:
     tree = scored(0.9, 0.2, 0.1, -0.5, leaves=(4, 2, 3, 1))  # found in this order: 6, 5, 5, 4; right is 4
     rows = (await score_trees([tree], [one("mcts")], ExactJudge()))["mcts"]
@@ -97,7 +111,7 @@ async def test_a_shorter_search_is_read_from_the_first_rollouts_of_a_longer_one(
 async def test_pass_at_k_of_draws_has_no_bias() -> None:
     tree = scored(0.0, 0.0, 0.0, 0.0, leaves=(1, 2, 3, 1))  # two of four draws are right
     rows = (await score_trees([tree], [one("majority@4")], ExactJudge()))["majority@4"]
-    metrics = draw_metrics("sample@4", rows)
+    metrics = draw_metrics("sample@4", rows, 4)
     assert metrics == pytest.approx({"sample@4/pass@1": 1 / 2, "sample@4/pass@2": 5 / 6, "sample@4/pass@4": 1.0})
 
 
@@ -132,14 +146,24 @@ def test_an_evaluations_own_limits_hold_for_every_strategy() -> None:
 
 
 def test_readings_of_the_same_draws_share_one_search() -> None:
-    names = all_readings(["majority@8", "mcts"], guided=True)
-    assert names == ["majority@8", "weighted-majority@8", "best-of-n@8", "mcts"]
-    found = strategies(names, KNOBS, guided=True)
-    assert [strategy.search for strategy in found] == ["sample@8"] * 3 + ["mcts"]
+    found = readings("majority@8", "mcts")
+    assert [strategy.name for strategy in found] == ["majority@8", "weighted-majority@8", "best-of-n@8", "mcts"]
+    assert [strategy.search for strategy in found] == ["sample@8-scored"] * 3 + ["mcts"]
     assert {strategy.plan for strategy in found[:3]} == {found[0].plan}
     assert found[0].plan.annotation == "answers"
-    assert all_readings(["majority@8"], guided=False) == ["majority@8"]
+    assert [strategy.search for strategy in readings("majority@8", guided=False)] == ["sample@8"]
     assert one("majority@8", guided=False).plan.annotation == "terminal"
+
+
+def test_a_search_is_read_alike_whichever_of_its_readings_was_asked_for() -> None:
+    expected = readings("majority@4")
+    for names in (("best-of-n@4",), ("majority",), ("best-of-n@04", "majority")):
+        assert readings(*names) == expected
+    assert readings("mcts@8")[0].search == readings("mcts@08")[0].search
+
+
+def readings(*names: str, guided: bool = True) -> list[Strategy]:
+    return all_readings(strategies(names, KNOBS, guided=guided), KNOBS)
 
 
 @pytest.mark.parametrize("name", ["gredy", "majority@0", "majority@many", "greedy@4", ""])

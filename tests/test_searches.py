@@ -109,7 +109,26 @@ async def test_a_beam_where_nothing_runs_ends() -> None:
 def test_only_mcts_escalates_and_descends_side_by_side(kind) -> None:
     for knobs in ({"escalate_to": (32,)}, {"descents": 2}):
         with pytest.raises(ValueError, match=f"kind={kind} goes without"):
-            SearchConfig(kind=kind, **knobs)
+            SearchConfig(kind=kind, annotation="ppm", **knobs)
+
+
+def test_a_beam_without_a_ppm_is_refused() -> None:
+    with pytest.raises(ValueError, match="kind=beam needs annotation=ppm"):
+        SearchConfig(kind="beam")
+
+
+async def test_a_root_where_nothing_ran_is_asked_again_by_each_of_several_descents() -> None:
+    asked = 0
+
+    def fails_once(written: str) -> list[str]:
+        nonlocal asked
+        asked += 1
+        return [CRASH] if asked == 1 else tell(written)
+
+    slow = replace(doors(), policy=SlowPolicy(fails_once))
+    tree = await grow_one(SearchConfig(rollouts=8, candidates=8, descents=8), slow)
+    assert [rollout.end for rollout in tree.rollouts].count(End.DEAD_END) < 8
+    assert any(rollout.end is End.ANSWER for rollout in tree.rollouts)
 
 
 class SlowPolicy(ScriptedPolicy):

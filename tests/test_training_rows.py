@@ -160,7 +160,7 @@ def test_a_reward_of_the_wrong_end_leaves_an_orms_loss_finite() -> None:
 def test_each_objective_reads_the_rows_that_it_can_learn_from(tmp_path: Path) -> None:
     middle = pair(STEPS[:1], STEPS[1:2], (Step("print(12)\n<end_of_code>", "12"),))
     wrong = (*STEPS[:2], Step("<answer>\\boxed{7}\n<end_of_answer>"))
-    file = write_rows(tmp_path / "pairs.parquet", [middle, {**pair((), STEPS, wrong, "final"), "q_rejected": -0.5}])
+    file = write_rows(tmp_path / "pairs.parquet", [middle, {**pair((), STEPS, wrong, "final"), "q_chosen": 0.7}])
     kinds = {
         name: [found.row["kind"] for found in recipe.encode([file], Letters(), 1000) if found.row]
         for name, recipe in RECIPES.items()
@@ -168,7 +168,14 @@ def test_each_objective_reads_the_rows_that_it_can_learn_from(tmp_path: Path) ->
     assert kinds == {"pairwise": ["middle", "final"], "pqm": ["middle", "final"], "orm": ["final"]}
     final = list(rows.solution_rows([file], Letters(), 1000))[-1]
     assert final.row is not None
-    assert final.row["q"] == [1.0, -0.5]
+    assert final.row["q"] == [1.0, -1.0]  # not the averages over their steps, which the columns of a final pair hold
+
+
+def test_an_orm_is_not_trained_on_steps_alone(tmp_path: Path) -> None:
+    middle = pair(STEPS[:1], STEPS[1:2], (Step("print(12)\n<end_of_code>", "12"),))
+    file = write_rows(tmp_path / "pairs.parquet", [middle])
+    with pytest.raises(InputError, match="no pair of whole solutions"):
+        list(rows.solution_rows([file], Letters(), 1000))
 
 
 def test_a_pqm_is_not_trained_on_rows_without_q(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def measure(config: RunConfig, model: str, *, quick: bool, say: Callable[[str], 
     times = read_trace()
     barriers = [(count, *barrier_cost(count, times)) for count in ((16, 256) if quick else (16, 256, 1024))]
     say("how busy search keeps the engine …")
-    busy = saturation(config, model, 48 if quick else 400)
+    busy = saturation(config, model, 32 if quick else 400)
     plan = [(1, 200), (2, 200)] if quick else [*((workers, 4_000) for workers in (1, 2, 4, 8, 16, 32)), (2, 100_000)]
     rows = []
     for workers, problems in plan:

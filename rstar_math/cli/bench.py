@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from dataclasses import astuple
 from pathlib import Path
 
@@ -37,7 +39,8 @@ def bench_sandbox(*, quick: bool, as_json: bool) -> None:
 
 def bench_search(config: RunConfig, model: str, *, quick: bool, as_json: bool) -> None:
     """Prints one JSON object, or tables; what is being measured goes to standard error."""
-    report = search.measure(config, model, quick=quick, say=lambda text: click.echo(text, err=True))
+    with contextlib.redirect_stdout(sys.stderr):  # Ray warns of many workers on standard output
+        report = search.measure(config, model, quick=quick, say=lambda text: click.echo(text, err=True))
     if as_json:
         click.echo(report.as_json())
         return

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rstar_math.cli.alone import crop_of, round_of
-from rstar_math.cli.evaluate import Measuring, Row, benchmarks_of, count_of, pooled
+from rstar_math.cli.evaluate import Measuring, Row, benchmarks_of, count_of, measure, pooled
 from rstar_math.cli.launch import open_run
 from rstar_math.config import Objective, RunConfig
 from rstar_math.evaluation.strategies import all_readings, strategies
@@ -40,11 +40,12 @@ def compare(config: RunConfig, given: Mapping[str, str]) -> None:
             place, folder = Place.of(number, "ppm"), out / objective / "ppm"
             labelled = replace(run, label=f"{objective}:")
             trained = labelled.alone(place, folder, stages.train_ppm, training=training, policy=policy, crop=crop)
-            searches = strategies(all_readings(names, guided=True), plan.evaluation, guided=True)
+            ways = all_readings(strategies(names, plan.evaluation, guided=True), plan.evaluation)
             asked = Measuring(
-                out / objective, policy, trained, number, plan.evaluation, benchmarks, searches, seeds, f"{objective} "
+                out / objective, policy, trained, number, plan.evaluation, benchmarks, ways, seeds, f"{objective} "
             )
-            rows += [row | {"strategy": f"{row['strategy']}, {objective}"} for row in pooled(run, asked)]
+            measured = pooled(asked, measure(run, asked), config.seed)
+            rows += [row | {"strategy": f"{row['strategy']}, {objective}"} for row in measured]
     write_json(out / "metrics.json", rows)
     write_evaluation(out / "report.md", rows)
     show_evaluation(rows)

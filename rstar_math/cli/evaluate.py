@@ -1,7 +1,7 @@
 """How good is it, on which benchmarks, by which ways of answering?
 
 Every benchmark, seed and search is a stage of its own below `out`: asked for more, the same command does only what is new.
-The table and the plot are drawn from what all of them left.
+The table and the plot show what this command asked for.
 """
 
 from __future__ import annotations
@@ -60,15 +60,16 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
     evaluation = config.plan(number).evaluation
     ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
     names = given.get("strategy", "greedy,mcts" if ppm else "greedy").split(",")
-    ways = strategies(all_readings(names, guided=ppm is not None), evaluation, guided=ppm is not None)
+    ways = all_readings(strategies(names, evaluation, guided=ppm is not None), evaluation)
     benchmarks, seeds, out = benchmarks_of(config, given), count_of(given, "seeds"), Path(given["out"])
     asked = Measuring(out, resolve(given["policy"]), ppm, number, evaluation, benchmarks, ways, seeds)
     with open_run(config, out) as run:
-        rows = pooled(run, asked)
+        folders = measure(run, asked)
+    rows = pooled(asked, folders, config.seed)
     write_json(out / "metrics.json", rows)
     write_evaluation(out / "report.md", rows)
     show_evaluation(rows)
-    plotted = plot_scaling(out / "scaling.svg", {name: sorted((out / name).glob("seed-*/*")) for name in benchmarks})
+    plotted = plot_scaling(out / "scaling.svg", folders)
     run.progress.say(
         f"Everything is in {out}; the table is report.md" + (", the plot scaling.svg." if plotted else ".")
     )
@@ -103,13 +104,14 @@ def count_of(given: Mapping[str, str], name: str) -> int:
     return int(written)
 
 
-def pooled(run: Run, asked: Measuring) -> list[Row]:
-    """Measures what is not measured yet; a row for each benchmark and strategy."""
-    rows: list[Row] = []
-    for name, problems in asked.benchmarks.items():
-        folders = _measure(run, asked, name, problems)
-        rows += pool(name, folders, asked.evaluation.bootstrap, run.config.seed)
-    return rows
+def measure(run: Run, asked: Measuring) -> dict[str, list[Path]]:
+    """Does what is not done yet; the folders of the scores of each benchmark."""
+    return {name: _measure(run, asked, name, problems) for name, problems in asked.benchmarks.items()}
+
+
+def pooled(asked: Measuring, folders: Mapping[str, Sequence[Path]], seed: int) -> list[Row]:
+    """A row for each benchmark and strategy, over all seeds."""
+    return [row for name, own in folders.items() for row in pool(name, own, asked.evaluation.bootstrap, seed)]
 
 
 def _measure(run: Run, asked: Measuring, name: str, problems: ProblemsConfig) -> list[Path]:

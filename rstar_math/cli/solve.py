@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from rstar_math.cli.launch import open_fleet
-from rstar_math.cluster.fleet import Fleet, Models
+from rstar_math.cluster.fleet import Fleet, Models, Poisoned
 from rstar_math.config import EvaluationConfig, RunConfig
-from rstar_math.errors import ConfigError
+from rstar_math.errors import ConfigError, EngineError
 from rstar_math.evaluation.choice import Choice, alike, choose, solutions
 from rstar_math.evaluation.strategies import strategies
 from rstar_math.evolution.models import resolve
@@ -39,7 +39,10 @@ def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_
     async def work(fleet: Fleet) -> tuple[Tree, Choice | None]:
         (system2,) = strategies(["mcts"], plan.evaluation, guided=True)
         grown = fleet.grow([Problem("question", question, "")], models, system2.plan, seed=config.seed, graded=False)
-        (tree,) = [tree async for trees in grown for tree in trees]
+        (found,) = [found async for found in grown]
+        if isinstance(found, Poisoned):
+            raise EngineError(f"the search worker died {found.deaths} times on this question: {found.cause}")
+        (tree,) = found
         async with ProcessJudge(config.grading) as judge:
             return tree, await choice_of(tree, plan.evaluation, judge, guided=models.ppm is not None)
 

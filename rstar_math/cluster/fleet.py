@@ -12,7 +12,6 @@ import logging
 import os
 import shlex
 import sys
-from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +20,7 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 
 from rstar_math.cluster.actors import PolicyActor, ScorerActor, SearchActor
+from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.config import EngineConfig, PolicyConfig, RunConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError, RstarError
 from rstar_math.records import Problem, Tree
@@ -39,12 +39,20 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True)
+class Poisoned:
+    """A problem that killed so many workers, the last one alone, and how that one ended."""
+
+    problem: Problem
+    deaths: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Errand:
-    """A problem on its way: which slot's worker grows it, and which actor that was."""
+    """A problem on its way, and which worker grows it."""
 
     problem: Problem
     slot: int
-    worker: Any
 
 
 @dataclass
@@ -61,46 +69,49 @@ class Fleet:
     _engines: dict[str, list[Any]] = field(default_factory=dict)
     _served: dict[str, str] = field(default_factory=dict)
     _workers: list[Any] = field(default_factory=list)
+    #: How many workers died in the last `grow`, and what its engines draw from.
+    _deaths: int = 0
+    _seed: int = 0
 
     async def grow(
         self, problems: Iterable[Problem], models: Models, plan: SearchConfig, *, seed: int, graded: bool
-    ) -> AsyncGenerator[list[Tree], None]:
-        """The trees of every problem, in the order in which they finish.
+    ) -> AsyncGenerator[list[Tree] | Poisoned, None]:
+        """The trees of every problem, in the order in which they finish, or what became of one that kills its workers.
 
         Raises:
-            EngineError: an engine cannot be started, or workers died too often on one problem.
+            EngineError: an engine cannot be started or has died, or workers died too often.
         """
-        await self.open(models)
-        waiting = iter(problems)
-        deaths: Counter[str] = Counter()
+        await self.open(models, seed)
+        self._deaths = 0
+        cluster, slots = self.config.cluster, range(len(self._workers))
+        dispatch = Dispatch(iter(problems), len(slots), cluster.trees_in_flight, cluster.deaths_per_problem)
         running: dict[asyncio.Future[list[Tree]], _Errand] = {}
 
-        def start(problem: Problem, slot: int) -> None:
-            worker = self._workers[slot]
-            call = worker.grow.remote(problem, plan, seed, graded)
-            running[asyncio.ensure_future(_result(call))] = _Errand(problem, slot, worker)
+        def start_what_is_due() -> None:
+            for slot in slots:
+                for problem in dispatch.due(slot):
+                    call = self._workers[slot].grow.remote(problem, plan, seed, graded)
+                    running[asyncio.ensure_future(_result(call))] = _Errand(problem, slot)
 
-        for place in range(self.config.cluster.trees_in_flight * len(self._workers)):
-            problem = next(waiting, None)
-            if problem is not None:
-                start(problem, place % len(self._workers))
         try:
+            start_what_is_due()
             while running:
                 finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                dead: dict[int, BaseException] = {}
                 for future in finished:
-                    errand = running.pop(future)
-                    if isinstance(future.exception(), _LOST):
-                        self._count_death(errand.problem, deaths)
-                        await self._replace(errand, models)
-                        start(errand.problem, errand.slot)
-                        continue
-                    yield future.result()
-                    following = next(waiting, None)
-                    if following is not None:
-                        start(following, errand.slot)
+                    errand, error = running.pop(future), future.exception()
+                    if isinstance(error, _LOST):
+                        dead[errand.slot] = error
+                    else:
+                        dispatch.finished(errand.slot, errand.problem)
+                        yield future.result()
+                for slot, error in dead.items():
+                    _forget(running, slot)
+                    if culprit := await self._bury(slot, error, dispatch, models):
+                        yield culprit
+                start_what_is_due()
         finally:
-            for future in running:
-                future.cancel()
+            _forget(running)
 
     async def ask_engine(self, kind: str, method: str) -> Any:
         """What a method of the first engine of this kind ("policy" or "ppm") says."""
@@ -122,13 +133,14 @@ class Fleet:
             ray.kill(actor)
         self._workers, self._engines, self._served = [], {}, {}
 
-    async def open(self, models: Models) -> None:
-        """Starts what is not there yet; `grow` does so by itself.
+    async def open(self, models: Models, seed: int = 0) -> None:
+        """Starts what is not there yet; `grow` does so by itself. Engines that are started draw from `seed`, others go on.
 
         Raises:
             ConfigError, EngineError: the cluster is too small, or an engine cannot be started.
         """
         connect(self.config)
+        self._seed = seed
         opening = []
         if isinstance(models.policy, str):
             opening.append(self._serve("policy", self.policy_actor, models.policy, self.config.engine))
@@ -172,7 +184,7 @@ class Fleet:
 
     def _seeded(self, config: EngineConfig, kind: str, index: int) -> EngineConfig:
         """Replicas that draw alike would grow the same steps twice; vLLM's own default is one seed for all."""
-        seed = derive(self.config.seed, kind, index) & 0x7FFFFFFF
+        seed = derive(self._seed, kind, index) & 0x7FFFFFFF
         return replace(config, extra={"seed": seed, **config.extra})
 
     def _worker(self) -> Any:
@@ -181,24 +193,41 @@ class Fleet:
 
     async def _connect_worker(self, worker: Any, models: Models) -> None:
         policy = self._engines["policy"] if isinstance(models.policy, str) else models.policy
-        await _result(worker.open.remote(policy, self._engines["ppm"] if models.ppm is not None else []))
+        try:
+            await _result(worker.open.remote(policy, self._engines["ppm"] if models.ppm is not None else []))
+        except _LOST as error:
+            raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
 
-    async def _replace(self, errand: _Errand, models: Models) -> None:
-        """A new worker in the dead one's place, once, however many problems died with it."""
-        if self._workers[errand.slot] is errand.worker:
-            ray.kill(errand.worker)
-            self._workers[errand.slot] = self._worker()
-            await self._connect_worker(self._workers[errand.slot], models)
-
-    def _count_death(self, problem: Problem, deaths: Counter[str]) -> None:
-        deaths[problem.id] += 1
-        if deaths[problem.id] >= self.config.cluster.deaths_per_problem:
+    async def _bury(self, slot: int, error: BaseException, dispatch: Dispatch, models: Models) -> Poisoned | None:
+        """A new worker in a dead one's place; what the old one was growing is tried again apart, or found out."""
+        limit = self.config.cluster.deaths_per_stage
+        self._deaths += 1
+        if self._deaths >= limit:
             raise EngineError(
-                f"search workers died {deaths[problem.id]} times while problem {problem.id!r} and those beside it were "
-                "grown; look at the workers' memory, lower cluster.trees_in_flight, and start the same command again: "
-                "every tree written is kept"
+                f"search workers died {self._deaths} times in one stage, the last one so: {_cause(error)}; look at the workers' "
+                f"memory, lower cluster.trees_in_flight (or allow more with cluster.deaths_per_stage, now {limit}), and "
+                "start the same command again: every tree written is kept"
             )
-        _log.warning("a search worker died on problem %s; it is tried again elsewhere", problem.id)
+        culprit = dispatch.died(slot)
+        _log.warning(
+            "a search worker died; %s", f"{culprit.id} is set aside" if culprit else "its problems are tried again"
+        )
+        ray.kill(self._workers[slot])
+        self._workers[slot] = self._worker()
+        await self._connect_worker(self._workers[slot], models)
+        return Poisoned(culprit, dispatch.deaths[culprit.id], _cause(error)) if culprit else None
+
+
+def _cause(error: BaseException) -> str:
+    """Ray's many lines on a death in one: the last says how the process ended."""
+    return str(error).strip().splitlines()[-1][:300]
+
+
+def _forget(running: dict[asyncio.Future[list[Tree]], _Errand], slot: int | None = None) -> None:
+    """Waits no longer for what a worker was growing (None: any worker)."""
+    for future in [future for future, errand in running.items() if slot in (None, errand.slot)]:
+        future.cancel()
+        del running[future]
 
 
 async def _result(call: Any) -> Any:

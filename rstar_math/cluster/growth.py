@@ -6,16 +6,21 @@ tree grows stands in `search`, who grows it in `fleet`.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from rstar_math.cluster.fleet import Fleet, Models
+from rstar_math.cluster.fleet import Fleet, Models, Poisoned
 from rstar_math.config import SearchConfig
 from rstar_math.records import Problem, Tree
 from rstar_math.search.storage import read_trees, write_trees
+
+#: The list of problems that killed their workers, in the folder of their set's trees.
+POISONED = "poisoned.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +44,15 @@ async def grow_into(
 ) -> None:
     """Grows every problem that has no tree in its set's folder yet; no set waits for another's slowest problem.
 
-    A problem's id stands in one set only. `on_grown` hears of each problem's trees, and whether an earlier start grew them.
+    A problem's id stands in one set only. One that killed its workers has no tree; its set's `poisoned.jsonl` lists it, and
+    it is not tried again. `on_grown` hears of each problem's trees, and whether an earlier start grew them.
     """
     cluster = fleet.config.cluster
     left: list[Problem] = []
     parts: dict[str, _Parts] = {}
     for folder, problems in sets.items():
         folder.mkdir(parents=True, exist_ok=True)
-        done = set()
+        done = {row["id"] for row in poisoned(folder)}
         for trees in grown_problems(folder):
             done.add(trees[0].problem.id)
             on_grown(trees, True)
@@ -60,13 +66,28 @@ async def grow_into(
     left.sort(key=_steps_expected, reverse=True)
     grown = fleet.grow(left, order.models, order.plan, seed=order.seed, graded=order.graded)
     try:
-        async for trees in grown:
-            parts[trees[0].problem.id].add(trees)
-            on_grown(trees, False)
+        async for found in grown:
+            if isinstance(found, Poisoned):
+                _set_aside(parts[found.problem.id].folder, found)
+                continue
+            parts[found[0].problem.id].add(found)
+            on_grown(found, False)
     finally:
         await grown.aclose()
         for own in parts.values():
             own.flush()
+
+
+def poisoned(folder: Path) -> list[dict[str, Any]]:
+    """The problems of a set that killed their workers: `id`, `deaths` and `cause` of each."""
+    file = folder / POISONED
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+
+
+def _set_aside(folder: Path, found: Poisoned) -> None:
+    row = {"id": found.problem.id, "deaths": found.deaths, "cause": found.cause}
+    with (folder / POISONED).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _steps_expected(problem: Problem) -> int:

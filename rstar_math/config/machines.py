@@ -121,5 +121,7 @@ class ClusterConfig:
     #: A part of the trees is written once it holds so many, or so many seconds after the last; a kill loses no part.
     trees_per_part: Count = 64
     part_seconds: Positive = 60.0
-    #: Deaths of a worker on one problem after which it is set aside.
+    #: Deaths of its worker after which a problem is set aside, the last time with it alone; deaths of any worker at which
+    #: the stage stops.
     deaths_per_problem: Count = 3
+    deaths_per_stage: Count = 50

@@ -49,7 +49,7 @@ class ProblemsConfig:
 class BenchmarkConfig:
     """A set of problems to be measured on, conf/benchmark/NAME.yaml. Neither file nor data set: the embedded held-out set."""
 
-    #: Name of the file below `benchmarks=FOLDER`.
+    #: Name of the file below `benchmarks=FOLDER`, with columns of the usual names (or `problems.columns`).
     file: str | None = None
     #: A Hugging Face data set, for where there is no such folder or file, and the columns it has under other names.
     dataset: str | None = None
@@ -66,9 +66,9 @@ class BenchmarkConfig:
         if not self.file and not self.dataset:
             return replace(embedded, path=None, dataset=None)
         if folder and self.file and (folder / self.file).is_file():
-            return replace(embedded, path=str(folder / self.file), dataset=None, columns={})
+            return replace(embedded, path=str(folder / self.file), dataset=None)
         if self.dataset:
             there = replace(embedded, path=None, dataset=self.dataset, subset=self.subset)
-            return replace(there, split=self.split, columns=self.columns)
+            return replace(there, split=self.split, columns=self.columns | embedded.columns)
         where = f"in {folder}" if folder else "named: benchmarks=FOLDER"
         raise ConfigError(f"benchmark={name}: there is no {self.file} {where}; it is known as a file only")

@@ -54,6 +54,8 @@ class SearchConfig:
             raise ValueError(f"escalate_to={list(self.escalate_to)} must rise from rollouts={self.rollouts}")
         if self.kind != "mcts" and (self.escalate_to or self.descents > 1):
             raise ValueError(f"kind={self.kind} goes without escalate_to and descents; they belong to kind=mcts")
+        if self.kind == "beam" and self.annotation != "ppm":
+            raise ValueError("kind=beam needs annotation=ppm: the PPM says which paths go on")
         return self
 
 
@@ -130,7 +132,7 @@ class PPMConfig(TrainingConfig):
 class EvaluationConfig:
     """How the round's policy and PPM are measured on held-out problems."""
 
-    #: Ways of answering (`rstar-math evaluate --help` lists them); without a PPM those that need one are left out.
+    #: Ways of answering (the README lists them); without a PPM those that need one are left out.
     strategies: tuple[str, ...] = ("greedy", "mcts")
     #: Candidates a step and trajectories of System 2 (paper: 32 and 8; headline 64 trajectories).
     candidates: Count = 32

@@ -6,14 +6,14 @@ graded afterwards. Trees are read one by one; what is kept of each is small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rstar_math.evaluation.choice import Choice, Rule, alike, choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
 from rstar_math.evaluation.strategies import Strategy
 from rstar_math.ports import Judge
-from rstar_math.records import Cost, Grade, Problem, Tree, Verdict, mean
+from rstar_math.records import Cost, Grade, Node, Problem, Step, Tree, Verdict, mean
 
 _UNSCORED: tuple[Rule, ...] = ("majority",)
 _SCORED: tuple[Rule, ...] = ("best", "majority", "weighted")
@@ -24,7 +24,7 @@ class Scored(NamedTuple):
     """One problem's outcome.
 
     choice, path, grade: what was answered, along which steps, and whether it is right.
-    right, drawn: rollouts with a right answer (an answer that search came back to counts once), and all of them.
+    right: rollouts with a right answer; an answer that search came back to counts once.
     by_count: (rule, rollouts) -> whether the answer would have been right after so many rollouts; "oracle": whether some was.
     """
 
@@ -34,13 +34,22 @@ class Scored(NamedTuple):
     path: tuple[str, ...]
     grade: Grade
     right: int
-    drawn: int
     by_count: Mapping[tuple[str, int], bool]
 
     @property
     def correct(self) -> bool:
         """Whether the chosen answer is right."""
         return self.grade.verdict is Verdict.CORRECT
+
+
+def every_problem(trees: Iterable[Tree], problems: Iterable[Problem]) -> Iterator[Tree]:
+    """The trees, then one without any rollout for each problem that has none: it was not answered, and counts so."""
+    seen = set()
+    for tree in trees:
+        seen.add(tree.problem.id)
+        yield tree
+    root = Node(-1, Step(""), 0, 0.0)
+    yield from (Tree(problem, 0, (root,), ()) for problem in problems if problem.id not in seen)
 
 
 async def score_trees(trees: Iterable[Tree], readings: Sequence[Strategy], judge: Judge) -> dict[str, list[Scored]]:
@@ -74,7 +83,6 @@ def _read(tree: Tree, strategy: Strategy, same: Mapping[str, str], grades: Mappi
         tuple(step.text for step in tree.steps(choice.leaf)) if choice else (),
         grades[choice.answer] if choice else _NO_ANSWER,
         sum(map(is_right, found)),
-        len(tree.rollouts),
         by_count,
     )
 
@@ -93,7 +101,9 @@ def score_metrics(strategy: str, scored: Sequence[Scored], *, resamples: int, se
         ("executions", "executions"),
         ("seconds", "seconds"),
     ):
-        metrics[f"{strategy}/{name}_a_problem"] = mean([getattr(row.cost, cost) for row in scored])
+        metrics[f"{strategy}/{name}_a_problem"] = mean(
+            [getattr(row.cost, cost) for row in scored if row.cost.expansions]
+        )
     return metrics
 
 
@@ -107,13 +117,11 @@ def _parts(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
     return parts
 
 
-def draw_metrics(search: str, scored: Sequence[Scored]) -> dict[str, float]:
-    """`SEARCH/pass@k` of solutions drawn independently, for k = 1, 2, 4, … up to all of them."""
-    drawn = min((row.drawn for row in scored), default=0)
+def draw_metrics(search: str, scored: Sequence[Scored], drawn: int) -> dict[str, float]:
+    """`SEARCH/pass@k` of `drawn` solutions drawn independently, for k = 1, 2, 4, … up to all of them."""
     return {
-        f"{search}/pass@{k}": mean([pass_at(k, drawn=row.drawn, right=row.right) for row in scored])
+        f"{search}/pass@{k}": mean([pass_at(k, drawn=drawn, right=row.right) for row in scored])
         for k in doublings(drawn)
-        if drawn
     }
 
 

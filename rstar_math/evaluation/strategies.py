@@ -58,18 +58,21 @@ class Strategy:
         return self.plan.annotation != "terminal"
 
 
-def all_readings(names: Iterable[str], *, guided: bool) -> list[str]:
-    """The same names, and those of all other readings of the same drawn solutions: they cost nothing more."""
-    found: dict[str, None] = {}
-    for written in names:
-        name, at, number = written.partition("@")
-        kind = KINDS.get(name)
-        drawn = kind is not None and kind.kind == "sample" and name != "greedy"
-        others = [
-            other for other, its in KINDS.items() if its.kind == "sample" and other != "greedy" and its.guided <= guided
-        ]
-        found |= dict.fromkeys([written, *(f"{other}{at}{number}" for other in others if drawn)])
-    return list(found)
+def all_readings(asked: Iterable[Strategy], evaluation: EvaluationConfig) -> list[Strategy]:
+    """The same strategies, each with all other readings of its trees, in one order whatever was asked for: they cost nothing
+    more, and a search is known by what reads it."""
+    found: dict[str, list[Strategy]] = {}
+    for strategy in asked:
+        found.setdefault(strategy.search, _readings(strategy, evaluation))
+    return [strategy for readings in found.values() for strategy in readings]
+
+
+def _readings(strategy: Strategy, evaluation: EvaluationConfig) -> list[Strategy]:
+    if not strategy.search.startswith("sample"):
+        return [strategy]
+    names = [name for name, kind in KINDS.items() if kind.kind == "sample" and name != "greedy"]
+    wanted = [f"{name}@{strategy.plan.rollouts}" for name in names]
+    return strategies(possible(wanted, guided=strategy.guided), evaluation, guided=strategy.guided)
 
 
 def possible(names: Iterable[str], *, guided: bool) -> list[str]:
@@ -103,7 +106,10 @@ def _strategy(written: str, evaluation: EvaluationConfig, guided: bool) -> Strat
         raise ConfigError(f"strategy={written} needs a PPM; name one with ppm=FOLDER, or take greedy or majority@k")
     count = int(number or evaluation.rollouts)
     plan = _plan(name, kind, count, evaluation, guided)
-    search = f"sample@{count}" if name != "greedy" and kind.kind == "sample" else written
+    # Drawn solutions that a PPM scored are other trees than those that none did.
+    sampled = f"sample@{count}" + ("-scored" if guided else "")
+    named = f"{name}@{count}" if number else name
+    search = sampled if name != "greedy" and kind.kind == "sample" else named
     top = evaluation.top if kind.rule is None else count
     return Strategy(written, search, plan, kind.rule or evaluation.choose, top, kind.kind == "sample")
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from rstar_math.cluster.fleet import Models, connect
-from rstar_math.cluster.growth import Order, grow_into
+from rstar_math.cluster.growth import POISONED, Order, grow_into, poisoned
 from rstar_math.config import (
     EvaluationConfig,
     HarvestConfig,
@@ -30,7 +30,15 @@ from rstar_math.config import (
     TrainingConfig,
 )
 from rstar_math.errors import ConfigError, InputError
-from rstar_math.evaluation.scores import Scored, answer_row, draw_metrics, scaling_rows, score_metrics, score_trees
+from rstar_math.evaluation.scores import (
+    Scored,
+    answer_row,
+    draw_metrics,
+    every_problem,
+    scaling_rows,
+    score_metrics,
+    score_trees,
+)
 from rstar_math.evaluation.strategies import Strategy, possible, strategies
 from rstar_math.evolution.golds import gradable
 from rstar_math.evolution.run import Desk
@@ -121,7 +129,19 @@ def grow(
             await desk.fleet.stage_over()
 
         asyncio.run(work())
-    return tally.metrics()
+    return tally.metrics() | {"poisoned": sum(_say_poisoned(desk, folder / name) for name in sets)}
+
+
+def _say_poisoned(desk: Desk, folder: Path) -> int:
+    """Says which problems killed their workers; how many there are."""
+    found = poisoned(folder)
+    if found:
+        names = ", ".join(row["id"] for row in found[:5]) + (" …" if len(found) > 5 else "")
+        desk.progress.say(
+            f"{len(found)} problems are set aside, for each killed its search worker again and again, the last time alone: "
+            f"{names}; {folder / POISONED} lists them with the cause."
+        )
+    return len(found)
 
 
 @dataclass
@@ -148,7 +168,7 @@ class _Tally:
             self.near_the_end()
             self.near_the_end = None
 
-    def metrics(self) -> Metrics:
+    def metrics(self) -> dict[str, Any]:
         return dict(self.sums)
 
 
@@ -200,7 +220,7 @@ def train_policy(desk: Desk, folder: Path, *, training: TrainingConfig, base: st
 
 
 def train_ppm(desk: Desk, folder: Path, *, training: PPMConfig, policy: Path | str, crop: Path) -> Metrics:
-    """The PPM, started from the policy just trained, on pairwise step preferences (paper §3.3)."""
+    """The PPM (or the reward model that `objective` names), started from the policy just trained (paper §3.3)."""
     data = crop / "pairs.parquet" if crop.is_dir() else crop
     held_out = crop / "validation_pairs.parquet" if crop.is_dir() else None
     job = TrainingJob("ppm", Path(policy), (data,), folder, training, desk.seed, held_out, training.objective)
@@ -248,11 +268,13 @@ def score(
             with desk.bar(len(held_out), "problems", search) as bar:
                 sets = {folder / "trees" / search: held_out}
                 await grow_into(sets, desk.fleet, order, _Tally(bar, graded=False).hear)
+            _say_poisoned(desk, folder / "trees" / search)
         await desk.fleet.stage_over()
         rows: dict[str, list[Scored]] = {}
         async with ProcessJudge(desk.config.grading) as judge:
             for search, readings in by_search.items():
-                rows |= await score_trees(read_trees(folder / "trees" / search), readings, judge)
+                grown = every_problem(read_trees(folder / "trees" / search), held_out)
+                rows |= await score_trees(grown, readings, judge)
         return rows
 
     rows = asyncio.run(work())
@@ -265,7 +287,7 @@ def score(
             answers.writelines(json.dumps(answer_row(name, row)) + "\n" for row in scored)
     for search, (strategy, *_) in by_search.items():
         scaling += scaling_rows(search, rows[strategy.name], **drawing)
-        metrics |= draw_metrics(search, rows[strategy.name]) if strategy.drawn else {}
+        metrics |= draw_metrics(search, rows[strategy.name], strategy.plan.rollouts) if strategy.drawn else {}
     write_json(folder / "scaling.json", scaling)
     write_json(folder / "metrics.json", metrics)
     return metrics

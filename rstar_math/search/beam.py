@@ -33,6 +33,7 @@ async def beam(tree: GrowingTree, width: int, doors: Doors, plan: SearchConfig) 
             elif tree.nodes[child].depth == plan.depth:
                 ended[child] = End.DEPTH
         finished = [node for node in beamed if ended.get(node) is End.ANSWER]
-        beamed = sorted([*finished, *children], key=lambda node: -(tree.nodes[node].prior or 0.0))[:width]
+        alive = [child for child in children if ended.get(child) is not End.DEPTH]
+        beamed = sorted([*finished, *alive], key=lambda node: -(tree.nodes[node].prior or 0.0))[:width]
     for leaf, end in ended.items():
         tree.back_up(leaf, end, await value(tree, leaf, end, doors))

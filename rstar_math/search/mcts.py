@@ -46,7 +46,7 @@ async def _descend(tree: GrowingTree, number: int, doors: Doors, plan: SearchCon
             return index, End.ANSWER
         if node.depth == plan.depth:
             return index, End.DEPTH
-        if node.children is None:
+        while node.children is None:
             await _expand_once(tree, index, doors, plan)
         if not node.children:
             if index == 0:

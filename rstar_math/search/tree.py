@@ -1,7 +1,7 @@
 """What has been tried so far, and where to look next?
 
 The tree while it grows: mutable, one object a problem. Selection (UCT), attaching and back-up live here; asking models and
-running code does not (`mcts`). `freeze` turns it into the record that the other rooms read.
+running code does not (`expansion`). `freeze` turns it into the record that the other rooms read.
 """
 
 from __future__ import annotations

@@ -127,7 +127,9 @@ def pairs(row: Row) -> list[Pair]:
         for side in ("chosen", "rejected")
     )
     group = (row["problem_id"], row["kind"], row["question"], prefix)
-    return [Pair(group, row["kind"], chosen, rejected, (row.get("q_chosen"), row.get("q_rejected")))]
+    # A final pair's columns hold the average over each solution's steps; the Q of its last step is whether it is right.
+    q = (1.0, -1.0) if row["kind"] == "final" else (row.get("q_chosen"), row.get("q_rejected"))
+    return [Pair(group, row["kind"], chosen, rejected, q)]
 
 
 def policy_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
@@ -164,10 +166,21 @@ def valued_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Itera
 
 
 def solution_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
-    """Group rows of whole solutions alone, those that a harvest's final pairs hold."""
-    for encoded in group_rows(files, tokenizer, max_tokens):
-        if encoded.row is None or encoded.row["kind"] == "final":
-            yield encoded
+    """Group rows of whole solutions alone, those that a harvest's final pairs hold.
+
+    Raises:
+        InputError: there is none.
+    """
+    final = (pair for row_pairs in _converted(files, pairs) for pair in row_pairs if pair.kind == "final")
+    found = False
+    for _, members in groupby(final, key=lambda pair: pair.group):
+        found = True
+        yield _group(list(members), tokenizer, max_tokens)
+    if not found:
+        raise InputError(
+            f"{', '.join(map(str, files))}: no pair of whole solutions (kind: final), which ppm.objective=orm learns from; "
+            "take pairwise or pqm, or harvest trees in which some problem has right and wrong answers"
+        )
 
 
 def _group(members: list[Pair], tokenizer: Any, max_tokens: int) -> Encoded:

@@ -1,0 +1,72 @@
+"""Which problem goes to which worker next?
+
+Workers die, and with one die all problems that it was growing; which of them was to blame is not told. So those are tried
+again apart from all others, ever fewer at once, until the one that kills its worker is alone with it: it is set aside as
+poisoned, and all others are grown. Nothing is started here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rstar_math.records import Problem
+
+
+@dataclass
+class Dispatch:
+    """Problems on their way to `slots` workers, each of which grows up to `room` at once.
+
+    deaths_per_problem: a problem whose workers died so often, the last time with it alone, is poisoned.
+    """
+
+    waiting: Iterator[Problem]
+    slots: int
+    room: int
+    deaths_per_problem: int
+    deaths: Counter[str] = field(default_factory=Counter)
+    _suspects: list[Problem] = field(default_factory=list)
+    _apart: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._running: list[dict[str, Problem]] = [{} for _ in range(self.slots)]
+
+    def due(self, slot: int) -> list[Problem]:
+        """What this worker is to start now; it counts as running from here on."""
+        started: list[Problem] = []
+        while (problem := self._next(slot)) is not None:
+            self._running[slot][problem.id] = problem
+            started.append(problem)
+        return started
+
+    def finished(self, slot: int, problem: Problem) -> None:
+        """This worker has grown the problem."""
+        del self._running[slot][problem.id]
+
+    def died(self, slot: int) -> Problem | None:
+        """This worker is dead, and what it was growing comes under suspicion; the problem that is found out, if one is."""
+        lost = list(self._running[slot].values())
+        self._running[slot] = {}
+        self.deaths.update(problem.id for problem in lost)
+        if len(lost) == 1 and self.deaths[lost[0].id] >= self.deaths_per_problem:
+            return lost[0]
+        self._suspects = sorted([*self._suspects, *lost], key=lambda problem: self.deaths[problem.id])
+        self._apart.add(slot)
+        return None
+
+    def _next(self, slot: int) -> Problem | None:
+        running = self._running[slot]
+        if slot in self._apart and not running and not self._suspects:
+            self._apart.discard(slot)
+        if slot not in self._apart:
+            return next(self.waiting, None) if len(running) < self.room else None
+        if not self._suspects:
+            return None
+        worst = max(self.deaths[name] for name in (*running, self._suspects[0].id))
+        return self._suspects.pop(0) if len(running) < self._at_once(worst) else None
+
+    def _at_once(self, deaths: int) -> int:
+        """Down from `room` to one by the same factor at each death, so that the last death is a lonely one."""
+        last = max(self.deaths_per_problem - 1, 1)
+        return max(1, int(self.room ** (1 - min(deaths / last, 1))))

@@ -1,0 +1,93 @@
+"""Which problem goes where when workers die."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as drawn
+
+from rstar_math.cluster.dispatch import Dispatch
+from rstar_math.records import Problem
+
+
+def problems(count: int) -> list[Problem]:
+    return [Problem(f"p{number}", "", "") for number in range(count)]
+
+
+def names(found: list[Problem]) -> list[str]:
+    return [problem.id for problem in found]
+
+
+def test_a_worker_gets_as_many_as_it_has_room_for() -> None:
+    dispatch = Dispatch(iter(problems(5)), slots=2, room=2, deaths_per_problem=3)
+    assert [names(dispatch.due(slot)) for slot in (0, 1)] == [["p0", "p1"], ["p2", "p3"]]
+    assert dispatch.due(0) == []
+    dispatch.finished(0, problems(1)[0])
+    assert names(dispatch.due(0)) == ["p4"]
+
+
+def test_what_a_dead_worker_was_growing_is_tried_again_apart_and_ever_fewer_at_once() -> None:
+    dispatch = Dispatch(iter(problems(40)), slots=2, room=16, deaths_per_problem=3)
+    assert [len(dispatch.due(slot)) for slot in (0, 1)] == [16, 16]
+    assert dispatch.died(0) is None
+    again = dispatch.due(0)
+    assert names(again) == ["p0", "p1", "p2", "p3"]  # 16, 4, 1: by the same factor each time
+    dispatch.finished(1, problems(17)[16])
+    assert names(dispatch.due(1)) == ["p32"]  # the other worker goes on with what nobody suspects
+    assert dispatch.died(0) is None
+    assert names(dispatch.due(0)) == ["p4", "p5", "p6", "p7"]  # those that were there once come first
+
+
+def test_the_one_that_kills_its_worker_alone_is_found_out() -> None:
+    dispatch = Dispatch(iter(problems(1)), slots=1, room=16, deaths_per_problem=3)
+    found = []
+    for _ in range(3):
+        assert names(dispatch.due(0)) == ["p0"]
+        found.append(dispatch.died(0))
+    assert found == [None, None, problems(1)[0]]
+    assert dispatch.due(0) == []
+
+
+def test_a_worker_whose_suspects_are_all_grown_takes_others_again() -> None:
+    dispatch = Dispatch(iter(problems(3)), slots=1, room=2, deaths_per_problem=3)
+    dispatch.due(0)
+    dispatch.died(0)
+    for name in ("p0", "p1"):
+        (problem,) = dispatch.due(0)
+        assert problem.id == name
+        dispatch.finished(0, problem)
+    assert names(dispatch.due(0)) == ["p2"]
+
+
+@settings(deadline=None)
+@given(
+    drawn.integers(1, 60),
+    drawn.sets(drawn.integers(0, 59)),
+    drawn.integers(1, 3),
+    drawn.integers(1, 20),
+    drawn.integers(1, 4),
+)
+def test_exactly_the_poisoned_ones_are_set_aside_and_all_others_grown_once(
+    count, poisonous, slots, room, deaths
+) -> None:
+    bad = {f"p{number}" for number in poisonous if number < count}
+    dispatch = Dispatch(iter(problems(count)), slots, room, deaths)
+    running: list[list[Problem]] = [[] for _ in range(slots)]
+    grown: Counter[str] = Counter()
+    aside: list[str] = []
+    while True:
+        for slot in range(slots):
+            running[slot] += dispatch.due(slot)
+        busy = [slot for slot in range(slots) if running[slot]]
+        if not busy:
+            break
+        for slot in busy:
+            if any(problem.id in bad for problem in running[slot]):
+                running[slot] = []
+                if culprit := dispatch.died(slot):
+                    aside.append(culprit.id)
+            else:
+                problem = running[slot].pop(0)
+                grown[problem.id] += 1
+                dispatch.finished(slot, problem)
+    assert sorted(aside) == sorted(bad)
+    assert grown == Counter({problem.id: 1 for problem in problems(count) if problem.id not in bad})

@@ -204,9 +204,9 @@ class Fleet:
         self._deaths += 1
         if self._deaths >= limit:
             raise EngineError(
-                f"search workers died {self._deaths} times in one stage, the last one so: {_cause(error)}; look at the workers' "
-                f"memory, lower cluster.trees_in_flight (or allow more with cluster.deaths_per_stage, now {limit}), and "
-                "start the same command again: every tree written is kept"
+                f"search workers died {self._deaths} times in one stage, the last one so: {_cause(error)}; look at the "
+                f"workers' memory, lower cluster.trees_in_flight (or allow more with cluster.deaths_per_stage, now {limit}) "
+                "and start the same command again: every tree written is kept"
             )
         culprit = dispatch.died(slot)
         _log.warning(

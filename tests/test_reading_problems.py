@@ -312,3 +312,18 @@ def test_reading_files_loads_no_heavy_library() -> None:
         [sys.executable, "-c", probe], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
     )
     assert shown.stdout.strip() == "[]"
+
+
+def test_a_benchmark_that_repeats_itself_is_read_with_the_first_of_each(tmp_path) -> None:
+    file = tmp_path / "set.jsonl"
+    rows = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in (1, 2, 1)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match="was there before"):
+        read_problems(ProblemsConfig(path=str(file)))
+    repeats: list[str] = []
+    assert [problem.answer for problem in read_problems(ProblemsConfig(path=str(file)), repeats)] == ["2", "3"]
+    assert len(repeats) == 1
+    assert repeats[0].startswith("line 3: the question")
+    file.write_text(file.read_text() + '{"question": "", "answer": "1"}\n')
+    with pytest.raises(InputError, match="the question is empty"):
+        read_problems(ProblemsConfig(path=str(file)), [])

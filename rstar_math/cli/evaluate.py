@@ -121,8 +121,8 @@ def _measure(run: Run, asked: Measuring, name: str, problems: ProblemsConfig) ->
     folders = []
     for seed in range(run.config.seed, run.config.seed + asked.seeds):
         label = f"{asked.label}{name}, seed {seed}:" if asked.seeds > 1 else f"{asked.label}{name}:"
-        seeded = replace(run, config=replace(run.config, seed=seed), label=label)
         for search, readings in asked.searches().items():
+            seeded = replace(run, config=replace(run.config, seed=seed), label=f"{label} {search}")
             names = tuple(strategy.name for strategy in readings)
             folders.append(
                 seeded.alone(

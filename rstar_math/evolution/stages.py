@@ -95,11 +95,15 @@ def _uncontaminated(
 
 
 def gather_benchmark(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
-    """All problems as held-out ones: an evaluation by itself trains on none. Nothing named: the embedded held-out set."""
-    named = problems.path or problems.dataset
-    chosen = (
-        tuple(read_problems(problems)) if named else problem_sets(problems, desk.config.seed).held_out[: problems.limit]
-    )
+    """All problems as held-out ones: an evaluation by itself trains on none. Nothing named: the embedded held-out set. A
+    benchmark is taken as it is: of questions that stand in it twice, the first counts."""
+    repeats: list[str] = []
+    if problems.path or problems.dataset:
+        chosen = tuple(read_problems(problems, repeats))
+    else:
+        chosen = problem_sets(problems, desk.config.seed).held_out[: problems.limit]
+    if repeats:
+        desk.progress.say(f"{len(repeats)} problems stand in it more than once and count once, such as: {repeats[0]}")
     kept = gradable({"held_out": chosen}, folder, desk.config.grading, desk.progress.say)["held_out"]
     write_set(folder / "held_out.jsonl", kept)
     return {"held_out": len(kept)}
@@ -265,7 +269,7 @@ def score(
         for search, (strategy, *_) in by_search.items():
             scorer = None if not strategy.guided else str(ppm)
             order = Order(Models(str(policy), scorer), strategy.plan, desk.seed, graded=False)
-            with desk.bar(len(held_out), "problems", search) as bar:
+            with desk.bar(len(held_out), "problems", "" if desk.label else search) as bar:
                 sets = {folder / "trees" / search: held_out}
                 await grow_into(sets, desk.fleet, order, _Tally(bar, graded=False).hear)
             _say_poisoned(desk, folder / "trees" / search)

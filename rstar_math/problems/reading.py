@@ -39,8 +39,11 @@ def normalised(question: str) -> str:
     return " ".join(question.casefold().split())
 
 
-def read_problems(config: ProblemsConfig) -> list[Problem]:
+def read_problems(config: ProblemsConfig, repeats: list[str] | None = None) -> list[Problem]:
     """The problems that `config` names, in their order; at most `config.limit`.
+
+    Args:
+        repeats: where given, a question or id that was there before is no error: the first stays, the others are said here.
 
     An answer may be a final answer, GSM8K's "... #### 72", or a solution with a \\boxed{...}. Ids are the rows' own,
     else made of the source and the question, so that they survive a change of order.
@@ -59,7 +62,7 @@ def read_problems(config: ProblemsConfig) -> list[Problem]:
     if not limited:
         raise InputError(f"{name}: no problems at all; expected at least one row with a question and an answer")
     columns = _columns(name, limited, config.columns)
-    return _Reader(name, columns, config).read(limited)
+    return _Reader(name, columns, config, repeats).read(limited)
 
 
 def _columns(name: str, rows: Iterable[Row], chosen: Mapping[str, str]) -> dict[str, str]:
@@ -87,7 +90,10 @@ def _columns(name: str, rows: Iterable[Row], chosen: Mapping[str, str]) -> dict[
 class _Reader:
     """Turns rows into problems, and remembers what is wrong and what was seen before."""
 
-    def __init__(self, name: str, columns: Mapping[str, str], config: ProblemsConfig) -> None:
+    def __init__(
+        self, name: str, columns: Mapping[str, str], config: ProblemsConfig, repeats: list[str] | None
+    ) -> None:
+        self._repeats = repeats
         self._name, self._columns, self._synthetic = name, columns, config.synthetic
         self._place = "line" if Path(config.path or "").suffix.lower() in LINE_FORMATS else "row"
         # A column found under the name "solution" holds more than the answer; one the user named is taken at its word.
@@ -110,7 +116,8 @@ class _Reader:
             self._once(self._questions, normalised(problem.question), row, f"the question {problem.question[:60]!r}")
             self._once(self._ids, problem.id, row, f"the id {problem.id!r}")
         except _RowError as error:
-            self._complaints.append(f"{self._place} {row.number}: {error}")
+            repeated = self._repeats if isinstance(error, _RepeatedError) else None
+            (self._complaints if repeated is None else repeated).append(f"{self._place} {row.number}: {error}")
             return None
         return problem
 
@@ -144,11 +151,15 @@ class _Reader:
     def _once(self, seen: dict[str, int], key: str, row: Row, what: str) -> None:
         first = seen.setdefault(key, row.number)
         if first != row.number:
-            raise _RowError(f"{what} was there before, in {self._place} {first}; remove one of the two")
+            raise _RepeatedError(f"{what} was there before, in {self._place} {first}; remove one of the two")
 
 
 class _RowError(ValueError):
     """What is wrong with one row."""
+
+
+class _RepeatedError(_RowError):
+    """It was there before."""
 
 
 def final_answer(value: Any, column: str, worked_out: bool = False) -> str:

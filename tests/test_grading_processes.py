@@ -16,7 +16,7 @@ from planting import plant
 from rstar_math.cli.rows import grade_rows
 from rstar_math.config import GradingConfig
 from rstar_math.errors import InputError
-from rstar_math.evaluation.choice import alike, choose
+from rstar_math.evaluation.choice import alike, choose, solutions
 from rstar_math.evolution.golds import UNGRADABLE, gradable
 from rstar_math.grading import ProcessJudge
 from rstar_math.grading import judge as judging
@@ -163,7 +163,8 @@ async def test_a_majority_counts_answers_that_mean_the_same_together() -> None:
     drawn = plant("a answer=0.5\nb answer=1/2\nc answer=\\frac12\nd answer=7\ne answer=7")
     tree = replace(drawn, rollouts=tuple(Rollout(leaf, End.ANSWER, 0.0) for leaf in range(1, 6)))
     async with ProcessJudge(GradingConfig()) as judge:
-        choice = await choose(tree, "majority", 5, judge)
+        found = solutions(tree, drawn=False)
+        choice = choose(found, "majority", 5, await alike([solution.answer for solution in found], judge))
     assert choice is not None
     assert choice.answer == "0.5"
 

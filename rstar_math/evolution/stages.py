@@ -291,7 +291,8 @@ def score(
             answers.writelines(json.dumps(answer_row(name, row)) + "\n" for row in scored)
     for search, (strategy, *_) in by_search.items():
         scaling += scaling_rows(search, rows[strategy.name], **drawing)
-        metrics |= draw_metrics(search, rows[strategy.name], strategy.plan.rollouts) if strategy.drawn else {}
+        if strategy.drawn and (count := strategy.plan.rollouts) > 1:
+            metrics |= draw_metrics(f"sample@{count}", rows[strategy.name], count)
     write_json(folder / "scaling.json", scaling)
     write_json(folder / "metrics.json", metrics)
     return metrics

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from test_search import ADD, CRASH, PROBLEM, TIMES, doors, grow_one, tell, texts
+from test_search import ADD, CRASH, PRINT, PROBLEM, TIMES, doors, grow_one, tell, texts
 
 from rstar_math.config import SearchConfig
 from rstar_math.records import End
@@ -88,6 +88,25 @@ async def test_a_finished_answer_that_falls_out_of_the_beam_is_not_lost() -> Non
     assert sorted(tree.nodes[rollout.leaf].answer or "" for rollout in tree.rollouts) == ["4", "6"]
 
 
+async def test_a_finished_answer_keeps_its_place_in_the_beam() -> None:
+    """TIMES is finished after three steps and scores best; the sum goes on, two ways at each step, for one place."""
+
+    def forked(written: str) -> list[str]:
+        if "2 * 3" in written or "<output>" in written:
+            return tell(written)
+        if written.count("<end_of_step>") > 4:
+            return [PRINT]
+        forks = ["x = x + 0\n<end_of_step>", "x = x * 1\n<end_of_step>"]
+        return forks if "<end_of_step>" in written else [ADD, TIMES]
+
+    likes_products = ScriptedScorer(lambda written: 0.5 if "2 * 3" in written else -0.5)
+    plan = SearchConfig(kind="beam", rollouts=2, candidates=16, annotation="ppm")
+    tree = await grow_one(plan, doors(forked, scorer=likes_products))
+    assert (
+        tree.cost.expansions == 1 + (1 + 1) + 2 + 3 + 1
+    )  # root; both; both; the sum alone: three forks, print and answer
+
+
 async def test_two_finished_answers_of_one_expansion_both_survive() -> None:
     def two_wordings(written: str) -> list[str]:
         if "<output>" in written:
@@ -151,10 +170,10 @@ def many_steps(written: str) -> list[str]:
     return ["print(x)\n<end_of_code>"] if "x =" in written else [f"<code>\nx = {n}\n<end_of_step>" for n in range(8)]
 
 
-async def grow_side_by_side(descents: int):
+async def grow_side_by_side(descents: int, rollouts: int = 24):
     SlowPolicy.most = 0
     slow = replace(doors(many_steps), policy=SlowPolicy(many_steps))
-    return await grow_one(SearchConfig(rollouts=24, candidates=64, descents=descents), slow)
+    return await grow_one(SearchConfig(rollouts=rollouts, candidates=64, descents=descents), slow)
 
 
 async def test_descents_at_the_same_time_spread_out_and_lose_no_rollout() -> None:
@@ -163,9 +182,8 @@ async def test_descents_at_the_same_time_spread_out_and_lose_no_rollout() -> Non
     assert len(tree.rollouts) == 24
     assert tree.nodes[0].visits == 24
     assert tree.cost.expansions == 1 + 8 + 8  # nothing twice, though four descents met at the root
-    first = [tree.path(rollout.leaf)[0] for rollout in tree.rollouts]
-    assert len(set(first[:4])) == 4
-    assert len(set(first)) == 8
+    at_once = await grow_side_by_side(8, rollouts=8)
+    assert len({at_once.path(rollout.leaf)[0] for rollout in at_once.rollouts}) == 8  # by chance: one time in 400
 
 
 async def test_one_descent_at_a_time_asks_one_thing_at_a_time() -> None:

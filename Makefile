@@ -5,12 +5,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 HARDWARE := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 BIN := .venv/bin
+CLUSTER := $(if $(filter gpu,$(HARDWARE)),1gpu,laptop)
 READY := .venv/.ready-$(HARDWARE)
 
 .PHONY: demo test setup format clean
 
 demo: $(READY)
-	@$(BIN)/rstar-math evolve preset=demo
+	@$(BIN)/rstar-math evolve preset=demo cluster=$(CLUSTER)
 
 test: $(READY)
 	@$(BIN)/ruff format --check rstar_math tests

@@ -86,8 +86,8 @@ class ScriptedEngine:
     The PPM's half prefers sums. It takes the place of `cluster.actors.PolicyActor` and `ScorerActor`.
     """
 
-    def __init__(self, path: str, config: EngineConfig) -> None:
-        self._path, self._config = path, config
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
         self._policy = ScriptedPolicy(sums)
         self._scorer = ScriptedScorer(lambda written: 0.5 if "* " not in written else -0.5)
 
@@ -100,7 +100,7 @@ class ScriptedEngine:
         return await self._scorer.score(transcripts)
 
     async def load(self, path: str) -> None:
-        """There are no weights to swap."""
+        """There are no weights."""
         self._path = path
 
 

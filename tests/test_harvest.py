@@ -205,3 +205,19 @@ def test_the_crop_counts_every_filter_and_the_coverage_by_level(tmp_path) -> Non
     (row,) = pq.read_table(out / "policy.parquet").to_pylist()
     assert [step["output"] for step in row["steps"]] == [None, "4", None]
     assert {pair["problem_id"] for pair in pq.read_table(out / "pairs.parquet").to_pylist()} == {"p1"}
+
+
+def test_whatever_the_ppm_is_trained_on_it_is_measured_on_the_papers_pairs(tmp_path) -> None:
+    trees, validation = tmp_path / "trees", tmp_path / "validation"
+    for folder in (trees, validation):
+        folder.mkdir()
+        write_trees(folder / "part-00000.parquet", [STUCK])
+    counts = []
+    for plan in (HarvestConfig(), HarvestConfig(dead_ends=True), HarvestConfig(min_q_gap=1.5)):
+        out = tmp_path / f"out-{len(counts)}"
+        out.mkdir()
+        metrics = gather(trees, validation, out, plan)
+        counts.append((metrics["pairs"], metrics["validation_pairs"]))
+    plain, with_dead_ends, filtered = counts
+    assert with_dead_ends[0] > plain[0] > filtered[0]
+    assert with_dead_ends[1] == filtered[1] == plain[1] > 0

@@ -20,7 +20,7 @@ import psutil
 
 from rstar_math.cluster.actors import PolicyActor
 from rstar_math.cluster.fleet import Fleet, Models
-from rstar_math.config import RunConfig
+from rstar_math.config import EngineConfig, RunConfig
 from rstar_math.grading import ProcessJudge
 from rstar_math.problems import problem_sets
 from rstar_math.records import Execution, Problem, Program, Proposal, Sampling, Transcript
@@ -32,9 +32,9 @@ from rstar_math.search.forest import grow
 class NotingPolicyActor(PolicyActor):
     """A policy engine that remembers what it was asked, and can be asked all of it again at once."""
 
-    def __init__(self, path: str, config: Any) -> None:
-        super().__init__(path, config)
-        self._path = path
+    def __init__(self, config: EngineConfig) -> None:
+        super().__init__(config)
+        self._path = ""
         self._asked: list[tuple[Transcript, int, Sampling]] = []
         self._tokens, self._seconds = 0, 0.0
         self._began: float | None = None
@@ -47,6 +47,11 @@ class NotingPolicyActor(PolicyActor):
         self._tokens += sum(proposal.tokens for proposal in proposals)
         self._seconds = time.perf_counter() - self._began
         return proposals
+
+    async def load(self, path: str) -> None:
+        """See `PolicyActor`."""
+        self._path = path
+        await super().load(path)
 
     async def again(self) -> tuple[float, float]:
         """Tokens a second, first request to last answer: as it was asked, and all at once with no prefix known."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, SandboxConfig, SearchConfig
 from rstar_math.ports import Policy, Scorer
@@ -17,39 +17,63 @@ from rstar_math.records import Problem, Proposal, Sampling, Transcript, Tree
 from rstar_math.search.expansion import Doors
 from rstar_math.search.forest import grow
 
+if TYPE_CHECKING:
+    from rstar_math.engines.vllm_policy import VllmPolicy
+    from rstar_math.engines.vllm_ppm import VllmScorer
+
 
 class PolicyActor:
-    """A vLLM engine that says what the policy would say next."""
+    """A vLLM engine that says what the policy would say next, once `load` has named its weights."""
 
-    def __init__(self, path: str, config: EngineConfig) -> None:
-        from rstar_math.engines.vllm_policy import VllmPolicy
+    def __init__(self, config: EngineConfig) -> None:
+        """Loads vLLM's libraries, which takes longer than a small engine's own start and needs no weights yet."""
+        from rstar_math.engines.loop import load_libraries
 
-        self._engine = VllmPolicy(path, config)
+        load_libraries(config)
+        self._config = config
+        self._engine: VllmPolicy | None = None
 
     async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
         """See `ports.Policy`."""
+        if self._engine is None:
+            raise RuntimeError("load() comes before propose()")
         return await self._engine.propose(transcript, count, sampling)
 
     async def load(self, path: str) -> None:
-        """Swaps the weights and forgets cached prefixes."""
-        await self._engine.load(path)
+        """Starts the engine, or swaps its weights and forgets cached prefixes."""
+        from rstar_math.engines.vllm_policy import VllmPolicy
+
+        if self._engine is None:
+            self._engine = VllmPolicy(path, self._config)
+        else:
+            await self._engine.load(path)
 
 
 class ScorerActor:
-    """A vLLM engine that says what a path is worth."""
+    """A vLLM engine that says what a path is worth, once `load` has named its weights."""
 
-    def __init__(self, path: str, config: EngineConfig) -> None:
-        from rstar_math.engines.vllm_ppm import VllmScorer
+    def __init__(self, config: EngineConfig) -> None:
+        """See `PolicyActor`."""
+        from rstar_math.engines.loop import load_libraries
 
-        self._engine = VllmScorer(path, config)
+        load_libraries(config)
+        self._config = config
+        self._engine: VllmScorer | None = None
 
     async def score(self, transcripts: Sequence[Transcript]) -> list[float]:
         """See `ports.Scorer`."""
+        if self._engine is None:
+            raise RuntimeError("load() comes before score()")
         return await self._engine.score(transcripts)
 
     async def load(self, path: str) -> None:
-        """Swaps the weights and forgets cached prefixes."""
-        await self._engine.load(path)
+        """Starts the engine, or swaps its weights and forgets cached prefixes."""
+        from rstar_math.engines.vllm_ppm import VllmScorer
+
+        if self._engine is None:
+            self._engine = VllmScorer(path, self._config)
+        else:
+            await self._engine.load(path)
 
 
 @dataclass(slots=True)
@@ -107,16 +131,19 @@ class SearchActor:
         if self._doors is None:
             sandbox = await self._stack.enter_async_context(ProcessSandbox(self._sandbox))
             judge = await self._stack.enter_async_context(ProcessJudge(self._grading))
-            self._doors = Doors(generator, sandbox, scorer, judge)
+            self._doors = Doors(generator, sandbox, scorer, judge, comparing=judge)
         else:
             self._doors = replace(self._doors, policy=generator, scorer=scorer)
 
     async def grow(self, problem: Problem, plan: SearchConfig, seed: int, graded: bool) -> list[Tree]:
-        """All trees of one problem; without `graded` the ground truth stays out of the search (test time)."""
+        """All trees of one problem; without `graded` the search is not even told the ground truth (test time)."""
         if self._doors is None:
             raise RuntimeError("open() comes before grow()")
-        doors = self._doors if graded else replace(self._doors, judge=None)
-        return await grow(problem, doors, plan, seed)
+        if graded:
+            return await grow(problem, self._doors, plan, seed)
+        blind = problem._replace(answer="")
+        trees = await grow(blind, replace(self._doors, judge=None), plan, seed)
+        return [replace(tree, problem=problem) for tree in trees]
 
     async def close(self) -> None:
         """Ends the sandbox and the judge."""

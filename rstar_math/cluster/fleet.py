@@ -19,10 +19,12 @@ from typing import Any
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 
-from rstar_math.cluster.actors import PolicyActor, ScorerActor, SearchActor
+from rstar_math.checkpoints import Kind
+from rstar_math.cluster.actors import PolicyActor, Replicas, ScorerActor, SearchActor
 from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.config import EngineConfig, PolicyConfig, RunConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError, RstarError
+from rstar_math.ports import Policy
 from rstar_math.records import Problem, Tree
 from rstar_math.rng import derive
 
@@ -66,8 +68,9 @@ class Fleet:
     policy_actor: type = PolicyActor
     ppm_actor: type = ScorerActor
     search_actor: type = SearchActor
-    _engines: dict[str, list[Any]] = field(default_factory=dict)
-    _served: dict[str, str] = field(default_factory=dict)
+    _engines: dict[Kind, list[Any]] = field(default_factory=dict)
+    #: The weights of those that have been loaded.
+    _served: dict[Kind, str] = field(default_factory=dict)
     _workers: list[Any] = field(default_factory=list)
     #: How many workers died in the last `grow`, and what its engines draw from.
     _deaths: int = 0
@@ -113,7 +116,14 @@ class Fleet:
         finally:
             _forget(running)
 
-    async def ask_engine(self, kind: str, method: str) -> Any:
+    async def policy(self, path: str, seed: int = 0) -> Policy:
+        """The policy engines with the weights at `path`, for questions that no search asks."""
+        connect(self.config)
+        self._seed = seed
+        await self._serve("policy", path)
+        return Replicas(self._engines["policy"])
+
+    async def ask_engine(self, kind: Kind, method: str) -> Any:
         """What a method of the first engine of this kind ("policy" or "ppm") says."""
         return await _result(getattr(self._engines[kind][0], method).remote())
 
@@ -143,46 +153,61 @@ class Fleet:
         self._seed = seed
         opening = []
         if isinstance(models.policy, str):
-            opening.append(self._serve("policy", self.policy_actor, models.policy, self.config.engine))
+            opening.append(self._serve("policy", models.policy))
         if models.ppm is not None:
-            opening.append(self._serve("ppm", self.ppm_actor, models.ppm, self.config.ppm_engine))
+            opening.append(self._serve("ppm", models.ppm))
         await asyncio.gather(*opening)
         while len(self._workers) < self.config.cluster.search_workers:
             self._workers.append(self._worker())
         await asyncio.gather(*(self._connect_worker(worker, models) for worker in self._workers))
 
-    async def _serve(self, kind: str, actor_class: type, path: str, config: EngineConfig) -> None:
+    def prepare(self, kind: Kind) -> None:
+        """Starts the processes of the engines of this kind, if there are none, and returns at once: they load their
+        libraries meanwhile."""
+        if kind in self._engines:
+            return
+        connect(self.config)
+        actor_class, config = self._kinds()[kind]
+        options = {"num_cpus": config.cpus, "num_gpus": gpus_each(config), "max_concurrency": 4096}
+        remote = ray.remote(actor_class).options(**options)
+        self._engines[kind] = [remote.remote(self._seeded(config, kind, index)) for index in range(config.replicas)]
+
+    def _kinds(self) -> dict[Kind, tuple[type, EngineConfig]]:
+        return {
+            "policy": (self.policy_actor, self.config.engine),
+            "ppm": (self.ppm_actor, self.config.ppm_engine),
+        }
+
+    async def _serve(self, kind: Kind, path: str) -> None:
         """Engines of one kind with the weights at `path`: new ones, or those at hand with their weights swapped."""
         if self._served.get(kind) == path:
             return
+        if kind in self._served:
+            await self._end_what_cannot_take(kind, path)
         try:
-            if not await self._reloaded(kind, path):
-                options = {"num_cpus": config.cpus, "num_gpus": gpus_each(config), "max_concurrency": 4096}
-                remote = ray.remote(actor_class).options(**options)
-                self._engines[kind] = [
-                    remote.remote(path, self._seeded(config, kind, index)) for index in range(config.replicas)
-                ]
-                await asyncio.gather(*(actor.__ray_ready__.remote() for actor in self._engines[kind]))
+            if kind not in self._served:
+                self.prepare(kind)
+                await self._load(kind, path)
         except RayTaskError as error:
             raise EngineError(f"the {kind} engine cannot serve {path}: {error.cause}") from error
         except _LOST as error:
             raise EngineError(f"the {kind} engine for {path} did not start: {error}") from error
         self._served[kind] = path
 
-    async def _reloaded(self, kind: str, path: str) -> bool:
-        """Whether the engines at hand took the new weights; those that cannot (another architecture) are ended."""
-        if kind not in self._engines:
-            return False
+    async def _load(self, kind: Kind, path: str) -> None:
+        await asyncio.gather(*(actor.load.remote(path) for actor in self._engines[kind]))
+
+    async def _end_what_cannot_take(self, kind: Kind, path: str) -> None:
+        """Swaps the weights of the engines at hand; those that cannot (another architecture) are ended."""
         try:
-            await asyncio.gather(*(actor.load.remote(path) for actor in self._engines[kind]))
+            await self._load(kind, path)
         except RayTaskError as error:
             _log.info("the %s engines cannot take %s (%s): new ones are started", kind, path, error.cause)
             for actor in self._engines.pop(kind):
                 ray.kill(actor)
-            return False
-        return True
+            del self._served[kind]
 
-    def _seeded(self, config: EngineConfig, kind: str, index: int) -> EngineConfig:
+    def _seeded(self, config: EngineConfig, kind: Kind, index: int) -> EngineConfig:
         """Replicas that draw alike would grow the same steps twice; vLLM's own default is one seed for all."""
         seed = derive(self._seed, kind, index) & 0x7FFFFFFF
         return replace(config, extra={"seed": seed, **config.extra})

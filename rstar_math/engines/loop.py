@@ -173,6 +173,12 @@ class EngineLoop:
             raise EngineError(f"vLLM kept prefixes of the old weights while loading {folder}. Start the engine again.")
 
 
+def load_libraries(config: EngineConfig) -> None:
+    """Imports what an engine takes most of a small start for; without it the engine does so itself."""
+    prepare(config)
+    import vllm.v1.engine.llm_engine  # noqa: F401
+
+
 def _start(folder: Path, config: EngineConfig, kind: Kind) -> Any:
     import torch
     from vllm import EngineArgs

@@ -41,6 +41,8 @@ PAIR_SCHEMA = pa.schema(
     ]
 )
 _ROWS_A_BATCH = 1024
+#: The PPM is measured on the paper's pairs, whatever it is trained on: else its figure would move with the knobs.
+_MEASURED = HarvestConfig()
 
 
 def gather(trees: Path, validation: Path, out: Path, plan: HarvestConfig) -> dict[str, float]:
@@ -48,7 +50,8 @@ def gather(trees: Path, validation: Path, out: Path, plan: HarvestConfig) -> dic
 
     Args:
         trees: folder with the parts of the training problems.
-        validation: folder with the parts of problems kept for measuring the PPM; only pairs are taken from them.
+        validation: folder with the parts of problems kept for measuring the PPM; only pairs are taken from them, and
+            those by the paper's rule (§3.3).
         out: an existing folder.
     """
     tally = Tally()
@@ -69,7 +72,7 @@ def gather(trees: Path, validation: Path, out: Path, plan: HarvestConfig) -> dic
     with _Rows(out / "validation_pairs.parquet", PAIR_SCHEMA) as held_out:
         for grown in _by_problem(validation):
             if not _suspect(grown, plan):
-                held_out.extend(_pair_row(pair) for pair in pair_up(grown, trajectories(grown), plan).pairs)
+                held_out.extend(_pair_row(pair) for pair in pair_up(grown, trajectories(grown), _MEASURED).pairs)
     tally.counts["policy_examples"], tally.counts["pairs"] = examples.written, pairs.written
     tally.counts["validation_pairs"] = held_out.written
     return tally.metrics()

@@ -41,11 +41,13 @@ Program = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a policy is asked for one expansion. `max_tokens` bounds one step."""
+    """How a policy is asked for one expansion. `max_tokens` bounds one step, which ends with the first of `stops`; none: with
+    one of the text format's delimiters."""
 
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int = 512
+    stops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,9 @@ def delimiter_of(step: str) -> str | None:
     return next((mark for mark in DELIMITERS if step.endswith(mark)), None)
 
 
-def cut(generated: str) -> str:
-    """`generated` up to and including its first delimiter; all of it if it has none."""
-    ends = [generated.find(mark) + len(mark) for mark in DELIMITERS if mark in generated]
+def cut(generated: str, marks: Sequence[str] = DELIMITERS) -> str:
+    """`generated` up to and including its first mark (delimiter); all of it if it has none."""
+    ends = [generated.find(mark) + len(mark) for mark in marks if mark in generated]
     return generated[: min(ends)] if ends else generated
 
 

@@ -97,6 +97,30 @@ def test_every_benchmark_seed_and_search_is_a_stage_of_its_own(measure, tmp_path
     assert stages[5][2]["problems"].path is None
 
 
+def test_ways_in_plain_words_are_asked_for_beside_the_others_each_with_its_benchmarks_kind_of_question(
+    measure, tmp_path
+):
+    for name in ("strategyqa_dev", "math500"):
+        (tmp_path / f"{name}.jsonl").write_text("")
+    stages = measure(
+        benchmark="strategyqa,math500,held-out",
+        benchmarks=str(tmp_path),
+        strategy="greedy,self-consistency@4,mutual",
+        discriminator=str(MODEL_PATH),
+    )
+    asked = {str(out): inputs for _, out, inputs, _ in stages if "seed-0" in str(out)}
+    assert list(asked)[:3] == [f"strategyqa/seed-0/{name}" for name in ("greedy", "self-consistency@4", "mutual")]
+    assert asked["strategyqa/seed-0/greedy"].keys() == {"evaluation", "problems", "policy", "ppm"}
+    assert {name: inputs["mutual"].task for name, inputs in asked.items() if name.endswith("mutual")} == {
+        "strategyqa/seed-0/mutual": "strategyqa",
+        "math500/seed-0/mutual": "math",
+        "held-out/seed-0/mutual": "wordproblems",
+    }
+    assert asked["held-out/seed-0/mutual"]["mutual"].strategies == ("generator-majority", "mutual")
+    assert asked["held-out/seed-0/mutual"]["discriminator"] == str(MODEL_PATH)
+    assert asked["held-out/seed-0/self-consistency@4"]["discriminator"] is None
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -104,6 +128,9 @@ def test_every_benchmark_seed_and_search_is_a_stage_of_its_own(measure, tmp_path
         ({"benchmark": "strategyqa"}, r"no strategyqa_dev.jsonl named: benchmarks=FOLDER"),
         ({"benchmark": "gsm8k", "benchmarks": "nowhere"}, "there is no such folder"),
         ({"strategy": "mcts"}, "needs a PPM"),
+        ({"strategy": "mutual"}, "discriminator=MODEL"),
+        ({"strategy": "self-consistency@x"}, "self-consistency@x: choose from"),
+        ({"policy": "endpoint"}, r"policy\.url="),
         ({"limit": "0"}, "limit=0"),
         ({"seeds": "-1"}, "seeds=-1"),
     ],

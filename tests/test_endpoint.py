@@ -100,6 +100,15 @@ async def test_the_request_is_few_shot_and_transcript_and_tokens_are_shared_out(
     assert asked["stop"] == list(text.DELIMITERS)
 
 
+async def test_a_line_ends_where_the_search_says_and_not_at_the_text_formats_delimiters(server: Server) -> None:
+    server.script = [choices("two<end_of_step> of\nfive", "two", stop_reason="\n", tokens=4)]
+    sampling = Sampling(stops=("\n",))
+    async with EndpointPolicy(PolicyConfig(kind="endpoint", url=server.url, model="tiny")) as policy:
+        said = await policy.propose(ROOT, 2, sampling)
+    assert [proposal.text for proposal in said] == ["two<end_of_step> of\n", "two\n"]
+    assert server.asked[0]["stop"] == ["\n"]
+
+
 async def test_greedy_is_generated_once_and_paid_once(server: Server) -> None:
     server.script = [choices("x = 1\n<end_of_step>", tokens=7)]
     async with policy(server.url) as endpoint:

@@ -104,6 +104,12 @@ class TestPolicy:
             assert stopped
             assert any(proposal.tokens < 20 for proposal in stopped)
 
+    async def test_a_line_ends_where_the_search_says_and_not_at_a_delimiter(self, policy: Any) -> None:
+        sampling = Sampling(temperature=1.0, max_tokens=64, stops=("e",))
+        lines = [proposal.text for proposal in await policy.propose(transcript(), 16, sampling)]
+        assert any(line.endswith("e") for line in lines)
+        assert all("e" not in line[:-1] for line in lines)
+
     async def test_no_step_is_longer_than_asked(self, policy: Any) -> None:
         proposals = await policy.propose(transcript(), 8, Sampling(1.0, 1.0, 5))
         assert all(1 <= proposal.tokens <= 5 for proposal in proposals)

@@ -11,7 +11,7 @@ from planting import plant
 
 from rstar_math.config import EvaluationConfig
 from rstar_math.errors import ConfigError
-from rstar_math.evaluation.choice import alike, choose, solutions
+from rstar_math.evaluation.choice import choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
 from rstar_math.evaluation.pooled import pool
 from rstar_math.evaluation.scores import (
@@ -26,6 +26,7 @@ from rstar_math.evaluation.strategies import Strategy, all_readings, possible, s
 from rstar_math.records import End, Rollout, Tree
 from rstar_math.report.scaling import plot_scaling
 from rstar_math.scripted import ExactJudge
+from rstar_math.search.agreement import alike
 
 DRAWN = plant("a answer=4\nb answer=5\nc answer=5\nd answer=6")
 KNOBS = EvaluationConfig(candidates=5, rollouts=4, temperature=0.6, top_p=0.8, depth=7, max_step_tokens=33)

@@ -16,12 +16,13 @@ from planting import plant
 from rstar_math.cli.rows import grade_rows
 from rstar_math.config import GradingConfig
 from rstar_math.errors import InputError
-from rstar_math.evaluation.choice import alike, choose, solutions
+from rstar_math.evaluation.choice import choose, solutions
 from rstar_math.evolution.golds import UNGRADABLE, gradable
 from rstar_math.grading import ProcessJudge
 from rstar_math.grading import judge as judging
 from rstar_math.grading.worker import Worker
 from rstar_math.records import End, Grade, Problem, Rollout, Verdict
+from rstar_math.search.agreement import alike
 
 #: Two formulas that are the same, as a third of a second of simplifying finds.
 SLOW = "+".join(f"|x^{k}-{k}y|" for k in range(1, 12)), "+".join(f"|{k}y-x^{k}|" for k in range(1, 12))

@@ -18,6 +18,7 @@ FLOORS = {
     "bench": 5,
     "cluster": 4,
     "harvest": 3,
+    "mutual": 4,
     "evaluation": 3,
     "engines": 3,
     "training": 3,

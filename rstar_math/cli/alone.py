@@ -6,7 +6,7 @@ are those of a whole run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rstar_math.cli.launch import open_run
@@ -15,7 +15,7 @@ from rstar_math.errors import ConfigError
 from rstar_math.evolution import stages
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import Place
-from rstar_math.report.progress import Progress
+from rstar_math.report.progress import Bar, Progress
 
 Given = Mapping[str, str]
 
@@ -65,8 +65,22 @@ def grow_seedling_alone(out: Path, seed: int) -> None:
     from rstar_math.seedling.recipe import grow_seedling
 
     with Progress() as progress, progress.stage(0, 0, "seedling", None, "batches") as bar:
-        metrics = grow_seedling(out, seed=seed, progress=lambda done, total, loss: bar.reach(done, total, loss=loss))
+        metrics = grow_seedling(out, seed=seed, progress=_shown_by(bar))
         bar.finish(f"{out}: {metrics}")
+
+
+def grow_mutual_alone(out: Path, seed: int) -> None:
+    """The two models of the embedded mutual reasoning, one after the other."""
+    from rstar_math.seedling.mutual import DISCRIMINATOR, GENERATOR, grow_one
+
+    for kind in (GENERATOR, DISCRIMINATOR):
+        with Progress() as progress, progress.stage(0, 0, kind.name, None, "batches") as bar:
+            metrics = grow_one(out / kind.name, kind, seed=seed, progress=_shown_by(bar))
+            bar.finish(f"{out / kind.name}: {metrics}")
+
+
+def _shown_by(bar: Bar) -> Callable[[int, int, float], None]:
+    return lambda done, total, loss: bar.reach(done, total, loss=loss)
 
 
 def round_of(config: RunConfig, given: Given, default: str = "r1") -> int:

@@ -6,24 +6,30 @@ The table and the plot show what this command asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from rstar_math.cli.alone import round_of
-from rstar_math.cli.compose import compose_benchmark
+from rstar_math.cli.compose import compose_benchmark, options
 from rstar_math.cli.launch import open_run
-from rstar_math.config import EvaluationConfig, ProblemsConfig, RunConfig
+from rstar_math.config import EvaluationConfig, MutualConfig, PolicyConfig, ProblemsConfig, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evaluation.pooled import pool
 from rstar_math.evaluation.strategies import Strategy, all_readings, strategies
 from rstar_math.evolution import stages
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.run import Run
+from rstar_math.evolution.scoring import reason, score
 from rstar_math.evolution.store import Place, write_json
+from rstar_math.mutual.tasks import read_task, task_folder
+from rstar_math.mutual.ways import is_way, ways
 from rstar_math.report.evaluation import show_evaluation, write_evaluation
 from rstar_math.report.scaling import plot_scaling
+from rstar_math.search.task import Task
 
 Row = dict[str, Any]
 
@@ -33,7 +39,7 @@ class Measuring:
     """What to measure with which models, and below which folder. `label` stands before a benchmark's name in progress."""
 
     out: Path
-    policy: str
+    policy: str | PolicyConfig
     ppm: Path | None
     number: int
     evaluation: EvaluationConfig
@@ -41,6 +47,9 @@ class Measuring:
     ways: Sequence[Strategy]
     seeds: int
     label: str = ""
+    #: The second model of rStar, and what it and the ways in plain words go by.
+    discriminator: str | None = None
+    mutual: MutualConfig = field(default_factory=MutualConfig)
 
     def searches(self) -> dict[str, list[Strategy]]:
         """The strategies by the trees that they read."""
@@ -60,9 +69,18 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
     evaluation = config.plan(number).evaluation
     ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
     names = given.get("strategy", "greedy,mcts" if ppm else "greedy").split(",")
-    ways = all_readings(strategies(names, evaluation, guided=ppm is not None), evaluation)
+    plain = tuple(name for name in names if is_way(name))
+    mutual = replace(config.mutual, strategies=plain)
+    second = resolve(given["discriminator"]) if "discriminator" in given else None
+    coded = strategies([name for name in names if name not in plain], evaluation, guided=ppm is not None)
+    found = all_readings(coded, evaluation)
+    if plain:
+        found += ways(mutual, Task("any"), second=second is not None)
+    generator = _generator(config, given["policy"])
     benchmarks, seeds, out = benchmarks_of(config, given), count_of(given, "seeds"), Path(given["out"])
-    asked = Measuring(out, resolve(given["policy"]), ppm, number, evaluation, benchmarks, ways, seeds)
+    asked = Measuring(out, generator, ppm, number, evaluation, benchmarks, found, seeds, "", second, mutual)
+    for name in benchmarks if plain else ():
+        read_task(task_folder(_task(asked, name)))  # one that cannot be read is refused before any work
     with open_run(config, out) as run:
         folders = measure(run, asked)
     rows = pooled(asked, folders, config.seed)
@@ -73,6 +91,16 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
     run.progress.say(
         f"Everything is in {out}; the table is report.md" + (", the plot scaling.svg." if plotted else ".")
     )
+
+
+def _generator(config: RunConfig, policy: str) -> str | PolicyConfig:
+    """A model folder or name, or the server that `policy=endpoint policy.url=… policy.model=…` names."""
+    if policy != "endpoint":
+        return resolve(policy)
+    try:
+        return replace(config.policy, kind="endpoint")
+    except ValidationError as error:
+        raise ConfigError(error.errors()[0]["msg"]) from None
 
 
 def benchmarks_of(config: RunConfig, given: Mapping[str, str]) -> dict[str, ProblemsConfig]:
@@ -123,16 +151,31 @@ def _measure(run: Run, asked: Measuring, name: str, problems: ProblemsConfig) ->
         label = f"{asked.label}{name}, seed {seed}:" if asked.seeds > 1 else f"{asked.label}{name}:"
         for search, readings in asked.searches().items():
             seeded = replace(run, config=replace(run.config, seed=seed), label=f"{label} {search}")
-            names = tuple(strategy.name for strategy in readings)
-            folders.append(
-                seeded.alone(
-                    place,
-                    root / f"seed-{seed}" / search,
-                    stages.score,
-                    evaluation=replace(asked.evaluation, strategies=names),
-                    problems=gathered,
-                    policy=asked.policy,
-                    ppm=asked.ppm if readings[0].guided else None,
-                )
-            )
+            stage, own = _stage(asked, name, readings)
+            folders.append(seeded.alone(place, root / f"seed-{seed}" / search, stage, problems=gathered, **own))
     return folders
+
+
+def _stage(
+    asked: Measuring, benchmark: str, readings: Sequence[Strategy]
+) -> tuple[Callable[..., Mapping[str, Any]], dict[str, Any]]:
+    """What scores strategies of one search, and what it is given besides the problems."""
+    names, policy = tuple(strategy.name for strategy in readings), asked.policy
+    if is_way(names[0]):
+        second = asked.discriminator if readings[0].search == "mutual" else None
+        return reason, {
+            "mutual": replace(asked.mutual, strategies=names, task=_task(asked, benchmark)),
+            "policy": policy,
+            "discriminator": second,
+        }
+    if isinstance(policy, PolicyConfig):  # it has never seen the text format
+        policy = replace(policy, few_shot=policy.few_shot or "bootstrap")
+    ppm = asked.ppm if readings[0].guided else None
+    return score, {"evaluation": replace(asked.evaluation, strategies=names), "policy": policy, "ppm": ppm}
+
+
+def _task(asked: Measuring, benchmark: str) -> str:
+    """The kind of question: as told, else what the benchmark names; a file of one's own holds word problems."""
+    if asked.mutual.task is not None:
+        return asked.mutual.task
+    return compose_benchmark(benchmark if benchmark in options("benchmark") else "gsm8k").task

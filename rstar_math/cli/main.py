@@ -6,61 +6,18 @@ only when the work was done.
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 
+from rstar_math.cli.benches import bench
 from rstar_math.cli.compose import compose
-from rstar_math.errors import ConfigError, Interrupted, RstarError
-from rstar_math.report.errors import show_error
-
-_P = ParamSpec("_P")
-_OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-
-
-def _spoken(command: Callable[_P, None]) -> Callable[_P, None]:
-    """Errors made on purpose end the command with their message and exit code, not with a traceback."""
-
-    @wraps(command)
-    def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except RstarError as error:
-            show_error(error)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            stopped = Interrupted(
-                f"Everything finished is kept. Go on with: {shlex.join(['rstar-math', *sys.argv[1:]])}"
-            )
-            show_error(stopped)
-            sys.stdout.flush()
-            os._exit(stopped.exit_code)  # an engine's threads may outlive the request to end
-
-    return run
-
-
-def take(overrides: Sequence[str], *names: str) -> tuple[dict[str, str], list[str]]:
-    """Splits off what belongs to this start alone (`from=`, `until=`, `out=`), not to the run's configuration."""
-    taken = {key: value for key, _, value in (item.partition("=") for item in overrides) if key in names and value}
-    return taken, [item for item in overrides if item.partition("=")[0] not in names]
-
-
-def needed(taken: dict[str, str], command: str, *names: str) -> list[str]:
-    """The values of inputs that a command cannot do without.
-
-    Raises:
-        ConfigError: one is missing.
-    """
-    missing = [name for name in names if name not in taken]
-    if missing:
-        raise ConfigError(f"{command} needs {' '.join(f'{name}=PATH' for name in missing)}")
-    return [taken[name] for name in names]
+from rstar_math.cli.speaking import OVERRIDES, needed, spoken, take
+from rstar_math.errors import ConfigError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -70,8 +27,8 @@ def main() -> None:
 
 
 @main.command()
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def evolve(overrides: tuple[str, ...]) -> None:
     """Run all rounds of self-evolution, or go on with a run that was stopped.
 
@@ -100,8 +57,8 @@ def evolve(overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def plan(overrides: tuple[str, ...]) -> None:
     """Print the resolved plan of all rounds; nothing is started."""
     from rstar_math.report.plan import show_plan
@@ -110,8 +67,8 @@ def plan(overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def grow(overrides: tuple[str, ...]) -> None:
     """Grow trees: out=FOLDER [plan=r1] [policy=MODEL] [ppm=MODEL] [problems.path=FILE]."""
     from rstar_math.cli.alone import grow_alone
@@ -120,8 +77,8 @@ def grow(overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def harvest(overrides: tuple[str, ...]) -> None:
     """Choose training data from trees: trees=FOLDER out=FOLDER [plan=r1]."""
     from rstar_math.cli.alone import harvest_alone
@@ -130,8 +87,8 @@ def harvest(overrides: tuple[str, ...]) -> None:
 
 
 @main.command("train-policy")
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def train_policy(overrides: tuple[str, ...]) -> None:
     """Fine-tune the base on trajectories: data=HARVEST|FILE out=FOLDER [base=MODEL] [plan=r1]."""
     from rstar_math.cli.alone import train_policy_alone
@@ -140,8 +97,8 @@ def train_policy(overrides: tuple[str, ...]) -> None:
 
 
 @main.command("train-ppm")
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def train_ppm(overrides: tuple[str, ...]) -> None:
     """Train a PPM on preference pairs, from a policy: policy=MODEL data=HARVEST|FILE out=FOLDER [plan=r1]."""
     from rstar_math.cli.alone import train_ppm_alone
@@ -150,13 +107,15 @@ def train_ppm(overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def evaluate(overrides: tuple[str, ...]) -> None:
     """Score ways of answering on benchmarks: policy=MODEL out=FOLDER [ppm=MODEL] [strategy=…] [benchmark=…].
 
     \b
     strategy=greedy,majority@8,best-of-n@8,weighted-majority@8,beam@4,mcts@16   (greedy, and mcts where there is a PPM)
+    strategy=zero-shot-cot,few-shot-cot,self-consistency@32,generator-majority,mutual   in plain words (rStar), any model
+    discriminator=MODEL  mutual.task=gsm8k   the second model of mutual; its kind of question (a folder of conf/mutual)
     benchmark=gsm8k,math500,…   files of conf/benchmark, or your own problems.path=FILE; none: the embedded held-out set
     benchmarks=FOLDER           their files, for benchmarks that should not come from the hub
     limit=N  seeds=N  plan=r4   the first N problems; N seeds; the round whose evaluation.* holds
@@ -168,14 +127,14 @@ def evaluate(overrides: tuple[str, ...]) -> None:
             overrides,
             "evaluate",
             ("policy", "out"),
-            ("plan", "ppm", "strategy", "benchmark", "benchmarks", "limit", "seeds"),
+            ("plan", "ppm", "strategy", "discriminator", "benchmark", "benchmarks", "limit", "seeds"),
         )
     )
 
 
 @main.command()
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def compare(overrides: tuple[str, ...]) -> None:
     """Train ORM, PQM and PPM on one harvest and compare them: policy=MODEL data=HARVEST out=FOLDER [benchmark=…].
 
@@ -190,8 +149,8 @@ def compare(overrides: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("question")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the readable path.")
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def solve(question: str, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Answer one QUESTION with System 2: [policy=MODEL [ppm=MODEL]]; default: the last round of the run."""
     from rstar_math.cli.solve import solve_one
@@ -202,7 +161,7 @@ def solve(question: str, as_json: bool, overrides: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("file", type=click.File("r"), default="-")
-@_spoken
+@spoken
 def grade(file: Any) -> None:
     """Grade answers: JSONL {prediction, answer} in (a FILE or standard input), JSONL {verdict, reason} out."""
     from rstar_math.cli.rows import grade_rows
@@ -212,8 +171,8 @@ def grade(file: Any) -> None:
 
 @main.command("run-code")
 @click.argument("file", type=click.File("r"), default="-")
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def run_code(file: Any, overrides: tuple[str, ...]) -> None:
     """Run programs in the sandbox: JSONL {id, steps: [code, ...]} in, JSONL {id, status, stdout, error} out."""
     from rstar_math.cli.rows import run_rows
@@ -222,82 +181,34 @@ def run_code(file: Any, overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def seedling(overrides: tuple[str, ...]) -> None:
-    """Make the embedded base model anew: out=FOLDER [seed=2, the shipped one's]."""
-    from rstar_math.cli.alone import grow_seedling_alone
+    """Make the embedded base model anew: out=FOLDER [seed=2, the shipped one's] [variant=mutual].
+
+    variant=mutual makes two models that reason in plain words instead, OUT/generator and OUT/discriminator (rStar).
+    """
+    from rstar_math.cli.alone import grow_mutual_alone, grow_seedling_alone
     from rstar_math.seedling import SEED
 
-    taken, rest = take(overrides, "out")
+    taken, rest = take(overrides, "out", "variant")
     (out,) = needed(taken, "seedling", "out")
-    grow_seedling_alone(Path(out), compose([f"seed={SEED}", *rest]).seed)
+    kinds = {"seedling": grow_seedling_alone, "mutual": grow_mutual_alone}
+    variant = taken.get("variant", "seedling")
+    if variant not in kinds:
+        raise ConfigError(f"variant={variant}: choose from {', '.join(kinds)}")
+    kinds[variant](Path(out), compose([f"seed={SEED}", *rest]).seed)
 
 
 @main.command()
-@_OVERRIDES
-@_spoken
+@OVERRIDES
+@spoken
 def doctor(overrides: tuple[str, ...]) -> None:
     """Say what this machine has, and what each part falls back to."""
     from rstar_math.cli.doctor import examine
 
     if not examine(compose(overrides)):
         sys.exit(1)
-
-
-@main.group()
-def bench() -> None:
-    """Measure how fast a part is, against its baselines in the same run."""
-
-
-@bench.command("sandbox")
-@click.argument("limit", default="", metavar="[limit=quick]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-@_spoken
-def bench_sandbox(limit: str, as_json: bool) -> None:
-    """What running one step costs, with and without snapshots and walls."""
-    from rstar_math.cli.bench import bench_sandbox
-
-    if limit not in ("", "limit=quick"):
-        raise ConfigError(f"{limit!r}: a benchmark takes limit=quick, or nothing")
-    bench_sandbox(quick=bool(limit), as_json=as_json)
-
-
-@bench.command("search")
-@_OVERRIDES
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-@_spoken
-def bench_search(overrides: tuple[str, ...], as_json: bool) -> None:
-    """Whether search runs at the engine's own speed: [limit=quick] [policy=MODEL] [record=FILE].
-
-    Its own cost, the cost of waiting, how busy the engine is, and how many problems a driver feeds. record=FILE writes the
-    times of a real search instead, the trace that the cost of waiting is worked out from.
-    """
-    from rstar_math.bench.saturation import record_trace
-    from rstar_math.cli.bench import bench_search
-    from rstar_math.evolution.models import resolve
-
-    taken, rest = take(overrides, "limit", "record")
-    config = compose(rest)
-    model = resolve(config.policy.path or config.base)
-    if taken.get("limit", "quick") != "quick":
-        raise ConfigError(f"limit={taken['limit']}: a benchmark takes limit=quick, or nothing")
-    if "record" in taken:
-        record_trace(config, model, 300, Path(taken["record"]))
-    else:
-        bench_search(config, model, quick="limit" in taken, as_json=as_json)
-
-
-@bench.command("grading")
-@click.argument("file", default=None, required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-@click.option("--alone", is_flag=True, help="Leave math-verify out.")
-@_spoken
-def bench_grading(file: Path | None, as_json: bool, alone: bool) -> None:
-    """How often the grader errs and how long it takes, beside math-verify: on JSONL {pred, gold, equal}, or its own pairs."""
-    from rstar_math.cli.bench import bench_grading
-
-    bench_grading(file, as_json=as_json, alone=alone)
 
 
 def _alone(
@@ -308,6 +219,8 @@ def _alone(
     needed(taken, command, *must)
     return compose(rest), taken
 
+
+main.add_command(bench)
 
 if __name__ == "__main__":
     main()

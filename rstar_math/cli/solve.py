@@ -17,7 +17,7 @@ from rstar_math.cli.launch import open_fleet
 from rstar_math.cluster.fleet import Fleet, Models, Poisoned
 from rstar_math.config import EvaluationConfig, RunConfig
 from rstar_math.errors import ConfigError, EngineError
-from rstar_math.evaluation.choice import Choice, alike, choose, solutions
+from rstar_math.evaluation.choice import Choice, choose, solutions
 from rstar_math.evaluation.strategies import strategies
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import MANIFEST
@@ -25,6 +25,7 @@ from rstar_math.grading import ProcessJudge
 from rstar_math.ports import Judge
 from rstar_math.records import Problem, Tree
 from rstar_math.report.solution import show_solution
+from rstar_math.search.agreement import alike
 
 
 def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_json: bool) -> None:

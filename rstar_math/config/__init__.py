@@ -23,6 +23,7 @@ from rstar_math.config.machines import (
     SandboxConfig,
     SandboxPromise,
 )
+from rstar_math.config.mutual import MutualConfig
 from rstar_math.config.problems import BenchmarkConfig, ProblemsConfig
 from rstar_math.config.rounds import (
     EvaluationConfig,
@@ -36,7 +37,7 @@ from rstar_math.config.rounds import (
 
 __all__ = [
     "CONF", "BenchmarkConfig", "ClusterConfig", "EngineConfig", "EvaluationConfig", "GradingConfig", "HarvestConfig",
-    "Objective", "PPMConfig", "PolicyConfig", "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig",
+    "MutualConfig", "Objective", "PPMConfig", "PolicyConfig", "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig",
     "SandboxPromise", "SearchConfig", "TrackingConfig", "TrainingConfig",
 ]  # fmt: skip
 _PACKAGE = Path(__file__).parents[1]
@@ -75,6 +76,7 @@ class RunConfig:
     grading: GradingConfig = GradingConfig()
     cluster: ClusterConfig = ClusterConfig()
     tracking: TrackingConfig = TrackingConfig()
+    mutual: MutualConfig = MutualConfig()
     #: Round plans by name, "r1" to "r4".
     round: dict[str, RoundConfig] = Field(default_factory=lambda: {f"r{n}": RoundConfig() for n in range(1, 5)})
 

@@ -56,6 +56,8 @@ class BenchmarkConfig:
     subset: str | None = None
     split: str = "test"
     columns: dict[str, str] = Field(default_factory=dict)
+    #: The kind of question (conf/mutual), where answers are found in plain words.
+    task: str = "gsm8k"
 
     def problems(self, name: str, folder: Path | None, embedded: ProblemsConfig) -> ProblemsConfig:
         """The problems of benchmark `name`: the file in `folder` if it is there, else the data set, else the embedded ones.

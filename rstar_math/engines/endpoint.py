@@ -81,7 +81,7 @@ class EndpointPolicy:
         }
         try:
             async with self._slots:
-                steps, tokens = await self._draw(request)
+                steps, tokens = await self._draw(request, sampling.stops or text.DELIMITERS)
         except openai.OpenAIError as error:
             if _is_too_long(error) and len(transcript) > 1:
                 return []
@@ -90,23 +90,23 @@ class EndpointPolicy:
         proposals = [Proposal(step, share) for step, share in zip(steps, shares, strict=True)]
         return proposals + [Proposal(steps[0], 0)] * (count - drawn)
 
-    async def _draw(self, request: dict[str, Any]) -> tuple[list[str], int]:
-        """The steps, and the tokens paid for all of them."""
+    async def _draw(self, request: dict[str, Any], marks: tuple[str, ...]) -> tuple[list[str], int]:
+        """The steps, each ended by one of `marks`, and the tokens paid for all of them."""
         if self._stops:
-            stopping: dict[str, Any] = {"stop": list(text.DELIMITERS), "extra_body": {_INCLUDE: True}}
+            stopping: dict[str, Any] = {"stop": list(marks), "extra_body": {_INCLUDE: True}}
             try:
                 completion = await self._client.completions.create(**request, **stopping)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 if _INCLUDE not in str(error):
                     raise
             else:
-                read = [_read(choice) for choice in self._choices(completion)]
+                read = [_read(choice, marks) for choice in self._choices(completion)]
                 known = [step for step in read if step is not None]
                 if len(known) == len(read):
                     return known, _paid(completion)
             self._give_up_stops()
         completion = await self._client.completions.create(**request)
-        return [text.cut(choice.text) for choice in self._choices(completion)], _paid(completion)
+        return [text.cut(choice.text, marks) for choice in self._choices(completion)], _paid(completion)
 
     def _choices(self, completion: Any) -> list[Any]:
         choices = getattr(completion, "choices", None)
@@ -176,15 +176,15 @@ class EndpointPolicy:
         return f"Set policy.model to one that it serves: {', '.join(names) or 'it lists none'}."
 
 
-def _read(choice: Any) -> str | None:
+def _read(choice: Any, marks: tuple[str, ...]) -> str | None:
     """The step of one choice with its delimiter; None where it is not known which delimiter ended it."""
-    step = text.cut(choice.text)
-    if text.delimiter_of(step) is not None or choice.finish_reason != "stop":
+    step = text.cut(choice.text, marks)
+    if step.endswith(marks) or choice.finish_reason != "stop":
         return step
     extra = choice.model_extra or {}
     for field in _NAMES_STOP:
         if field in extra:
-            return step + extra[field] if extra[field] in text.DELIMITERS else step
+            return step + extra[field] if extra[field] in marks else step
     return None
 
 

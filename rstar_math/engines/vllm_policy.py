@@ -40,7 +40,11 @@ class VllmPolicy:
             return []
         drawn = count if sampling.temperature > 0 else 1
         output = await self._engine.ask(tokens, self._params(drawn, min(sampling.max_tokens, room), sampling))
-        proposals = [Proposal(text.cut(self._read(sample)), len(sample.token_ids)) for sample in output.outputs]
+        marks = sampling.stops or text.DELIMITERS
+        by_token = self._stops_by_token(sampling)
+        proposals = [
+            Proposal(text.cut(self._read(sample, by_token), marks), len(sample.token_ids)) for sample in output.outputs
+        ]
         return proposals + [Proposal(proposals[0].text, 0)] * (count - drawn)
 
     async def load(self, path: str) -> None:
@@ -51,8 +55,11 @@ class VllmPolicy:
         """Ends the engine."""
         self._engine.close()
 
-    def _read(self, sample: Any) -> str:
-        if not self._stop:
+    def _stops_by_token(self, sampling: Sampling) -> bool:
+        return bool(self._stop) and not sampling.stops
+
+    def _read(self, sample: Any, by_token: bool) -> str:
+        if not by_token:
             return str(sample.text)
         return str(
             self._tokenizer.decode(sample.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -62,15 +69,16 @@ class VllmPolicy:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        by_token = self._stops_by_token(sampling)
         return SamplingParams(
             n=drawn,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_tokens=max_tokens,
-            stop_token_ids=self._stop or None,
-            stop=None if self._stop else list(text.DELIMITERS),
-            include_stop_str_in_output=not self._stop,
-            detokenize=not self._stop,
+            stop_token_ids=self._stop if by_token else None,
+            stop=None if by_token else list(sampling.stops or text.DELIMITERS),
+            include_stop_str_in_output=not by_token,
+            detokenize=not by_token,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 

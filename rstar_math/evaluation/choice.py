@@ -1,17 +1,16 @@
 """tree -> the answer to give.
 
-At test time the ground truth is unknown: a choice sees answers and PPM scores alone. Whether two answers are the same is the
-judge's business; votes are counted by what it says.
+At test time the ground truth is unknown: a choice sees answers and PPM scores alone. Votes are counted by which answers are
+the same (`search.agreement`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from rstar_math.ports import Judge
-from rstar_math.records import Tree, Verdict
+from rstar_math.records import Tree
 
 #: "best": the highest PPM score (paper §4.1). "majority": most votes (released code). "weighted": the PPM's scores as votes.
 Rule = Literal["best", "majority", "weighted"]
@@ -49,23 +48,3 @@ def choose(found: Sequence[Choice], rule: Rule, top: int, same: Mapping[str, str
     for choice in ranked[:top]:
         votes[same[choice.answer]] += 1.0 if rule == "majority" else (choice.score + 1) / 2
     return max(ranked[:top], key=lambda choice: (votes[same[choice.answer]], choice.score))
-
-
-async def alike(answers: Iterable[str], judge: Judge) -> dict[str, str]:
-    """Each answer with the first one that means the same: one of the two, taken for the gold, makes the other right."""
-    found: dict[str, str] = {}
-    for answer in dict.fromkeys(answers):
-        found[answer] = answer
-        for other in dict.fromkeys(found.values()):
-            if other != answer and await _same(answer, other, judge):
-                found[answer] = other
-                break
-    return found
-
-
-async def _same(one: str, other: str, judge: Judge) -> bool:
-    """The ground truth's side decides what may be left out (a unit, a name), so both sides are asked."""
-    for answer, gold in ((one, other), (other, one)):
-        if (await judge.grade(answer, gold)).verdict is Verdict.CORRECT:
-            return True
-    return False

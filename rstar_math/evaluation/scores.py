@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rstar_math.evaluation.choice import Choice, Rule, alike, choose, solutions
+from rstar_math.evaluation.choice import Choice, Rule, choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
 from rstar_math.evaluation.strategies import Strategy
 from rstar_math.ports import Judge
 from rstar_math.records import Cost, Grade, Node, Problem, Step, Tree, Verdict, mean
+from rstar_math.search.agreement import alike
 
 _UNSCORED: tuple[Rule, ...] = ("majority",)
 _SCORED: tuple[Rule, ...] = ("best", "majority", "weighted")
@@ -76,13 +77,26 @@ def _read(tree: Tree, strategy: Strategy, same: Mapping[str, str], grades: Mappi
         rules = _UNSCORED if strategy.plan.annotation == "terminal" else _SCORED
         by_count |= {(rule, count): is_right(choose(early, rule, strategy.top, same)) for rule in rules}
         by_count["oracle", count] = any(map(is_right, early))
+    return grade_choice(tree, choice, grades, by_count, drawn=strategy.drawn)
+
+
+def grade_choice(
+    tree: Tree,
+    choice: Choice | None,
+    grades: Mapping[str, Grade],
+    by_count: Mapping[tuple[str, int], bool],
+    *,
+    drawn: bool = False,
+) -> Scored:
+    """The row of a choice that was made; `grades` has every answer of the tree."""
+    found = solutions(tree, drawn=drawn)
     return Scored(
         tree.problem,
         tree.cost,
         choice,
         tuple(step.text for step in tree.steps(choice.leaf)) if choice else (),
         grades[choice.answer] if choice else _NO_ANSWER,
-        sum(map(is_right, found)),
+        sum(grades[each.answer].verdict is Verdict.CORRECT for each in found),
         by_count,
     )
 

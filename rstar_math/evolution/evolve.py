@@ -14,11 +14,11 @@ from pathlib import Path
 
 from rstar_math.config import PolicyConfig
 from rstar_math.evolution.run import Run, UntilReached
+from rstar_math.evolution.scoring import score
 from rstar_math.evolution.stages import (
     gather_problems,
     grow,
     harvest,
-    score,
     train_control,
     train_policy,
     train_ppm,

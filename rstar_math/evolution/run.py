@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from rstar_math.checkpoints import Kind
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.config import PolicyConfig, ProblemsConfig, RunConfig, TrainingConfig
+from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig, RunConfig, TrainingConfig
 from rstar_math.engines.few_shot import few_shot
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import Fingerprint, Place, Store, digest_of, once, write_json
 from rstar_math.evolution.versions import versions
+from rstar_math.mutual.tasks import task_folder
 from rstar_math.report.progress import Bar, Progress
 from rstar_math.rng import derive
 from rstar_math.tracking import Tracker
@@ -56,12 +58,27 @@ class Desk:
         name = " ".join(filter(None, (self.label or self.place.stage, what)))
         return self.progress.stage(self.place.round, self.rounds, name, total, unit)
 
-    def soon(self, kind: Literal["policy", "ppm"]) -> None:
+    def soon(self, kind: Kind) -> None:
         """A training of this round follows in the same run: its ranks may load their libraries now, if that takes no device
         away from the engines."""
-        if self.rounds and self.config.cluster.keep_engines:
+        if self._room_for_others:
             plan = self.config.plan(self.place.round)
             self.trainings.prepare(plan.policy if kind == "policy" else plan.ppm)
+
+    def soon_served(self, kind: Kind) -> None:
+        """The same for engines that a later stage of the same run asks."""
+        if self._room_for_others:
+            self.fleet.prepare(kind)
+
+    @property
+    def control_follows(self) -> bool:
+        """Whether the training of the control comes after this stage."""
+        trained = self.config.control and self.config.base == "seedling"
+        return trained and self.place == Place.of(self.rounds, "scores")
+
+    @property
+    def _room_for_others(self) -> bool:
+        return self.rounds > 0 and self.config.cluster.keep_engines
 
 
 @dataclass(frozen=True)
@@ -142,7 +159,7 @@ class Run:
                     for own in value.FREE:
                         settings.pop(own)
                 knobs |= _flat(prefix, settings)
-                inputs |= _files(value) if isinstance(value, ProblemsConfig) else {}
+                inputs |= _files(value)
             elif value is not None:
                 inputs[name] = _digest(value)
         return Fingerprint(knobs, inputs, form)
@@ -171,11 +188,21 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _files(problems: ProblemsConfig) -> dict[str, str]:
-    """The bytes of the problem files that are there: another file under the same path is another input."""
+def _files(knobs: object) -> dict[str, str]:
+    """The bytes of the files that some knobs name: another file under the same path is another input."""
+    if isinstance(knobs, MutualConfig):
+        return {"mutual.task": _content(task_folder(knobs.task))}
+    if not isinstance(knobs, ProblemsConfig):
+        return {}
+    problems = knobs
     named = {"problems.path": problems.path, "problems.held_out_path": problems.held_out_path}
     named |= {f"problems.decontaminate.{path}": path for path in problems.decontaminate}
     return {name: digest_of(Path(path)) for name, path in named.items() if path and Path(path).is_file()}
+
+
+def _content(folder: Path) -> str:
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".txt", ".yaml"))
+    return hashlib.sha256(b"".join(f"{file.name}\n".encode() + file.read_bytes() for file in files)).hexdigest()
 
 
 def _endpoint(policy: PolicyConfig) -> str:

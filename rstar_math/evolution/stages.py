@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from rstar_math.cluster.fleet import Models, connect
-from rstar_math.cluster.growth import POISONED, Order, grow_into, poisoned
+from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.config import (
-    EvaluationConfig,
     HarvestConfig,
     PolicyConfig,
     PPMConfig,
@@ -30,27 +28,15 @@ from rstar_math.config import (
     TrainingConfig,
 )
 from rstar_math.errors import ConfigError, InputError
-from rstar_math.evaluation.scores import (
-    Scored,
-    answer_row,
-    draw_metrics,
-    every_problem,
-    scaling_rows,
-    score_metrics,
-    score_trees,
-)
-from rstar_math.evaluation.strategies import Strategy, possible, strategies
 from rstar_math.evolution.golds import gradable
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.store import read_manifest, write_json
-from rstar_math.grading import ProcessJudge
+from rstar_math.evolution.tally import Tally, say_poisoned
 from rstar_math.harvest.crop import gather, write_examples
 from rstar_math.problems import problem_sets, read_problems
 from rstar_math.problems.contamination import decontaminate
 from rstar_math.problems.sets import read_set, write_set
-from rstar_math.records import Problem, Tree
-from rstar_math.report.progress import Bar
-from rstar_math.search.storage import read_trees
+from rstar_math.records import Problem
 from rstar_math.seedling import solved_problems
 from rstar_math.training.job import TrainingJob
 
@@ -60,8 +46,6 @@ if TYPE_CHECKING:
 Metrics = Mapping[str, Any]
 #: Fewer solutions or pairs than this, and the person should hear of it.
 _FEW = 50
-#: The last trees are slow and leave cores idle: by then what comes next may be prepared.
-_NEAR_THE_END = 0.85
 
 
 def gather_problems(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
@@ -126,54 +110,14 @@ def grow(
     order = Order(Models(generator, scorer), search, desk.seed, graded=True)
     sets = {name: read_set(problems / f"{name}.jsonl") for name in ("train", "validation")}
     with desk.bar(sum(map(len, sets.values())), "problems") as bar:
-        tally = _Tally(bar, graded=True, near_the_end=partial(desk.soon, "policy"))
+        tally = Tally(bar, graded=True, near_the_end=partial(desk.soon, "policy"))
 
         async def work() -> None:
             await grow_into({folder / name: chosen for name, chosen in sets.items()}, desk.fleet, order, tally.hear)
             await desk.fleet.stage_over()
 
         asyncio.run(work())
-    return tally.metrics() | {"poisoned": sum(_say_poisoned(desk, folder / name) for name in sets)}
-
-
-def _say_poisoned(desk: Desk, folder: Path) -> int:
-    """Says which problems killed their workers; how many there are."""
-    found = poisoned(folder)
-    if found:
-        names = ", ".join(row["id"] for row in found[:5]) + (" …" if len(found) > 5 else "")
-        desk.progress.say(
-            f"{len(found)} problems are set aside, for each killed its search worker again and again, the last time alone: "
-            f"{names}; {folder / POISONED} lists them with the cause."
-        )
-    return len(found)
-
-
-@dataclass
-class _Tally:
-    """What the trees cost so far, shown while they grow."""
-
-    bar: Bar
-    graded: bool
-    near_the_end: Callable[[], None] | None = None
-    solved: int = 0
-    sums: Counter[str] = field(default_factory=Counter)
-
-    def hear(self, trees: list[Tree], before: bool) -> None:
-        self.solved += any(rollout.value > 0 for rollout in trees[-1].rollouts)
-        self.sums["problems"] += 1
-        for tree in trees:
-            self.sums.update({name: value for name, value in asdict(tree.cost).items() if name != "seconds"})
-            self.sums.update(trees=1, nodes=len(tree.nodes), rollouts=len(tree.rollouts))
-        if before:
-            self.bar.found(1)
-        else:
-            self.bar.advance(1, **({"solved": f"{self.solved / self.sums['problems']:.0%}"} if self.graded else {}))
-        if self.near_the_end and self.bar.total and self.bar.done >= _NEAR_THE_END * self.bar.total:
-            self.near_the_end()
-            self.near_the_end = None
-
-    def metrics(self) -> dict[str, Any]:
-        return dict(self.sums)
+    return tally.metrics() | {"poisoned": sum(say_poisoned(desk, folder / name) for name in sets)}
 
 
 def harvest(desk: Desk, folder: Path, *, harvest: HarvestConfig, trees: Path) -> Metrics:
@@ -246,56 +190,6 @@ def train_control(desk: Desk, folder: Path, *, training: TrainingConfig, base: s
     steps = max(int(read_manifest(like)["metrics"]["steps"]), 1)
     as_long = replace(training, max_steps=steps, epochs=float(steps))
     return _train(desk, TrainingJob("policy", Path(base), (data,), folder, as_long, desk.seed))
-
-
-def score(
-    desk: Desk,
-    folder: Path,
-    *,
-    evaluation: EvaluationConfig,
-    problems: Path,
-    policy: str | Path,
-    ppm: Path | None,
-) -> Metrics:
-    """Answers to held-out problems, graded: greedy pass@1 of the policy and, once there is a PPM, System 2, the search that
-    it guides (§4), or what `evaluation.strategies` names. Those that differ in the reading alone share their trees."""
-    held_out = read_set(problems / "held_out.jsonl")
-    guided = ppm is not None
-    by_search: dict[str, list[Strategy]] = {}
-    for strategy in strategies(possible(evaluation.strategies, guided=guided), evaluation, guided=guided):
-        by_search.setdefault(strategy.search, []).append(strategy)
-
-    async def work() -> dict[str, list[Scored]]:
-        for search, (strategy, *_) in by_search.items():
-            scorer = None if not strategy.guided else str(ppm)
-            order = Order(Models(str(policy), scorer), strategy.plan, desk.seed, graded=False)
-            with desk.bar(len(held_out), "problems", "" if desk.label else search) as bar:
-                sets = {folder / "trees" / search: held_out}
-                await grow_into(sets, desk.fleet, order, _Tally(bar, graded=False).hear)
-            _say_poisoned(desk, folder / "trees" / search)
-        await desk.fleet.stage_over()
-        rows: dict[str, list[Scored]] = {}
-        async with ProcessJudge(desk.config.grading) as judge:
-            for search, readings in by_search.items():
-                grown = every_problem(read_trees(folder / "trees" / search), held_out)
-                rows |= await score_trees(grown, readings, judge)
-        return rows
-
-    rows = asyncio.run(work())
-    drawing = {"resamples": evaluation.bootstrap, "seed": desk.seed}
-    metrics: dict[str, float] = {}
-    scaling: list[dict[str, Any]] = []
-    with (folder / "answers.jsonl").open("w") as answers:
-        for name, scored in rows.items():
-            metrics |= score_metrics(name, scored, **drawing)
-            answers.writelines(json.dumps(answer_row(name, row)) + "\n" for row in scored)
-    for search, (strategy, *_) in by_search.items():
-        scaling += scaling_rows(search, rows[strategy.name], **drawing)
-        if strategy.drawn and (count := strategy.plan.rollouts) > 1:
-            metrics |= draw_metrics(f"sample@{count}", rows[strategy.name], count)
-    write_json(folder / "scaling.json", scaling)
-    write_json(folder / "metrics.json", metrics)
-    return metrics
 
 
 def _train(desk: Desk, job: TrainingJob, begun: Callable[[], None] = lambda: None) -> Metrics:

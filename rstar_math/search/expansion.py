@@ -7,8 +7,9 @@ after the code of the path so far, and have the PPM score them in one batch (pap
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rstar_math import text
 from rstar_math.config import SearchConfig
@@ -19,12 +20,21 @@ from rstar_math.search.tree import GrowingTree
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """The outside world of a search. `scorer` None: no PPM. `judge` None: test time, the ground truth is not consulted."""
+    """The outside world of a search. `scorer` None: no PPM. `judge` None: test time, the ground truth is not consulted.
+    `comparing` tells which of the policy's own answers mean the same, and is never shown the ground truth."""
 
     policy: Policy
     sandbox: Sandbox
     scorer: Scorer | None = None
     judge: Judge | None = None
+    comparing: Judge | None = None
+
+
+class Moves(NamedTuple):
+    """What a search does at a node: attach what may follow (child -> how many samples said it), and value an end."""
+
+    expand: Callable[[GrowingTree, int, Doors, SearchConfig, int | None], Awaitable[Counter[int]]]
+    value: Callable[[GrowingTree, int, End, Doors], Awaitable[float]]
 
 
 async def expand(
@@ -71,6 +81,10 @@ async def value(tree: GrowingTree, leaf: int, end: End, doors: Doors) -> float:
     if node.verdict is None:
         node.verdict = (await doors.judge.grade(node.answer, tree.problem.answer)).verdict
     return 1.0 if node.verdict is Verdict.CORRECT else -1.0
+
+
+#: Those of rStar-Math: code-augmented steps.
+STEPS = Moves(expand, value)
 
 
 def _well_formed(proposals: Sequence[Proposal], answering: bool) -> Counter[str]:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from rstar_math.config import SearchConfig
 from rstar_math.records import Problem, Tree
 from rstar_math.rng import derive
+from rstar_math.search.actions import ACTION_SEARCHES
 from rstar_math.search.beam import beam
 from rstar_math.search.expansion import Doors
 from rstar_math.search.mcts import mcts
@@ -20,7 +21,7 @@ from rstar_math.search.tree import GrowingTree
 
 #: Grows a tree until it has so many rollouts (of a beam: so many paths at once).
 Search = Callable[[GrowingTree, int, Doors, SearchConfig], Awaitable[None]]
-SEARCHES: Mapping[str, Search] = {"mcts": mcts, "sample": sample, "beam": beam}
+SEARCHES: Mapping[str, Search] = {"mcts": mcts, "sample": sample, "beam": beam, **ACTION_SEARCHES}
 
 
 async def grow(problem: Problem, doors: Doors, plan: SearchConfig, seed: int) -> list[Tree]:

@@ -11,18 +11,18 @@ import asyncio
 from rstar_math.config import SearchConfig
 from rstar_math.records import End
 from rstar_math.rng import stream
-from rstar_math.search.expansion import Doors, expand, value
+from rstar_math.search.expansion import STEPS, Doors, Moves
 from rstar_math.search.tree import GrowingTree, choose
 
 
-async def mcts(tree: GrowingTree, rollouts: int, doors: Doors, plan: SearchConfig) -> None:
+async def mcts(tree: GrowingTree, rollouts: int, doors: Doors, plan: SearchConfig, moves: Moves = STEPS) -> None:
     """Adds rollouts until the tree has `rollouts` of them, `plan.descents` of them under way at once."""
     numbers = iter(range(len(tree.rollouts), rollouts))
 
     async def descents() -> None:
         for number in numbers:
-            leaf, end = await _descend(tree, number, doors, plan)
-            tree.back_up(leaf, end, await value(tree, leaf, end, doors))
+            leaf, end = await _descend(tree, number, doors, plan, moves)
+            tree.back_up(leaf, end, await moves.value(tree, leaf, end, doors))
 
     if plan.descents == 1:
         await descents()
@@ -32,7 +32,7 @@ async def mcts(tree: GrowingTree, rollouts: int, doors: Doors, plan: SearchConfi
             group.create_task(descents())
 
 
-async def _descend(tree: GrowingTree, number: int, doors: Doors, plan: SearchConfig) -> tuple[int, End]:
+async def _descend(tree: GrowingTree, number: int, doors: Doors, plan: SearchConfig, moves: Moves) -> tuple[int, End]:
     """Selection and expansion from the root down to where rollout `number` ends.
 
     Every node on the way counts one visit that lost (virtual loss) until the rollout is backed up, so that descents at the
@@ -47,7 +47,7 @@ async def _descend(tree: GrowingTree, number: int, doors: Doors, plan: SearchCon
         if node.depth == plan.depth:
             return index, End.DEPTH
         while node.children is None:
-            await _expand_once(tree, index, doors, plan)
+            await _expand_once(tree, index, doors, plan, moves)
         if not node.children:
             if index == 0:
                 node.children = None  # a root where nothing ran is asked again: there is nowhere else to go
@@ -56,14 +56,14 @@ async def _descend(tree: GrowingTree, number: int, doors: Doors, plan: SearchCon
         index = choose(tree, node.children, plan.exploration, plan.unvisited, draw)
 
 
-async def _expand_once(tree: GrowingTree, index: int, doors: Doors, plan: SearchConfig) -> None:
+async def _expand_once(tree: GrowingTree, index: int, doors: Doors, plan: SearchConfig, moves: Moves) -> None:
     """Expands a node, or waits for the descent that is doing so."""
     if index in tree.expanding:
         await tree.expanding[index].wait()
         return
     tree.expanding[index] = done = asyncio.Event()
     try:
-        await expand(tree, index, doors, plan)
+        await moves.expand(tree, index, doors, plan, None)
     finally:
         del tree.expanding[index]
         done.set()

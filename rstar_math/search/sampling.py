@@ -13,11 +13,11 @@ from random import Random
 from rstar_math.config import SearchConfig
 from rstar_math.records import End
 from rstar_math.rng import stream
-from rstar_math.search.expansion import Doors, expand, value
+from rstar_math.search.expansion import STEPS, Doors, Moves
 from rstar_math.search.tree import GrowingTree
 
 
-async def sample(tree: GrowingTree, rollouts: int, doors: Doors, plan: SearchConfig) -> None:
+async def sample(tree: GrowingTree, rollouts: int, doors: Doors, plan: SearchConfig, moves: Moves = STEPS) -> None:
     """Draws `rollouts` solutions into an empty tree; a step whose code does not run ends its solution without an answer.
 
     Drawing `m` next steps after a path that `m` solutions share is the same as drawing one for each of them.
@@ -25,7 +25,7 @@ async def sample(tree: GrowingTree, rollouts: int, doors: Doors, plan: SearchCon
     open_paths, ended = Counter({0: rollouts}), Counter[tuple[int, End]]()
     while open_paths:
         nodes = list(open_paths)
-        grown = await asyncio.gather(*(expand(tree, node, doors, plan, open_paths[node]) for node in nodes))
+        grown = await asyncio.gather(*(moves.expand(tree, node, doors, plan, open_paths[node]) for node in nodes))
         following: Counter[int] = Counter()
         for node, children in zip(nodes, grown, strict=True):
             ended[node, End.DEAD_END] += open_paths[node] - children.total()
@@ -38,7 +38,7 @@ async def sample(tree: GrowingTree, rollouts: int, doors: Doors, plan: SearchCon
                     following[child] += times
         open_paths = following
     for leaf, end in _shuffled(ended, stream(tree.seed, "sample")):
-        tree.back_up(leaf, end, await value(tree, leaf, end, doors))
+        tree.back_up(leaf, end, await moves.value(tree, leaf, end, doors))
 
 
 def _shuffled(ended: Counter[tuple[int, End]], draw: Random) -> list[tuple[int, End]]:

@@ -41,11 +41,12 @@ READ_COUNT = 4000
 #: A seed that no preset uses: the card's accuracy is measured on problems that are never trained or evaluated on.
 JUDGED_SEED = 4242
 CONTEXT_TOKENS = 512
-_IGNORED = -100
+#: The label of a token that is not learnt.
+IGNORED = -100
 #: Batches are cut from chunks of this many batches sorted by length, so that little of a batch is padding.
 _CHUNK_BATCHES = 8
 #: Matrices this small keep no third thread busy; the second brings 12 batches a second where one makes 8 to 9.
-_THREADS = 2
+THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +96,15 @@ def grow_seedling(
     `judged` fresh problems, by level and over all levels.
     """
     torch.manual_seed(derive(seed, "seedling"))
-    torch.set_num_threads(min(_THREADS, os.cpu_count() or 1))
+    torch.set_num_threads(min(THREADS, os.cpu_count() or 1))
     solved = solved_problems()[: recipe.solved]
     readings = (unsolved.problem.question for unsolved in generate(SOLVED_SEED, READ_COUNT, split="train"))
     tokenizer = grow_tokenizer(_transcripts(solved), readings, context_tokens=CONTEXT_TOKENS)
-    model = _architecture(tokenizer, recipe)
+    model = architecture(tokenizer, recipe)
     started = time.monotonic()
     losses = []
-    for loss in _train(model, tokenizer, solved, recipe, stream(seed, "seedling", "batches")):
+    draws = stream(seed, "seedling", "batches")
+    for loss in train(model, tokenizer, _batches(solved, tokenizer, recipe, draws), recipe, draws):
         losses.append(loss)
         if progress is not None:
             progress(len(losses), recipe.batches, loss)
@@ -134,15 +136,15 @@ def encode(problem: WordProblem, tokenizer: Qwen2Tokenizer, review: Review | Non
             example.words.extend(at for at, token in enumerate(tokens) if _is_word(tokenizer, token))
         good = piece.by_policy and next(verdicts)
         example.ids.extend(tokens)
-        example.labels.extend(tokens if good else [_IGNORED] * len(tokens))
-        example.verdicts.extend([_IGNORED] * len(tokens))
+        example.labels.extend(tokens if good else [IGNORED] * len(tokens))
+        example.verdicts.extend([IGNORED] * len(tokens))
         if piece.by_policy:
             example.verdicts[-1] = verdict[good]
     if right[-1] and steps[-1].text.endswith(text.ANSWER_END):
         end = _id(tokenizer, str(tokenizer.eos_token))
         example.ids.append(end)
         example.labels.append(end)
-        example.verdicts[-1:] = [_IGNORED, _IGNORED]
+        example.verdicts[-1:] = [IGNORED, IGNORED]
     return example
 
 
@@ -161,7 +163,7 @@ def greedy_accuracy(
         ids, labels, _ = _padded([encode(problem, tokenizer)])
         best = model(input_ids=ids).logits[:, :-1].argmax(-1)
         wanted = labels[:, 1:]
-        exact = float(((best == wanted) | (wanted == _IGNORED)).all())
+        exact = float(((best == wanted) | (wanted == IGNORED)).all())
         solved["greedy/all"].append(exact)
         solved[f"greedy/level-{problem.problem.level}"].append(exact)
     return {name: mean(flags) for name, flags in solved.items()}
@@ -180,7 +182,8 @@ def _is_word(tokenizer: Qwen2Tokenizer, token: int) -> bool:
     return str(tokenizer.convert_ids_to_tokens(token)).removeprefix("Ġ").isalpha()
 
 
-def _architecture(tokenizer: Qwen2Tokenizer, recipe: Recipe) -> Qwen2ForCausalLM:
+def architecture(tokenizer: Qwen2Tokenizer, recipe: Recipe) -> Qwen2ForCausalLM:
+    """A fresh model of the recipe's size."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     config = Qwen2Config(
@@ -199,10 +202,10 @@ def _architecture(tokenizer: Qwen2Tokenizer, recipe: Recipe) -> Qwen2ForCausalLM
     return Qwen2ForCausalLM(config)
 
 
-def _train(
+def train(
     model: Qwen2ForCausalLM,
     tokenizer: Qwen2Tokenizer,
-    solved: Sequence[WordProblem],
+    batches: Iterator[list[Example]],
     recipe: Recipe,
     draws: random.Random,
 ) -> Iterator[float]:
@@ -215,7 +218,6 @@ def _train(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda batch: min(1.0, (batch + 1) / warmup) * (1 - batch / recipe.batches)
     )
-    batches = _batches(solved, tokenizer, recipe, draws)
     model.train()
     for _ in range(recipe.batches):
         ids, labels, verdicts = _padded(
@@ -241,7 +243,9 @@ def _next_token_loss(model: Qwen2ForCausalLM, states: torch.Tensor, labels: torc
 
 def _loss(model: Qwen2ForCausalLM, states: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy where something is wanted; logits are computed for those states alone."""
-    own = wanted != _IGNORED
+    own = wanted != IGNORED
+    if not own.any():
+        return states.new_zeros(())
     return functional.cross_entropy(model.lm_head(states[own]), wanted[own])
 
 
@@ -277,8 +281,8 @@ def _padded(examples: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor, to
     shape = (len(examples), max(len(example.ids) for example in examples))
     ids, labels, verdicts = (
         torch.zeros(shape, dtype=torch.long),
-        torch.full(shape, _IGNORED),
-        torch.full(shape, _IGNORED),
+        torch.full(shape, IGNORED),
+        torch.full(shape, IGNORED),
     )
     for row, example in enumerate(examples):
         for padded, values in ((ids, example.ids), (labels, example.labels), (verdicts, example.verdicts)):

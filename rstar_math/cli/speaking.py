@@ -1,0 +1,61 @@
+"""What do all commands have in common?
+
+`key=value` overrides, of which some belong to the start alone, and errors that end a command with their message. No command
+stands here.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec
+
+import click
+
+from rstar_math.errors import ConfigError, Interrupted, RstarError
+from rstar_math.report.errors import show_error
+
+_P = ParamSpec("_P")
+OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+
+
+def spoken(command: Callable[_P, None]) -> Callable[_P, None]:
+    """Errors made on purpose end the command with their message and exit code, not with a traceback."""
+
+    @wraps(command)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except RstarError as error:
+            show_error(error)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            stopped = Interrupted(
+                f"Everything finished is kept. Go on with: {shlex.join(['rstar-math', *sys.argv[1:]])}"
+            )
+            show_error(stopped)
+            sys.stdout.flush()
+            os._exit(stopped.exit_code)  # an engine's threads may outlive the request to end
+
+    return run
+
+
+def take(overrides: Sequence[str], *names: str) -> tuple[dict[str, str], list[str]]:
+    """Splits off what belongs to this start alone (`from=`, `until=`, `out=`), not to the run's configuration."""
+    taken = {key: value for key, _, value in (item.partition("=") for item in overrides) if key in names and value}
+    return taken, [item for item in overrides if item.partition("=")[0] not in names]
+
+
+def needed(taken: dict[str, str], command: str, *names: str) -> list[str]:
+    """The values of inputs that a command cannot do without.
+
+    Raises:
+        ConfigError: one is missing.
+    """
+    missing = [name for name in names if name not in taken]
+    if missing:
+        raise ConfigError(f"{command} needs {' '.join(f'{name}=PATH' for name in missing)}")
+    return [taken[name] for name in names]

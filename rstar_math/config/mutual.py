@@ -1,0 +1,56 @@
+"""How do two models find an answer together? The knobs of rStar (arXiv 2408.06195, §4 and appendix)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from rstar_math.config.kinds import STRICT, Count, NotNegative, Share
+
+
+@dataclass(frozen=True, config=STRICT)
+class MutualConfig:
+    """The search over five actions, and the second model that looks at what it found."""
+
+    #: Ways of answering (the README lists them); `rstar-math evaluate strategy=` names others.
+    strategies: tuple[str, ...] = ("mutual",)
+    #: The kind of question: a folder in conf/mutual, or a path to one of your own; None: the one that the benchmark names.
+    task: str | None = None
+    #: Rollouts a question; what counts from the second on (paper: 32).
+    rollouts: Count = 32
+    #: Children that one node gets of A1 and of A3 (paper: 5); the other actions give one.
+    thoughts: Count = 5
+    subquestions: Count = 5
+    #: Lines drawn where one is kept (A2, A3's answers, A4): the one that most of them agree with.
+    votes: Count = 8
+    temperature: NotNegative = 0.8
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    #: Longest line, in tokens.
+    max_line_tokens: Count = 256
+    exploration: NotNegative = 2.0
+    #: Actions that may be used; the paper's ablation leaves some out.
+    actions: tuple[Literal["thought", "solution", "subquestion", "again", "conditions"], ...] = (
+        "thought",
+        "solution",
+        "subquestion",
+        "again",
+        "conditions",
+    )
+    #: How often the second model completes each trajectory, each time with another share of it given (paper: once, 20-80%).
+    masks: Count = 1
+    least_given: Share = 0.2
+    most_given: Share = 0.8
+    #: A trajectory is mutually consistent if one of its completions agrees with it, more than half of them, or all.
+    agreement: Literal["loose", "middle", "strict"] = "strict"
+    #: The second model's; 0: its likeliest completion.
+    completion_temperature: NotNegative = 0.0
+
+    @model_validator(mode="after")
+    def _possible(self) -> MutualConfig:
+        if self.least_given > self.most_given:
+            raise ValueError(f"least_given={self.least_given} is more than most_given={self.most_given}")
+        if not {"thought", "solution", "subquestion"} & set(self.actions):
+            raise ValueError("actions needs thought, solution or subquestion: the others reach no answer")
+        return self

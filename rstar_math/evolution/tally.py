@@ -1,0 +1,62 @@
+"""How far is a search, and what has it cost so far?
+
+Hears every problem's trees as they finish; shows them, and adds them up. It grows nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rstar_math.cluster.growth import POISONED, poisoned
+from rstar_math.evolution.run import Desk
+from rstar_math.records import Tree
+from rstar_math.report.progress import Bar
+
+#: The last trees are slow and leave cores idle: by then what comes next may be prepared.
+_NEAR_THE_END = 0.85
+
+
+def say_poisoned(desk: Desk, folder: Path) -> int:
+    """Says which problems killed their workers; how many there are."""
+    found = poisoned(folder)
+    if found:
+        names = ", ".join(row["id"] for row in found[:5]) + (" …" if len(found) > 5 else "")
+        desk.progress.say(
+            f"{len(found)} problems are set aside, for each killed its search worker again and again, the last time alone: "
+            f"{names}; {folder / POISONED} lists them with the cause."
+        )
+    return len(found)
+
+
+@dataclass
+class Tally:
+    """What the trees cost so far, shown while they grow."""
+
+    bar: Bar
+    graded: bool
+    near_the_end: Callable[[], None] | None = None
+    solved: int = 0
+    sums: Counter[str] = field(default_factory=Counter)
+
+    def hear(self, trees: list[Tree], before: bool) -> None:
+        """Of one problem's trees; `before`: an earlier start grew them."""
+        self.solved += any(rollout.value > 0 for rollout in trees[-1].rollouts)
+        self.sums["problems"] += 1
+        for tree in trees:
+            self.sums.update({name: value for name, value in asdict(tree.cost).items() if name != "seconds"})
+            self.sums.update(trees=1, nodes=len(tree.nodes), rollouts=len(tree.rollouts))
+        if before:
+            self.bar.found(1)
+        else:
+            self.bar.advance(1, **({"solved": f"{self.solved / self.sums['problems']:.0%}"} if self.graded else {}))
+        if self.near_the_end and self.bar.total and self.bar.done >= _NEAR_THE_END * self.bar.total:
+            self.near_the_end()
+            self.near_the_end = None
+
+    def metrics(self) -> dict[str, Any]:
+        """The sums so far."""
+        return dict(self.sums)

@@ -1,0 +1,61 @@
+"""trees -> what a second model made of them, kept problem by problem.
+
+Every tree's verdicts are a line of `judged.jsonl` as soon as they are there, so a start that was stopped goes on after them.
+Who judges, and how, stands in `discriminator`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from rstar_math.mutual.discriminator import Completion, Discriminator, Judged
+from rstar_math.records import Tree
+
+#: Trees whose trajectories are completed at once.
+_AT_ONCE = 64
+
+
+async def judge_all(
+    file: Path, trees: Iterable[Tree], discriminator: Discriminator, on_judged: Callable[[int], object]
+) -> dict[str, Judged]:
+    """Problem's id -> the verdicts on its trajectories; `on_judged` hears of every tree."""
+    found = {judged.problem_id: judged for judged in _read(file)}
+    on_judged(len(found))
+    left = (tree for tree in trees if tree.problem.id not in found)
+    with file.open("a", encoding="utf-8") as lines:
+        for some in _batches(left):
+            for judged in await asyncio.gather(*map(discriminator.judge, some)):
+                lines.write(json.dumps(_row(judged), ensure_ascii=False) + "\n")
+                found[judged.problem_id] = judged
+            lines.flush()
+            on_judged(len(some))
+    return found
+
+
+def _batches(trees: Iterable[Tree]) -> Iterator[tuple[Tree, ...]]:
+    rest = iter(trees)
+    while some := tuple(islice(rest, _AT_ONCE)):
+        yield some
+
+
+def _row(judged: Judged) -> dict[str, object]:
+    completions = {leaf: [each._asdict() for each in own] for leaf, own in judged.completions.items()}
+    return {"id": judged.problem_id, "tokens": judged.tokens, "completions": completions}
+
+
+def _read(file: Path) -> Iterator[Judged]:
+    """The whole lines of the file; one that a kill cut short is taken off, so that the next is written behind a whole one."""
+    if not file.is_file():
+        return
+    content = file.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        file.write_bytes(whole)
+    for line in whole.decode().splitlines():
+        row = json.loads(line)
+        completions = {int(leaf): [Completion(**each) for each in own] for leaf, own in row["completions"].items()}
+        yield Judged(row["id"], completions, row["tokens"])

@@ -1,0 +1,386 @@
+"""rStar's mutual reasoning: five actions, what their answers are worth, a second model, one answer, no ground truth."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from planting import plant
+
+from rstar_math.cluster.actors import SearchActor
+from rstar_math.config import CONF, GradingConfig, MutualConfig, SandboxConfig
+from rstar_math.errors import ConfigError
+from rstar_math.mutual.choice import choose_consistent
+from rstar_math.mutual.discriminator import Completion, Discriminator, Judged, cut
+from rstar_math.mutual.judged import judge_all
+from rstar_math.mutual.reading import read_ways
+from rstar_math.mutual.tasks import read_task, task_folder
+from rstar_math.mutual.ways import ways
+from rstar_math.records import End, Problem, Proposal, Rollout, Sampling, Step, Transcript, Tree
+from rstar_math.scripted import ExactJudge, InProcessSandbox, ScriptedPolicy
+from rstar_math.search.actions import Reasoning
+from rstar_math.search.expansion import Doors
+from rstar_math.search.forest import grow
+from rstar_math.search.task import EXAMPLES, SOLUTION, SUBQUESTION, THOUGHT, Task
+from rstar_math.text import join
+
+TASK = Task("test", depth=3)
+PROBLEM = Problem("p", "How many?", "7")
+#: What is said after each mark, in turn; the last one is said for the rest.
+SAID = {
+    "Thought:": ["two and five", "two and five", "it is all. The answer is 7.", "it is all. The answer is 8."],
+    "Solution:": ["so. The answer is 7.", "or. The answer is 8.", "thus. The answer is 7.", "hence. The answer is 7."],
+    "Subquestion:": ["What is two?", "Now we can answer the question: how many?"],
+    "Subanswer:": ["Two is 2. The answer is 2."],
+    "Again:": ["It is 2. The answer is 2."],
+    "Conditions:": ["There are some."],
+}
+
+
+@dataclass
+class Lines:
+    """A policy that goes through its lines in turn, and notes what it was asked."""
+
+    said: Mapping[str, Sequence[str]] = field(default_factory=lambda: SAID)
+    asked: list[str] = field(default_factory=list)
+
+    async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+        written = join(transcript)
+        self.asked.append(written)
+        assert sampling.stops == ("\n",)
+        lines = self.said.get(written.rsplit("\n", 1)[-1].split(" ")[0], [])
+        return [Proposal(f" {lines[min(n, len(lines) - 1)]}\n", 3) for n in range(count)] if lines else []
+
+
+def doors(policy: object) -> Doors:
+    return Doors(policy, InProcessSandbox(), comparing=ExactJudge())  # type: ignore[arg-type]
+
+
+async def grown(rollouts: int, policy: object = None, **knobs) -> Tree:
+    plan = Reasoning(rollouts=rollouts, task=knobs.pop("task", TASK), **{"thoughts": 4, "votes": 4, "depth": 3} | knobs)
+    (tree,) = await grow(PROBLEM._replace(answer=""), doors(policy or Lines()), plan, 0)
+    return tree
+
+
+def below(tree: Tree, parent: int) -> list[str]:
+    return [tree.nodes[child].step.text for child in tree.children(parent)]
+
+
+async def test_the_root_gets_thoughts_a_solution_subquestions_and_conditions_but_nothing_to_answer_again() -> None:
+    tree = await grown(1)
+    assert below(tree, 0) == [
+        "Thought: two and five\n",
+        "Thought: it is all. The answer is 7.\n",
+        "Thought: it is all. The answer is 8.\n",
+        "Solution: so. The answer is 7.\n",
+        "Subquestion: What is two?\nSubanswer: Two is 2. The answer is 2.\n",
+        "Subquestion: Now we can answer the question: how many?\nSubanswer: Two is 2. The answer is 2.\n",
+        "Conditions: There are some.\n",
+    ]
+
+
+async def test_an_answer_is_worth_the_share_of_the_drawn_answers_that_agree() -> None:
+    tree = await grown(1)
+    worth = {tree.nodes[child].step.text: tree.nodes[child].prior for child in tree.children(0)}
+    assert worth["Solution: so. The answer is 7.\n"] == 0.75  # 7, 8, 7, 7
+    assert worth["Thought: it is all. The answer is 7.\n"] == 0.5  # two of four thoughts state an answer, one this one
+    assert worth["Thought: two and five\n"] is None
+    assert [node.prior for node in tree.nodes if "Now we can" in node.step.text][:1] == [1.0]
+
+
+async def test_only_the_last_subquestion_ends_a_path_and_its_answer_is_the_answer() -> None:
+    tree = await grown(1)
+    answers = {node.step.text: node.answer for node in tree.nodes if node.step.text.startswith(SUBQUESTION)}
+    assert answers["Subquestion: What is two?\nSubanswer: Two is 2. The answer is 2.\n"] is None
+    assert list(answers.values())[1] == "2"
+
+
+async def test_again_follows_a_subquestion_alone_and_conditions_the_root_alone() -> None:
+    tree = await grown(60)
+    before = {"Again:": set(), "Conditions:": set()}
+    for node in tree.nodes[1:]:
+        mark = node.step.text.split(" ")[0]
+        if mark in before:
+            before[mark].add(tree.nodes[node.parent].step.text.split(" ")[0] if node.parent else "")
+    assert before == {"Again:": {"Subquestion:"}, "Conditions:": {""}}
+
+
+async def test_a_rollout_backs_up_its_confidence_and_nothing_where_no_answer_came() -> None:
+    tree = await grown(40)
+    for rollout in tree.rollouts:
+        leaf = tree.nodes[rollout.leaf]
+        assert rollout.value == (leaf.prior if rollout.end is End.ANSWER else 0.0)
+        assert rollout.end is End.ANSWER or len(tree.path(rollout.leaf)) == 3  # the depth, exactly
+    assert tree.nodes[0].value == pytest.approx(sum(rollout.value for rollout in tree.rollouts))
+    assert tree.nodes[0].visits == 40
+
+
+async def test_every_child_is_tried_before_any_is_tried_twice() -> None:
+    tree = await grown(7)
+    assert sorted(tree.nodes[child].visits for child in tree.children(0)) == [1] * 7
+
+
+async def test_a_model_that_says_nothing_useful_leaves_dead_ends() -> None:
+    tree = await grown(3, Lines({"Thought:": ["  "], "Solution:": ["no idea"]}))
+    assert [rollout.end for rollout in tree.rollouts] == [End.DEAD_END] * 3
+
+
+async def test_actions_that_are_left_out_are_not_asked_for() -> None:
+    policy = Lines()
+    await grown(5, policy, actions=("solution",))
+    assert {asked.rsplit("\n", 1)[-1] for asked in policy.asked} == {"Solution:"}
+
+
+async def test_a_path_is_asked_on_with_its_lines_and_each_line_with_its_own_examples() -> None:
+    policy = Lines()
+    await grown(30, policy, task=replace(TASK, examples={"thought": "T\n\n", "subanswer": "S\n\n"}))
+    assert "T\n\nQuestion: How many?\nThought:" in policy.asked
+    assert "S\n\nQuestion: How many?\nSubquestion: What is two?\nSubanswer:" in policy.asked
+    assert "T\n\nQuestion: How many?\nThought: two and five\nThought:" in policy.asked
+    assert "Question: How many?\nThought: two and five\nSolution:" in policy.asked
+
+
+async def test_drawn_solutions_count_each_and_one_without_an_answer_is_a_dead_end() -> None:
+    said = {"Solution:": ["a. The answer is 7.", "a. The answer is 7.", "b. The answer is 8.", "who knows"]}
+    (tree,) = await grow(PROBLEM, doors(Lines(said)), Reasoning(kind="solutions", rollouts=4, task=TASK), 0)
+    assert Counter(tree.nodes[r.leaf].answer for r in tree.rollouts) == {"7": 2, "8": 1, None: 1}
+
+
+# --- no ground truth
+
+
+async def test_the_same_trees_and_answers_come_out_whatever_the_ground_truth() -> None:
+    plan, chosen, trees = MutualConfig(strategies=("mutual",), votes=4, thoughts=4, rollouts=16), [], []
+    for gold in ("7", "8", ""):
+        actor = SearchActor(SandboxConfig(), GradingConfig())
+        actor._doors = replace(doors(ScriptedPolicy(_drawn)), judge=ExactJudge())
+        readings = ways(plan, TASK, second=True)
+        (tree,) = await actor.grow(PROBLEM._replace(answer=gold), readings[0].plan, 0, graded=False)
+        judged = await Discriminator(ScriptedPolicy(_drawn), ExactJudge(), TASK, plan, 0).judge(tree)
+        rows = await read_ways([tree], readings, {"p": judged}, "strict", ExactJudge())
+        chosen.append([row.choice for (row,) in rows.values()])
+        trees.append([(node.step, node.value, node.visits) for node in tree.nodes])
+        assert tree.problem.answer == gold  # the record keeps it, for grading alone
+    assert chosen[0] == chosen[1] == chosen[2]
+    assert trees[0] == trees[1] == trees[2]
+
+
+def _drawn(written: str) -> Sequence[str]:
+    return [f" {line}\n" for line in SAID[written.rsplit("\n", 1)[-1].split(" ")[0]]]
+
+
+async def test_a_search_is_not_even_told_the_ground_truth() -> None:
+    class Eavesdropper(Lines):
+        async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+            assert "secret" not in join(transcript)
+            return await super().propose(transcript, count, sampling)
+
+    compared: list[str] = []
+
+    class Noting(ExactJudge):
+        async def grade(self, prediction: str, gold: str):
+            compared.extend((prediction, gold))
+            return await super().grade(prediction, gold)
+
+    actor = SearchActor(SandboxConfig(), GradingConfig())
+    actor._doors = Doors(Eavesdropper(), InProcessSandbox(), judge=Noting(), comparing=Noting())
+    plan = Reasoning(rollouts=8, task=TASK, votes=4, thoughts=4)
+    await actor.grow(PROBLEM._replace(answer="secret"), plan, 0, graded=False)
+    assert compared
+    assert "secret" not in compared
+
+
+# --- the second model
+
+
+def path(*lines: str) -> tuple[Step, ...]:
+    return tuple(Step(line) for line in lines)
+
+
+def test_reasoning_leaves_out_conditions_subquestions_and_answers_on_the_way() -> None:
+    steps = path(
+        "Conditions: Two here. Five there.\n",
+        "Subquestion: What is two?\nSubanswer: Two is 3. The answer is 3.\n",
+        "Again: Two is 2. Really. The answer is 2.\n",
+        "Thought: 2 + 5.0 = 7.\n",
+        "Solution: It is 7. The answer is 7.\n",
+    )
+    assert TASK.sentences(steps) == ["Two is 2.", "Really.", "2 + 5.0 = 7.", "It is 7.", "The answer is 7."]
+
+
+@pytest.mark.parametrize(
+    ("sentences", "share", "given"), [(5, 0.2, 1), (5, 0.8, 4), (10, 0.5, 5), (1, 0.8, 0), (2, 0.8, 1), (3, 1.0, 2)]
+)
+def test_the_last_sentence_is_never_given(sentences: int, share: float, given: int) -> None:
+    assert cut(sentences, share) == given
+
+
+def told(**lines: str) -> Tree:
+    """Four steps, three of which end trajectories, and a rollout for each time that one was found."""
+    texts = {"a": "Thought: one. two. three.\n", "b": "Solution: four. The answer is 7.\n"}
+    texts |= {"c": "Solution: five. six. The answer is 8.\n", "d": "Solution: eight. The answer is 7.\n"} | lines
+    drawn = plant("a\n  b answer=7\nc answer=8\nd answer=7", PROBLEM)
+    nodes = [drawn.nodes[0]] + [
+        node._replace(step=Step(texts[name]), prior=prior)
+        for node, name, prior in zip(drawn.nodes[1:], "abcd", (None, 0.5, 0.9, 0.4), strict=True)
+    ]
+    ends = [2] * 4 + [3] * 2 + [4]
+    rollouts = tuple(Rollout(leaf, End.ANSWER, nodes[leaf].prior or 0.0) for leaf in ends)
+    return replace(drawn, nodes=tuple(nodes), rollouts=rollouts)
+
+
+class Echo:
+    """A second model that always comes to one answer, and notes what it was given."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer, self.given = answer, []
+
+    async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+        self.given.append(join(transcript))
+        return [Proposal(f" so. The answer is {self.answer}.\n", 5)] * count
+
+
+async def test_a_trajectory_is_consistent_where_the_second_model_comes_to_its_answer() -> None:
+    second = Echo("7")
+    judged = await Discriminator(second, ExactJudge(), TASK, MutualConfig(masks=3), 0).judge(told())
+    assert judged.consistent("strict") == [2, 4]
+    assert judged.tokens == 3 * 3 * 5
+    for given in second.given:
+        assert given.startswith(f"Question: How many?\n{SOLUTION}")
+        assert "The answer is" not in given
+
+
+async def test_what_is_given_stays_between_the_two_shares() -> None:
+    sentences = " ".join(f"s{n}." for n in range(20))
+    tree = told(c=f"Solution: {sentences} The answer is 8.\n")
+    plan = MutualConfig(masks=40, least_given=0.2, most_given=0.8)
+    judged = await Discriminator(Echo("8"), ExactJudge(), TASK, plan, 0).judge(tree)
+    given = {completion.given for completion in judged.completions[3]}
+    assert min(given) >= 4
+    assert max(given) <= 17
+    assert len(given) > 5
+
+
+@pytest.mark.parametrize(("agreement", "leaves"), [("loose", [1, 2, 3]), ("middle", [1, 2]), ("strict", [1])])
+def test_agreement_is_of_one_of_most_or_of_all_completions(agreement: str, leaves: list[int]) -> None:
+    yes, no = Completion(1, 3, "", True), Completion(1, 3, "", False)
+    completions = {1: [yes, yes, yes], 2: [yes, yes, no], 3: [no, yes, no], 4: [no, no, no]}
+    assert Judged("p", completions, 0).consistent(agreement) == leaves
+
+
+async def test_verdicts_are_kept_by_problem_and_a_line_cut_short_by_a_kill_is_done_again(tmp_path: Path) -> None:
+    file, trees = tmp_path / "judged.jsonl", [replace(told(), problem=PROBLEM._replace(id=f"p{n}")) for n in range(3)]
+    second, heard = Echo("7"), []
+    discriminator = Discriminator(second, ExactJudge(), TASK, MutualConfig(), 0)
+    whole = await judge_all(file, trees, discriminator, heard.append)
+    assert sum(heard) == 3
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:2]) + lines[2][:20])
+    second.given.clear()
+    again = await judge_all(file, trees, discriminator, heard.append)
+    assert len(second.given) == 3  # the three trajectories of one problem
+    assert again == whole
+    assert [json.loads(line)["id"] for line in file.read_text().splitlines()] == ["p0", "p1", "p2"]
+
+
+# --- the answer
+
+
+SAME = {"7": "7", "8": "8"}
+
+
+def test_of_consistent_trajectories_the_one_with_the_highest_reward_times_confidence_is_chosen() -> None:
+    # b: (4 x 0.5) x 0.5 = 1.0; c: (2 x 0.9) x 0.9 = 1.62; d: 0.4 x 0.4 = 0.16
+    assert choose_consistent(told(), [2, 3, 4], SAME).leaf == 3
+    assert choose_consistent(told(), [2, 4], SAME).leaf == 2
+    assert choose_consistent(told(), [4], SAME).leaf == 4
+    # after six rollouts d has not been found, after two neither has c
+    assert choose_consistent(told(), [3, 4], SAME, first=2).leaf == 2
+    assert choose_consistent(told(), [2, 3, 4], SAME, first=2).score == pytest.approx(2 * 0.5 * 0.5)
+
+
+def test_without_a_consistent_trajectory_the_answer_of_most_is_given() -> None:
+    assert choose_consistent(told(), [], SAME).answer == "7"
+    assert choose_consistent(replace(told(), rollouts=()), [], SAME) is None
+
+
+# --- tasks and names
+
+
+@pytest.mark.parametrize("folder", sorted((CONF / "mutual").iterdir()), ids=lambda folder: folder.name)
+def test_every_shipped_task_reads_and_its_examples_end_as_an_answer_does(folder: Path) -> None:
+    task = read_task(folder)
+    assert task.depth == (8 if folder.name in ("math", "wordproblems") else 5)
+    for mark, name in EXAMPLES.items():
+        if name not in task.examples:
+            assert folder.name == "wordproblems"
+            continue
+        worked = task.examples[name].strip().split("\n\n")
+        assert len(worked) >= 2
+        for example in worked:
+            question, *lines = example.split("\n")
+            assert question.startswith("Question: ")
+            assert any(line.startswith(mark) for line in lines), f"{folder.name}/{name}.txt shows no {mark}"
+            assert all(line.split(" ")[0] in EXAMPLES for line in lines)
+            if mark in (SOLUTION, THOUGHT):
+                assert task.answer_in(lines[-1])
+            if mark == SUBQUESTION:
+                assert task.is_final(lines[-2].removeprefix(f"{SUBQUESTION} "))
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("so. The answer is 7.", "7"),
+        ("The answer is 3. The answer is $\\frac{1}{2}$.", "$\\frac{1}{2}$"),
+        ("The answer is: no.\n", "no"),
+        ("The answer is 3.5", "3.5"),
+        ("no answer", None),
+        ("The answer is .", None),
+    ],
+)
+def test_the_answer_is_what_stands_behind_the_last_of_its_words(line: str, answer: str | None) -> None:
+    assert TASK.answer_in(line) == answer
+
+
+def test_a_folder_that_is_no_task_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mutual\.task=nothing: .* one of: gsm8k, math"):
+        task_folder("nothing")
+    (tmp_path / "task.yaml").write_text("answer: A\ndepth: 5\n")
+    with pytest.raises(ConfigError, match="final"):
+        read_task(tmp_path)
+    (tmp_path / "task.yaml").write_text("answer: A\nfinal: F\ndepth: 5\n")
+    (tmp_path / "though.txt").write_text("x")
+    with pytest.raises(ConfigError, match=r"though\.txt belongs to no line"):
+        read_task(tmp_path)
+
+
+def test_a_new_kind_of_question_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text("answer: Antwort\nfinal: Nun\ndepth: 4\n")
+    (tmp_path / "solution.txt").write_text("Question: 1?\nSolution: eins. Antwort 1.\n")
+    task = read_task(task_folder(str(tmp_path)))
+    assert task.answer_in("eins. Antwort 1.") == "1"
+    assert join(task.transcript("2?", (), SOLUTION)).startswith(
+        "Question: 1?\nSolution: eins. Antwort 1.\n\nQuestion: 2?\n"
+    )
+
+
+def test_names_of_ways_are_checked_and_both_readings_of_the_search_come_together() -> None:
+    def named(*names: str, second: bool = True) -> list[tuple[str, str]]:
+        found = ways(MutualConfig(strategies=names), TASK, second=second)
+        return [(strategy.name, strategy.search) for strategy in found]
+
+    assert named("mutual", "few-shot-cot") == [
+        ("few-shot-cot", "few-shot-cot"),
+        ("generator-majority", "mutual"),
+        ("mutual", "mutual"),
+    ]
+    assert named("generator-majority", second=False) == [("generator-majority", "generator")]
+    assert named("self-consistency@8") == [("self-consistency@8", "self-consistency@8")]
+    with pytest.raises(ConfigError, match="discriminator=MODEL"):
+        named("mutual", second=False)
+    for wrong in ("mutuel", "mutual@4", "self-consistency@0", "few-shot-cot@2"):
+        with pytest.raises(ConfigError, match="choose from zero-shot-cot"):
+            named(wrong)

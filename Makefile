@@ -8,7 +8,7 @@ BIN := .venv/bin
 CLUSTER := $(if $(filter gpu,$(HARDWARE)),1gpu,laptop)
 READY := .venv/.ready-$(HARDWARE)
 
-.PHONY: demo test setup format clean
+.PHONY: demo test chaos setup format clean
 
 demo: $(READY)
 	@$(BIN)/rstar-math evolve preset=demo cluster=$(CLUSTER)
@@ -18,6 +18,11 @@ test: $(READY)
 	@$(BIN)/ruff check rstar_math tests
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q
+
+# So many kills of real runs (CI's tests make a few); tests/chaos.py says what is killed.
+KILLS ?= 100
+chaos: $(READY)
+	@$(BIN)/python tests/chaos.py $(KILLS)
 
 setup: $(READY)
 

@@ -99,6 +99,10 @@ class ScriptedEngine:
         """See `ports.Scorer`."""
         return await self._scorer.score(transcripts)
 
+    async def filled(self) -> float:
+        """A script is never busy."""
+        return 0.0
+
     async def load(self, path: str) -> None:
         """There are no weights."""
         self._path = path

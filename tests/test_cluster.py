@@ -102,6 +102,73 @@ async def test_a_search_workers_death_sends_its_problems_elsewhere(fleet, tmp_pa
     assert sorted(tree.problem.id for tree in read_trees(tmp_path)) == sorted(problem.id for problem in PROBLEMS)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["policy", "ppm"])
+async def test_an_engines_death_costs_no_problem(config, tmp_path, kind) -> None:
+    fleet = Fleet(replace(config, engine=replace(config.engine, cpus=0.1)), ScriptedEngine, ScriptedEngine)
+    killed: list[object] = []
+
+    def kill_once(*_: object) -> None:
+        if not killed:
+            killed.append(fleet._engines[kind][0])
+            ray.kill(killed[0])
+
+    order = Order(Models("no-weights", "no-weights"), replace(PLAN, annotation="ppm"), seed=1, graded=True)
+    await grow_into({tmp_path: PROBLEMS}, fleet, order, kill_once)
+    assert sorted(tree.problem.id for tree in read_trees(tmp_path)) == sorted(problem.id for problem in PROBLEMS)
+    assert fleet._engines[kind][0] is not killed[0]
+    await fleet.release()
+
+
+@pytest.mark.slow
+async def test_engines_that_die_again_and_again_stop_the_stage_with_the_reason(config, tmp_path) -> None:
+    strict = replace(config, cluster=replace(config.cluster, deaths_per_stage=3))
+    fleet = Fleet(strict, dying(), ScriptedEngine)
+    with pytest.raises(EngineError, match=r"died 3 times in one stage, the last one, a policy engine"):
+        await grow_all(fleet, tmp_path)
+    await fleet.release()
+
+
+def dying() -> type:
+    """An engine that no question leaves alive."""
+
+    class Dying(ScriptedEngine):
+        async def propose(self, transcript, count, sampling):
+            os._exit(1)
+
+    return Dying
+
+
+@pytest.mark.slow
+async def test_with_auto_room_grows_while_the_engines_are_not_full(config, tmp_path) -> None:
+    flowing = replace(config, cluster=replace(config.cluster, trees_in_flight="auto"))
+    fleet = Fleet(flowing, slow(), ScriptedEngine)
+    heard = await grow_all(fleet, tmp_path, [Problem(f"q{n}", f"What is {n} + 3?", str(n + 3)) for n in range(150)])
+    assert len(heard) == 150
+    most = await fleet.ask_engine("policy", "most_at_once")
+    assert 32 < most <= 150
+    await fleet.release()
+
+
+def slow() -> type:
+    """An engine that takes its time and is never full; it counts how many ask at once."""
+
+    class Slow(ScriptedEngine):
+        at_once = most = 0
+
+        async def propose(self, transcript, count, sampling):
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+            await asyncio.sleep(0.3)
+            self.at_once -= 1
+            return await super().propose(transcript, count, sampling)
+
+        async def most_at_once(self):
+            return self.most
+
+    return Slow
+
+
 def mortal() -> type:
     """A search worker that some problems kill; a local class, so that it travels to the worker whole."""
 

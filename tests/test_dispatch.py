@@ -37,6 +37,23 @@ def test_what_a_dead_worker_was_growing_is_tried_again_apart_and_ever_fewer_at_o
     assert names(dispatch.due(0)) == ["p4", "p5", "p6", "p7"]  # those that were there once come first
 
 
+def test_a_problem_that_comes_back_for_no_fault_of_its_own_goes_first_and_is_no_suspect() -> None:
+    dispatch = Dispatch(iter(problems(3)), slots=1, room=1, deaths_per_problem=3)
+    (first,) = dispatch.due(0)
+    dispatch.again(0, first)
+    assert names(dispatch.due(0)) == ["p0"]
+    assert dispatch.deaths.total() == 0
+
+
+def test_room_that_shrinks_is_respected_once_what_runs_has_ended() -> None:
+    dispatch = Dispatch(iter(problems(9)), slots=1, room=4, deaths_per_problem=3)
+    running = dispatch.due(0)
+    dispatch.room = 2
+    for number, problem in enumerate(running):
+        dispatch.finished(0, problem)
+        assert len(dispatch.due(0)) == (0 if number < 2 else 1)
+
+
 def test_the_one_that_kills_its_worker_alone_is_found_out() -> None:
     dispatch = Dispatch(iter(problems(1)), slots=1, room=16, deaths_per_problem=3)
     found = []

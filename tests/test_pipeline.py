@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from rstar_math.search.storage import read_trees
+from rstar_math.seedling.mutual import DISCRIMINATOR, GENERATOR, grow_one
+from rstar_math.seedling.recipe import Recipe
 
 SMALL = (
     "name=small",
@@ -150,6 +153,58 @@ def test_until_stops_before_the_next_stage_and_from_redoes_what_follows(run, tmp
     assert (copy / "round-2" / "harvest" / "manifest.json").is_file()
     assert not (copy / "round-2" / "policy").exists()
     assert len(list((copy / "round-2").glob("policy.replaced-*"))) == 1
+
+
+@pytest.mark.slow
+def test_an_evaluation_goes_on_with_what_is_new_and_shows_it_all(run, tmp_path) -> None:
+    models = (
+        f"policy={run}/round-2/policy",
+        f"ppm={run}/round-2/ppm",
+        f"out={tmp_path}/scores",
+        "tracking.wandb=false",
+    )
+    asked = ("limit=6", "round.r4.evaluation.rollouts=2", "round.r4.evaluation.candidates=2")
+    rstar("evaluate", *models, *asked, "strategy=greedy", cwd=tmp_path)
+    before = (tmp_path / "scores/held-out/seed-0/greedy/manifest.json").read_bytes()
+    printed = rstar("evaluate", *models, *asked, "strategy=greedy,majority@4,mcts@2", cwd=tmp_path)
+    assert (tmp_path / "scores/held-out/seed-0/greedy/manifest.json").read_bytes() == before
+    rows = json.loads((tmp_path / "scores/metrics.json").read_text())
+    named = ["greedy", "majority@4", "weighted-majority@4", "best-of-n@4", "mcts@2"]
+    assert [row["strategy"] for row in rows] == named
+    assert all(row["problems"] == 6 and row["tokens_a_problem"] > 0 for row in rows)
+    assert all(name in printed for name in named)
+    assert (tmp_path / "scores/scaling.svg").exists()
+
+
+@pytest.mark.slow
+def test_two_models_reason_in_plain_words_from_one_command(tmp_path) -> None:
+    tiny = Recipe(batches=40, batch_size=8, swapped_words=0.0, hidden=64, layers=2, heads=2, feed_forward=128)
+    for kind, recipe in ((GENERATOR, tiny), (DISCRIMINATOR, replace(tiny, layers=1))):
+        grow_one(tmp_path / kind.name, kind._replace(problems=400, recipe=recipe), seed=0)
+    printed = rstar(
+        "evaluate",
+        f"policy={tmp_path}/generator",
+        f"discriminator={tmp_path}/discriminator",
+        f"out={tmp_path}/scores",
+        "strategy=few-shot-cot,self-consistency@4,mutual",
+        "limit=4",
+        "engine.max_model_tokens=512",
+        *("mutual.rollouts=4", "mutual.votes=3", "mutual.thoughts=2", "mutual.subquestions=2"),
+        *("mutual.max_line_tokens=48", "tracking.wandb=false"),
+        cwd=tmp_path,
+    )
+    rows = json.loads((tmp_path / "scores/metrics.json").read_text())
+    named = ["few-shot-cot", "self-consistency@4", "generator-majority", "mutual"]
+    assert [row["strategy"] for row in rows] == named
+    assert all(name in printed for name in named)
+    folder = tmp_path / "scores/held-out/seed-0/mutual"
+    judged = [json.loads(line) for line in (folder / "judged.jsonl").read_text().splitlines()]
+    trees = {tree.problem.id: tree for tree in read_trees(folder / "trees/mutual")}
+    assert {row["id"] for row in judged} == set(trees)
+    for row in judged:
+        found = {str(r.leaf) for r in trees[row["id"]].rollouts if trees[row["id"]].nodes[r.leaf].answer is not None}
+        assert set(row["completions"]) == found
+    assert all(node.verdict is None for tree in trees.values() for node in tree.nodes)
 
 
 @pytest.mark.slow

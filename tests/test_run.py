@@ -81,7 +81,7 @@ def test_a_training_that_is_half_done_keeps_the_form_of_its_checkpoints(tmp_path
     with pytest.raises(KeyboardInterrupt):
         open_here(tmp_path, config).once(2, "policy", stop_halfway, training=config.plan(2).policy)
     moved = compose(["round.r2.policy.ranks=8"])
-    with pytest.raises(StageError, match=r"the knob 'round\.r2\.policy\.ranks' was 1 and is now 8"):
+    with pytest.raises(StageError, match=r"the knob 'round\.r2\.policy\.ranks' was 2 and is now 8"):
         open_here(tmp_path, moved).once(2, "policy", work, training=moved.plan(2).policy)
     watched = compose(["round.r2.policy.save_steps=5", "round.r2.policy.threads_per_rank=3"])
     assert open_here(tmp_path, watched).once(2, "policy", work, training=watched.plan(2).policy).is_dir()
@@ -147,3 +147,25 @@ def test_a_stage_by_itself_names_its_knobs_by_the_plan_it_follows(tmp_path) -> N
         run.alone(
             Place.of(3, "harvest"), tmp_path / "out", work, harvest=replace(config.plan(3).harvest, trajectories=5)
         )
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: (folder / "done.txt").write_text("changed!"), r"done\.txt is damaged"),
+        (lambda folder: (folder / "done.txt").write_text(""), r"done\.txt is damaged"),
+        (lambda folder: (folder / "done.txt").unlink(), r"done\.txt is missing"),
+        (lambda folder: (folder / "more.txt").write_text("?"), r"more\.txt does not belong there"),
+    ],
+)
+def test_a_stage_whose_files_are_not_as_they_were_is_named_before_it_is_used(tmp_path, damage, said) -> None:
+    config = compose([])
+    run = open_here(tmp_path, config)
+    trees = run.once(1, "trees", work, search=config.plan(1).search)
+    damage(trees)
+    with pytest.raises(StageError, match=rf"{said}.*from=round-1\.trees"):
+        run.once(1, "harvest", work, harvest=config.plan(1).harvest, trees=trees)
+    assert not (tmp_path / "round-1" / "harvest").exists()
+    run.store.set_aside("round-1.trees")
+    again = run.once(1, "trees", work, search=config.plan(1).search)
+    assert run.once(1, "harvest", work, harvest=config.plan(1).harvest, trees=again).is_dir()

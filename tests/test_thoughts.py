@@ -4,10 +4,13 @@ import random
 import re
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rstar_math.problems.wordproblems import generate
 from rstar_math.search.task import AGAIN, CONDITIONS, SOLUTION, SUBANSWER, SUBQUESTION, THOUGHT, Task
-from rstar_math.seedling.mutual import DISCRIMINATOR, GENERATOR
+from rstar_math.seedling.mutual import DISCRIMINATOR, GENERATOR, encode, grow_one
+from rstar_math.seedling.recipe import Recipe
 from rstar_math.seedling.thoughts import facts, walk
 
 PROBLEMS = generate(3, 300, split="train")
@@ -66,3 +69,17 @@ def test_the_two_models_differ_in_size_and_in_what_they_read() -> None:
     assert GENERATOR.recipe.hidden != DISCRIMINATOR.recipe.hidden
     assert GENERATOR.recipe.layers != DISCRIMINATOR.recipe.layers
     assert GENERATOR.problems_seed != DISCRIMINATOR.problems_seed
+
+
+def test_a_short_training_makes_the_loss_fall_and_only_what_follows_a_mark_is_learnt(tmp_path) -> None:
+    tiny = Recipe(batches=80, batch_size=8, swapped_words=0.0, hidden=64, layers=2, heads=2, feed_forward=128)
+    metrics = grow_one(tmp_path, GENERATOR._replace(problems=400, recipe=tiny), seed=0)
+    assert metrics["loss/last"] < 0.7 * metrics["loss/first"], metrics
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    example = encode(PROBLEMS[0], tokenizer, random.Random(1))
+    pieces = list(walk(PROBLEMS[0], random.Random(1)))
+    learnt = [token for token, label in zip(example.ids, example.labels, strict=True) if label >= 0]
+    assert tokenizer.decode(learnt) == "".join(f" {line.said}\n" for line in pieces)
+    written = "".join(f"{line.mark} {line.said}\n" for line in pieces)
+    assert tokenizer.decode(example.ids).endswith(f"\n{written}")
+    assert AutoModelForCausalLM.from_pretrained(tmp_path).dtype == torch.bfloat16

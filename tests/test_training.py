@@ -19,7 +19,7 @@ from tiny_models import write_policy
 from worked_rows import QUICK, STEPS, pair, plain, write_rows
 
 from rstar_math import checkpoints
-from rstar_math.cluster.fleet import quoted_interpreter
+from rstar_math.cluster.joining import quoted_interpreter
 from rstar_math.errors import TrainingError
 from rstar_math.records import Step
 from rstar_math.reward import reward

@@ -39,6 +39,10 @@ class PolicyActor:
             raise RuntimeError("load() comes before propose()")
         return await self._engine.propose(transcript, count, sampling)
 
+    async def filled(self) -> float:
+        """Sequences under way, of those that the engine decodes at once."""
+        return self._engine.under_way / self._config.max_sequences if self._engine else 0.0
+
     async def load(self, path: str) -> None:
         """Starts the engine, or swaps its weights and forgets cached prefixes."""
         from rstar_math.engines.vllm_policy import VllmPolicy

@@ -27,6 +27,7 @@ class Dispatch:
     deaths_per_problem: int
     deaths: Counter[str] = field(default_factory=Counter)
     _suspects: list[Problem] = field(default_factory=list)
+    _returned: list[Problem] = field(default_factory=list)
     _apart: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -44,6 +45,11 @@ class Dispatch:
         """This worker has grown the problem."""
         del self._running[slot][problem.id]
 
+    def again(self, slot: int, problem: Problem) -> None:
+        """This worker could not grow the problem, for which neither of the two is to blame: it is tried again."""
+        self.finished(slot, problem)
+        self._returned.append(problem)
+
     def died(self, slot: int) -> Problem | None:
         """This worker is dead, and what it was growing comes under suspicion; the problem that is found out, if one is."""
         lost = list(self._running[slot].values())
@@ -60,7 +66,9 @@ class Dispatch:
         if slot in self._apart and not running and not self._suspects:
             self._apart.discard(slot)
         if slot not in self._apart:
-            return next(self.waiting, None) if len(running) < self.room else None
+            if len(running) >= self.room:
+                return None
+            return self._returned.pop(0) if self._returned else next(self.waiting, None)
         if not self._suspects:
             return None
         worst = max(self.deaths[name] for name in (*running, self._suspects[0].id))

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import shlex
-import sys
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,14 +19,20 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError,
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.actors import PolicyActor, Replicas, ScorerActor, SearchActor
 from rstar_math.cluster.dispatch import Dispatch
+from rstar_math.cluster.flow import Flow
+from rstar_math.cluster.joining import connect, gpus_each
 from rstar_math.config import EngineConfig, PolicyConfig, RunConfig, SearchConfig
-from rstar_math.errors import ConfigError, EngineError, RstarError
+from rstar_math.errors import EngineError, RstarError
 from rstar_math.ports import Policy
 from rstar_math.records import Problem, Tree
 from rstar_math.rng import derive
 
 _log = logging.getLogger(__name__)
 _LOST = (ActorDiedError, ActorUnavailableError, RayActorError)
+
+
+class _EngineLost(EngineError):
+    """A worker asked an engine that is dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,12 @@ class Fleet:
         """The trees of every problem, in the order in which they finish, or what became of one that kills its workers.
 
         Raises:
-            EngineError: an engine cannot be started or has died, or workers died too often.
+            EngineError: an engine cannot be started, or engines and workers died too often.
         """
         await self.open(models, seed)
         self._deaths = 0
-        cluster, slots = self.config.cluster, range(len(self._workers))
-        dispatch = Dispatch(iter(problems), len(slots), cluster.trees_in_flight, cluster.deaths_per_problem)
+        slots, flow = range(len(self._workers)), self._flow(models)
+        dispatch = Dispatch(iter(problems), len(slots), flow.room, self.config.cluster.deaths_per_problem)
         running: dict[asyncio.Future[list[Tree]], _Errand] = {}
 
         def start_what_is_due() -> None:
@@ -99,12 +102,16 @@ class Fleet:
         try:
             start_what_is_due()
             while running:
-                finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                finished, _ = await asyncio.wait(running, timeout=flow.pause, return_when=asyncio.FIRST_COMPLETED)
+                dispatch.room = await self._room(flow, len(running) / len(slots))
                 dead: dict[int, BaseException] = {}
                 for future in finished:
                     errand, error = running.pop(future), future.exception()
                     if isinstance(error, _LOST):
                         dead[errand.slot] = error
+                    elif isinstance(error, _EngineLost):
+                        dispatch.again(errand.slot, errand.problem)
+                        await self._revive(error, models)
                     else:
                         dispatch.finished(errand.slot, errand.problem)
                         yield future.result()
@@ -115,6 +122,23 @@ class Fleet:
                 start_what_is_due()
         finally:
             _forget(running)
+
+    def _flow(self, models: Models) -> Flow:
+        asked = self.config.cluster.trees_in_flight
+        if asked != "auto":
+            return Flow(asked, measured=False)
+        if isinstance(models.policy, PolicyConfig):  # every tree has a request under way, so these are enough
+            return Flow(models.policy.concurrency, measured=False)
+        return Flow()
+
+    async def _room(self, flow: Flow, running: float) -> int:
+        """The room that each worker has now; looks from time to time how full the policy engines' batches are on average."""
+        if not flow.is_due():
+            return flow.room
+        asked = (actor.filled.remote() for actor in self._engines["policy"])
+        shares = await asyncio.gather(*asked, return_exceptions=True)
+        known = [share for share in shares if not isinstance(share, BaseException)]  # a dead one is not looked at here
+        return flow.hear(sum(known) / len(known) if known else 1.0, running)
 
     async def policy(self, path: str, seed: int = 0) -> Policy:
         """The policy engines with the weights at `path`, for questions that no search asks."""
@@ -167,16 +191,19 @@ class Fleet:
         if kind in self._engines:
             return
         connect(self.config)
-        actor_class, config = self._kinds()[kind]
-        options = {"num_cpus": config.cpus, "num_gpus": gpus_each(config), "max_concurrency": 4096}
-        remote = ray.remote(actor_class).options(**options)
-        self._engines[kind] = [remote.remote(self._seeded(config, kind, index)) for index in range(config.replicas)]
+        replicas = self._kinds()[kind][1].replicas
+        self._engines[kind] = [self._engine(kind, index) for index in range(replicas)]
 
     def _kinds(self) -> dict[Kind, tuple[type, EngineConfig]]:
         return {
             "policy": (self.policy_actor, self.config.engine),
             "ppm": (self.ppm_actor, self.config.ppm_engine),
         }
+
+    def _engine(self, kind: Kind, index: int) -> Any:
+        actor_class, config = self._kinds()[kind]
+        options = {"num_cpus": config.cpus, "num_gpus": gpus_each(config), "max_concurrency": 4096}
+        return ray.remote(actor_class).options(**options).remote(self._seeded(config, kind, index))
 
     async def _serve(self, kind: Kind, path: str) -> None:
         """Engines of one kind with the weights at `path`: new ones, or those at hand with their weights swapped."""
@@ -223,16 +250,35 @@ class Fleet:
         except _LOST as error:
             raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
 
-    async def _bury(self, slot: int, error: BaseException, dispatch: Dispatch, models: Models) -> Poisoned | None:
-        """A new worker in a dead one's place; what the old one was growing is tried again apart, or found out."""
+    def _count_death(self, what: str, error: BaseException) -> None:
         limit = self.config.cluster.deaths_per_stage
         self._deaths += 1
         if self._deaths >= limit:
             raise EngineError(
-                f"search workers died {self._deaths} times in one stage, the last one so: {_cause(error)}; look at the "
-                f"workers' memory, lower cluster.trees_in_flight (or allow more with cluster.deaths_per_stage, now {limit}) "
-                "and start the same command again: every tree written is kept"
+                f"engines and search workers died {self._deaths} times in one stage, the last one, {what}, so: "
+                f"{_cause(error)}; look at their memory, lower cluster.trees_in_flight (or allow more with "
+                f"cluster.deaths_per_stage, now {limit}) and start the same command again: every tree written is kept"
             )
+
+    async def _revive(self, error: BaseException, models: Models) -> None:
+        """New engines in the place of dead ones, if some are still dead; every worker is told of them."""
+        revived = False
+        for kind, path in self._served.items():
+            for index, actor in enumerate(self._engines[kind]):
+                try:
+                    await actor.__ray_ready__.remote()
+                except _LOST:
+                    self._count_death(f"a {kind} engine", error)
+                    _log.warning("a %s engine died (%s); another one is started", kind, _cause(error))
+                    self._engines[kind][index] = self._engine(kind, index)
+                    await _result(self._engines[kind][index].load.remote(path))
+                    revived = True
+        if revived:
+            await asyncio.gather(*(self._connect_worker(worker, models) for worker in self._workers))
+
+    async def _bury(self, slot: int, error: BaseException, dispatch: Dispatch, models: Models) -> Poisoned | None:
+        """A new worker in a dead one's place; what the old one was growing is tried again apart, or found out."""
+        self._count_death("a search worker", error)
         culprit = dispatch.died(slot)
         _log.warning(
             "a search worker died; %s", f"{culprit.id} is set aside" if culprit else "its problems are tried again"
@@ -264,57 +310,7 @@ async def _result(call: Any) -> Any:
         if isinstance(cause, RstarError):
             raise cause from None
         if isinstance(cause, _LOST):
-            raise EngineError(
+            raise _EngineLost(
                 f"an engine died during the search ({cause}); every tree written is kept, the same command continues"
             ) from error
         raise
-
-
-def gpus_each(config: EngineConfig) -> float:
-    """GPUs one engine asks for: none where the cluster has none."""
-    return config.gpus * config.tensor_parallel if ray.cluster_resources().get("GPU", 0) else 0.0
-
-
-def connect(config: RunConfig) -> None:
-    """Joins the cluster, or starts one on this machine for this run; checks that it can hold what the run asks of it.
-
-    Raises:
-        ConfigError: the engines and workers ask for more CPUs than the cluster has.
-    """
-    if not ray.is_initialized():
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        logging.getLogger("ray").setLevel(logging.ERROR)  # errors keep their message, advice stays in Ray's own logs
-        ray.init(
-            address=config.cluster.address,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=False,
-            runtime_env=quoted_interpreter(),
-        )
-    there = ray.cluster_resources()
-    if (asked := _asked_cpus(config)) > there.get("CPU", 0.0):
-        raise ConfigError(
-            f"the run asks for {asked:g} CPUs at once and the cluster has {there.get('CPU', 0.0):g}; lower engine.cpus, "
-            "ppm_engine.cpus, cluster.search_cpus or cluster.search_workers, or add nodes"
-        )
-    gpus = sum(engine.replicas * gpus_each(engine) for engine in (config.engine, config.ppm_engine))
-    if gpus > there.get("GPU", 0.0):
-        raise ConfigError(
-            f"the engines ask for {gpus:g} GPUs at once and the cluster has {there['GPU']:g}; lower engine.replicas, "
-            "engine.gpus, ppm_engine.replicas or ppm_engine.gpus (cluster=1gpu fits one), or add nodes"
-        )
-
-
-def quoted_interpreter() -> dict[str, str] | None:
-    """Where the interpreter's path has a space, Ray has to be given it quoted: it starts some workers through a shell."""
-    quoted = shlex.quote(sys.executable)
-    return {"py_executable": quoted} if quoted != sys.executable else None
-
-
-def _asked_cpus(config: RunConfig) -> float:
-    engines: Sequence[EngineConfig] = (config.engine, config.ppm_engine)
-    return (
-        sum(engine.replicas * engine.cpus for engine in engines)
-        + config.cluster.search_workers * config.cluster.search_cpus
-    )

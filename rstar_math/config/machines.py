@@ -109,9 +109,10 @@ class ClusterConfig:
 
     #: Ray cluster to join ("auto": the one RAY_ADDRESS names or that runs here); None: a local one for this run only.
     address: str | None = None
-    #: Search workers (Ray actors), and trees that each grows at once.
+    #: Search workers (Ray actors), and trees that each grows at once; "auto": as many as keep the engines' batches full,
+    #: found out while they grow.
     search_workers: Count = 1
-    trees_in_flight: Count = 128
+    trees_in_flight: Count | Literal["auto"] = 128
     #: CPUs a search worker asks Ray for.
     search_cpus: NotNegative = 0.5
     #: Keep the engines between stages and only swap their weights. Right where training does not need their GPU.

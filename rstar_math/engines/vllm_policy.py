@@ -25,6 +25,8 @@ class VllmPolicy:
         self._tokenizer = self._engine.tokenizer
         self._stop = delimiter_tokens(self._tokenizer)
         self._params = lru_cache(maxsize=1024)(self._fresh_params)
+        #: Sequences that are asked for and have not ended.
+        self.under_way = 0
 
     async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
         """`count` next steps; none where the transcript already fills the model's context, which is a dead end.
@@ -39,7 +41,11 @@ class VllmPolicy:
         if room < 1 or count < 1:
             return []
         drawn = count if sampling.temperature > 0 else 1
-        output = await self._engine.ask(tokens, self._params(drawn, min(sampling.max_tokens, room), sampling))
+        self.under_way += drawn
+        try:
+            output = await self._engine.ask(tokens, self._params(drawn, min(sampling.max_tokens, room), sampling))
+        finally:
+            self.under_way -= drawn
         marks = sampling.stops or text.DELIMITERS
         by_token = self._stops_by_token(sampling)
         proposals = [

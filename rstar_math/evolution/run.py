@@ -18,7 +18,7 @@ from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig, RunConfig, TrainingConfig
 from rstar_math.engines.few_shot import few_shot
 from rstar_math.evolution.models import resolve
-from rstar_math.evolution.store import Fingerprint, Place, Store, digest_of, once, write_json
+from rstar_math.evolution.store import MANIFEST, Fingerprint, Place, Store, check_whole, digest_of, once, write_json
 from rstar_math.evolution.versions import versions
 from rstar_math.mutual.tasks import task_folder
 from rstar_math.report.progress import Bar, Progress
@@ -137,6 +137,9 @@ class Run:
         given: Mapping[str, Any],
         folder: Path,
     ) -> Mapping[str, Any]:
+        for value in given.values():
+            if isinstance(value, str | Path) and (Path(value) / MANIFEST).is_file():
+                check_whole(Path(value))
         # Written by work alone: a start that is refused, or has nothing left to do, leaves what made the results.
         write_json(self.store.root / "run.json", {"config": asdict(self.config), "versions": versions()})
         with self.tracker.stage(place.round, place.stage) as watch:

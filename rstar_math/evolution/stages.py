@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from rstar_math.cluster.fleet import Models, connect
+from rstar_math.cluster.fleet import Models
 from rstar_math.cluster.growth import Order, grow_into
+from rstar_math.cluster.joining import connect
 from rstar_math.config import (
     HarvestConfig,
     PolicyConfig,

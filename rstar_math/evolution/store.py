@@ -235,6 +235,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def check_whole(folder: Path) -> None:
+    """Whether a finished stage holds exactly the bytes that its manifest says.
+
+    Raises:
+        StageError: a file is missing, altered, or does not belong there; the message names it and the way out.
+    """
+    wanted = read_manifest(folder)["files"]
+    there = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    there.pop(MANIFEST, None)
+    way = f"Put it back, or do the stage again: from={folder.parent.name}.{folder.name} in a run, else into another folder"
+    if strange := sorted(there.keys() ^ wanted.keys()):
+        what = "is missing" if strange[0] in wanted else "does not belong there"
+        raise StageError(f"{folder / strange[0]} {what}: the stage is not as it was finished. {way}")
+    for name, path in sorted(there.items()):
+        if path.stat().st_size != wanted[name]["bytes"] or digest(path) != wanted[name]["sha256"]:
+            raise StageError(f"{path} is damaged: its checksum is not that of the finished stage. {way}")
+
+
 def holds_work(root: Path) -> bool:
     """Whether any stage below `root` is finished or begun."""
     return any(path.name == MANIFEST or path.name.endswith(".partial") for path in root.rglob("*"))

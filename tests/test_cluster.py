@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -110,13 +111,13 @@ async def test_an_engines_death_costs_no_problem(config, tmp_path, kind) -> None
 
     def kill_once(*_: object) -> None:
         if not killed:
-            killed.append(fleet._engines[kind][0])
+            killed.append(fleet._engines.actors[kind][0])
             ray.kill(killed[0])
 
     order = Order(Models("no-weights", "no-weights"), replace(PLAN, annotation="ppm"), seed=1, graded=True)
     await grow_into({tmp_path: PROBLEMS}, fleet, order, kill_once)
     assert sorted(tree.problem.id for tree in read_trees(tmp_path)) == sorted(problem.id for problem in PROBLEMS)
-    assert fleet._engines[kind][0] is not killed[0]
+    assert fleet._engines.actors[kind][0] is not killed[0]
     await fleet.release()
 
 
@@ -167,6 +168,43 @@ def slow() -> type:
             return self.most
 
     return Slow
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hangs", ["policy engine not answering", "policy engine stuck"])
+async def test_an_engine_that_hangs_is_named_and_another_takes_its_place(config, tmp_path, caplog, hangs) -> None:
+    patient = replace(config, cluster=replace(config.cluster, silence_seconds=1.5))
+    marker = tmp_path / "hung"
+    fleet = Fleet(patient, stuck(marker, blocking="answering" in hangs), ScriptedEngine)
+    await grow_all(fleet, tmp_path / "trees")
+    assert sorted(tree.problem.id for tree in read_trees(tmp_path / "trees")) == sorted(p.id for p in PROBLEMS)
+    assert marker.exists()
+    assert hangs in caplog.text
+    assert "no tree finished for 2 s" in caplog.text
+    await fleet.release()
+
+
+def stuck(marker: Path, *, blocking: bool) -> type:
+    """An engine that hangs at its third question, the first time that it lives: with its whole process, or inside."""
+
+    class Stuck(ScriptedEngine):
+        asked = 0
+        since: float | None = None
+
+        async def propose(self, transcript, count, sampling):
+            self.asked += 1
+            if self.asked >= 3 and (self.since is not None or not marker.exists()):
+                marker.touch()
+                self.since = self.since or time.monotonic()
+                if blocking:
+                    time.sleep(3600)
+                await asyncio.sleep(3600)
+            return await super().propose(transcript, count, sampling)
+
+        async def getting_nowhere_seconds(self):
+            return time.monotonic() - self.since if self.since else 0.0
+
+    return Stuck
 
 
 def mortal() -> type:

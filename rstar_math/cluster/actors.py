@@ -33,6 +33,10 @@ class PolicyActor:
         self._config = config
         self._engine: VllmPolicy | None = None
 
+    async def getting_nowhere_seconds(self) -> float:
+        """How long it has been asked something and has taken no step; 0 while nothing is asked."""
+        return self._engine.getting_nowhere_seconds if self._engine else 0.0
+
     async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
         """See `ports.Policy`."""
         if self._engine is None:
@@ -63,6 +67,10 @@ class ScorerActor:
         load_libraries(config)
         self._config = config
         self._engine: VllmScorer | None = None
+
+    async def getting_nowhere_seconds(self) -> float:
+        """See `PolicyActor`."""
+        return self._engine.getting_nowhere_seconds if self._engine else 0.0
 
     async def score(self, transcripts: Sequence[Transcript]) -> list[float]:
         """See `ports.Scorer`."""
@@ -148,6 +156,10 @@ class SearchActor:
         blind = problem._replace(answer="")
         trees = await grow(blind, replace(self._doors, judge=None), plan, seed)
         return [replace(tree, problem=problem) for tree in trees]
+
+    async def getting_nowhere_seconds(self) -> float:
+        """It waits for others: that it answers is enough."""
+        return 0.0
 
     async def close(self) -> None:
         """Ends the sandbox and the judge."""

@@ -125,4 +125,6 @@ class ClusterConfig:
     #: Deaths of its worker after which a problem is set aside, the last time with it alone; deaths of any worker at which
     #: the stage stops.
     deaths_per_problem: Count = 3
+    #: Seconds without a finished tree after which everybody is asked what they do, and who hangs is ended and started anew.
+    silence_seconds: Positive = 600.0
     deaths_per_stage: Count = 50

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,6 +71,7 @@ class EngineLoop:
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._pump: asyncio.Task[None] | None = None
         self._broken: EngineError | None = None
+        self._moved = time.monotonic()
 
     async def ask(self, tokens: list[int], params: Any) -> Any:
         """vLLM's finished output for one request; `params` are SamplingParams or PoolingParams.
@@ -82,6 +84,8 @@ class EngineLoop:
         name = str(self._asked)
         self._asked += 1
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if not self._waiting:
+            self._moved = time.monotonic()
         self._waiting[name] = future
         self._arrived.append(_Request(name, tokens, params))
         if self._pump is None or self._pump.done():
@@ -94,6 +98,11 @@ class EngineLoop:
             raise
         finally:
             self._waiting.pop(name, None)
+
+    @property
+    def getting_nowhere_seconds(self) -> float:
+        """How long somebody has waited without the engine taking a step; 0 while nobody waits."""
+        return time.monotonic() - self._moved if self._waiting else 0.0
 
     async def load(self, path: str) -> None:
         """Serves the weights at `path` from now on and forgets every cached prefix; requests under way end before that.
@@ -129,6 +138,7 @@ class EngineLoop:
             cancelled, self._cancelled = self._cancelled, []
             for name, answer in await here.run_in_executor(self._thread, self._turn, arrived, cancelled):
                 self._answer(name, answer)
+            self._moved = time.monotonic()
 
     def _answer(self, name: str, answer: Any) -> None:
         future = self._waiting.get(name)

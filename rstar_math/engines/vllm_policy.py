@@ -53,6 +53,11 @@ class VllmPolicy:
         ]
         return proposals + [Proposal(proposals[0].text, 0)] * (count - drawn)
 
+    @property
+    def getting_nowhere_seconds(self) -> float:
+        """See `EngineLoop`."""
+        return self._engine.getting_nowhere_seconds
+
     async def load(self, path: str) -> None:
         """Serves other weights of the same architecture from now on; see `EngineLoop.load`."""
         await self._engine.load(path)

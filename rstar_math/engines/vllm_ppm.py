@@ -34,6 +34,11 @@ class VllmScorer:
         """
         return list(await asyncio.gather(*map(self._score, transcripts)))
 
+    @property
+    def getting_nowhere_seconds(self) -> float:
+        """See `EngineLoop`."""
+        return self._engine.getting_nowhere_seconds
+
     async def load(self, path: str) -> None:
         """Serves other weights of the same architecture from now on; see `EngineLoop.load`."""
         await self._engine.load(path)

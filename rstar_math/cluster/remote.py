@@ -1,0 +1,36 @@
+"""What did a remote call say, or how did its actor end?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
+
+from rstar_math.errors import EngineError, RstarError
+
+#: The actor is dead, or cannot be reached.
+LOST = (ActorDiedError, ActorUnavailableError, RayActorError)
+
+
+class EngineLost(EngineError):
+    """A worker asked an engine that is dead."""
+
+
+async def result_of(call: Any) -> Any:
+    """What a remote call gave; an error of ours comes back as itself, not wrapped in Ray's."""
+    try:
+        return await call
+    except RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, RstarError):
+            raise cause from None
+        if isinstance(cause, LOST):
+            raise EngineLost(
+                f"an engine died during the search ({cause}); every tree written is kept, the same command continues"
+            ) from error
+        raise
+
+
+def cause_of(error: BaseException) -> str:
+    """Ray's many lines on a death in one: the last says how the process ended."""
+    return str(error).strip().splitlines()[-1][:300]

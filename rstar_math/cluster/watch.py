@@ -1,0 +1,67 @@
+"""Nothing has finished for long: who is not answering?
+
+Asks every actor; those that do not answer, or are at work on something and get nowhere, are named. Ending them is not done
+here: it is what the deaths of engines and workers are for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from rstar_math.cluster.remote import LOST
+
+#: An actor that lives answers within so many seconds, whatever it does.
+_ANSWER_SECONDS = 30.0
+
+
+@dataclass
+class Silence:
+    """How long nothing has finished; `limit` seconds are too long."""
+
+    limit: float
+
+    def __post_init__(self) -> None:
+        self.broken()
+
+    def broken(self) -> None:
+        """Something has finished, or somebody has looked."""
+        self._since = time.monotonic()
+
+    @property
+    def left(self) -> float:
+        """Seconds until it is too long."""
+        return max(self._since + self.limit - time.monotonic(), 0.0)
+
+
+class Watched(NamedTuple):
+    """An actor and what it is: "policy engine", "PPM engine", "search worker"."""
+
+    what: str
+    actor: Any
+
+
+async def hanging(actors: Iterable[Watched], limit: float) -> tuple[list[Watched], str]:
+    """Those that do not answer or have got nowhere for `limit` seconds, and in words who does what."""
+    asked = list(actors)
+    states = await asyncio.gather(*(_state(watched.actor, limit) for watched in asked))
+    counts = Counter((watched.what, state) for watched, state in zip(asked, states, strict=True))
+    words = ", ".join(f"{count} x {what} {state}" for (what, state), count in sorted(counts.items()))
+    return [watched for watched, state in zip(asked, states, strict=True) if state in _HANGING], words
+
+
+_HANGING = ("not answering", "stuck")
+
+
+async def _state(actor: Any, limit: float) -> str:
+    try:
+        busy = await asyncio.wait_for(actor.getting_nowhere_seconds.remote(), min(_ANSWER_SECONDS, limit))
+    except TimeoutError:
+        return "not answering"
+    except LOST:
+        return "dead"  # whoever asks it will hear so
+    return "stuck" if busy >= limit else "answering"

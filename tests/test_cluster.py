@@ -251,15 +251,29 @@ async def test_with_a_scripted_policy_two_growths_find_equal_trees(fleet, tmp_pa
 
 
 @pytest.mark.slow
-async def test_an_engine_that_cannot_start_is_named(config, tmp_path) -> None:
-    class Broken:
-        def __init__(self, path: str, config: object) -> None:
-            raise EngineError(f"{path} holds no model")
-
-    fleet = Fleet(config, Broken, Broken)
-    with pytest.raises(EngineError, match="no-weights"):
+@pytest.mark.parametrize(
+    ("early", "said"),
+    [(False, "cannot serve no-weights: no-weights holds no model"), (True, "did not start: .*no library")],
+)
+async def test_an_engine_that_cannot_start_is_named(config, tmp_path, early, said) -> None:
+    fleet = Fleet(config, broken(early=early), ScriptedEngine)
+    with pytest.raises(EngineError, match=f"(?s){said}"):
         await grow_all(fleet, tmp_path)
     await fleet.release()
+
+
+def broken(*, early: bool) -> type:
+    """An engine whose libraries or whose weights cannot be loaded."""
+
+    class Broken:
+        def __init__(self, config: object) -> None:
+            if early:
+                raise RuntimeError("no library")
+
+        async def load(self, path: str) -> None:
+            raise EngineError(f"{path} holds no model")
+
+    return Broken
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ test: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q
 
-# So many kills of real runs (CI's tests make a few); tests/chaos.py says what is killed.
+# So many kills of real runs (the tests make one); tests/chaos.py says what is killed.
 KILLS ?= 100
 chaos: $(READY)
 	@$(BIN)/python tests/chaos.py $(KILLS)

@@ -17,7 +17,7 @@ from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.config import RunConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError
-from rstar_math.records import Problem, Verdict
+from rstar_math.records import Problem, Sampling, Segment, Verdict
 from rstar_math.scripted import ScriptedEngine
 from rstar_math.search.storage import read_trees
 
@@ -281,3 +281,11 @@ async def test_more_than_the_cluster_can_ever_hold_is_refused_at_once(config, tm
     greedy = replace(config, cluster=replace(config.cluster, search_workers=10_000))
     with pytest.raises(ConfigError, match=r"asks for .* CPUs .* cluster\.search_workers"):
         await grow_all(Fleet(greedy, ScriptedEngine, ScriptedEngine), tmp_path)
+
+
+@pytest.mark.slow
+async def test_whoever_asks_a_dead_engine_hears_so_in_one_message(fleet) -> None:
+    door = await fleet.policy("no-weights")
+    ray.kill(fleet._engines.actors["policy"][0])
+    with pytest.raises(EngineError, match=r"an engine died .*the same command continues"):
+        await door.propose((Segment("What is 2 + 3?", by_policy=False),), 1, Sampling())

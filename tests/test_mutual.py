@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from planting import plant
 
+from rstar_math.cluster import actors
 from rstar_math.cluster.actors import SearchActor
 from rstar_math.config import CONF, GradingConfig, MutualConfig, SandboxConfig
 from rstar_math.errors import ConfigError
@@ -59,7 +60,8 @@ def doors(policy: object) -> Doors:
 
 
 async def grown(rollouts: int, policy: object = None, **knobs) -> Tree:
-    plan = Reasoning(rollouts=rollouts, task=knobs.pop("task", TASK), **{"thoughts": 4, "votes": 4, "depth": 3} | knobs)
+    task, mutual = knobs.pop("task", TASK), MutualConfig(**{"thoughts": 4, "votes": 4} | knobs)
+    plan = Reasoning(rollouts=rollouts, depth=3, task=task, mutual=mutual)
     (tree,) = await grow(PROBLEM._replace(answer=""), doors(policy or Lines()), plan, 0)
     return tree
 
@@ -171,7 +173,7 @@ def _drawn(written: str) -> Sequence[str]:
     return [f" {line}\n" for line in SAID[written.rsplit("\n", 1)[-1].split(" ")[0]]]
 
 
-async def test_a_search_is_not_even_told_the_ground_truth() -> None:
+async def test_a_search_is_not_even_told_the_ground_truth(monkeypatch) -> None:
     class Eavesdropper(Lines):
         async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
             assert "secret" not in join(transcript)
@@ -186,8 +188,11 @@ async def test_a_search_is_not_even_told_the_ground_truth() -> None:
 
     actor = SearchActor(SandboxConfig(), GradingConfig())
     actor._doors = Doors(Eavesdropper(), InProcessSandbox(), judge=Noting(), comparing=Noting())
-    plan = Reasoning(rollouts=8, task=TASK, votes=4, thoughts=4)
+    plan = Reasoning(rollouts=8, task=TASK, mutual=MutualConfig(votes=4, thoughts=4))
+    told = []
+    monkeypatch.setattr(actors, "grow", lambda problem, *rest: told.append(problem.answer) or grow(problem, *rest))
     await actor.grow(PROBLEM._replace(answer="secret"), plan, 0, graded=False)
+    assert told == [""]
     assert compared
     assert "secret" not in compared
 

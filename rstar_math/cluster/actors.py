@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rstar_math.cluster.remote import LOST, EngineLost, cause_of, result_of
 from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, SandboxConfig, SearchConfig
 from rstar_math.ports import Policy, Scorer
 from rstar_math.records import Problem, Proposal, Sampling, Transcript, Tree
@@ -114,7 +115,11 @@ class Replicas:
         replica = min(self._replicas, key=lambda candidate: candidate.busy)
         replica.busy += 1
         try:
-            return await getattr(replica.actor, method).remote(*arguments)
+            return await result_of(getattr(replica.actor, method).remote(*arguments))
+        except LOST as error:
+            raise EngineLost(
+                f"an engine died ({cause_of(error)}); everything written is kept, the same command continues"
+            ) from error
         finally:
             replica.busy -= 1
 

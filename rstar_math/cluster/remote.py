@@ -13,7 +13,7 @@ LOST = (ActorDiedError, ActorUnavailableError, RayActorError)
 
 
 class EngineLost(EngineError):
-    """A worker asked an engine that is dead."""
+    """Somebody asked an engine that is dead."""
 
 
 async def result_of(call: Any) -> Any:
@@ -21,13 +21,8 @@ async def result_of(call: Any) -> Any:
     try:
         return await call
     except RayTaskError as error:
-        cause = error.cause
-        if isinstance(cause, RstarError):
-            raise cause from None
-        if isinstance(cause, LOST):
-            raise EngineLost(
-                f"an engine died during the search ({cause}); every tree written is kept, the same command continues"
-            ) from error
+        if isinstance(error.cause, RstarError):
+            raise error.cause from None
         raise
 
 

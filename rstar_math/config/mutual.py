@@ -9,6 +9,9 @@ from pydantic.dataclasses import dataclass
 
 from rstar_math.config.kinds import STRICT, Count, NotNegative, Share
 
+#: rStar's actions, in the order in which their children stand below a node.
+ActionName = Literal["thought", "solution", "subquestion", "again", "conditions"]
+
 
 @dataclass(frozen=True, config=STRICT)
 class MutualConfig:
@@ -31,7 +34,7 @@ class MutualConfig:
     max_line_tokens: Count = 256
     exploration: NotNegative = 2.0
     #: Actions that may be used; the paper's ablation leaves some out.
-    actions: tuple[Literal["thought", "solution", "subquestion", "again", "conditions"], ...] = (
+    actions: tuple[ActionName, ...] = (
         "thought",
         "solution",
         "subquestion",

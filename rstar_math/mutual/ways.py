@@ -84,8 +84,5 @@ def _tree(plan: MutualConfig, task: Task) -> Reasoning:
         depth=task.depth,
         exploration=plan.exploration,
         task=task,
-        actions=plan.actions,
-        thoughts=plan.thoughts,
-        subquestions=plan.subquestions,
-        votes=plan.votes,
+        mutual=plan,
     )

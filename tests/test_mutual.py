@@ -231,7 +231,7 @@ def told(**lines: str) -> Tree:
         node._replace(step=Step(texts[name]), prior=prior)
         for node, name, prior in zip(drawn.nodes[1:], "abcd", (None, 0.5, 0.9, 0.4), strict=True)
     ]
-    ends = [2] * 4 + [3] * 2 + [4]
+    ends = [2] * 8 + [3] * 2 + [4]
     rollouts = tuple(Rollout(leaf, End.ANSWER, nodes[leaf].prior or 0.0) for leaf in ends)
     return replace(drawn, nodes=tuple(nodes), rollouts=rollouts)
 
@@ -297,11 +297,11 @@ SAME = {"7": "7", "8": "8"}
 
 
 def test_of_consistent_trajectories_the_one_with_the_highest_reward_times_confidence_is_chosen() -> None:
-    # b: (4 x 0.5) x 0.5 = 1.0; c: (2 x 0.9) x 0.9 = 1.62; d: 0.4 x 0.4 = 0.16
-    assert choose_consistent(told(), [2, 3, 4], SAME).leaf == 3
-    assert choose_consistent(told(), [2, 4], SAME).leaf == 2
+    # b: (8 x 0.5) x 0.5 = 2.0; c: (2 x 0.9) x 0.9 = 1.62; d: 0.4 x 0.4 = 0.16
+    assert choose_consistent(told(), [2, 3, 4], SAME).leaf == 2  # found more often, though less sure
+    assert choose_consistent(told(), [3, 4], SAME).leaf == 3
     assert choose_consistent(told(), [4], SAME).leaf == 4
-    # after six rollouts d has not been found, after two neither has c
+    # after two rollouts neither c nor d has been found
     assert choose_consistent(told(), [3, 4], SAME, first=2).leaf == 2
     assert choose_consistent(told(), [2, 3, 4], SAME, first=2).score == pytest.approx(2 * 0.5 * 0.5)
 

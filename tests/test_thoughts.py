@@ -55,6 +55,7 @@ def test_every_walk_ends_with_the_answer_and_each_action_stands_where_it_may() -
             if line.mark == CONDITIONS:
                 assert number == 0
             if line.mark in (AGAIN, SUBANSWER):
+                assert TASK.answer_in(line.said) == SUM.findall(line.said)[-1][3].removesuffix(".")
                 assert lines[number - 1].mark == (SUBANSWER if line.mark == AGAIN else SUBQUESTION)
             if line.mark == SOLUTION:
                 assert last

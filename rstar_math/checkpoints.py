@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -100,6 +101,32 @@ def _read_json(file: Path, kind: Kind) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{file} holds no JSON object. Copy the model folder again.")
     return content
+
+
+def shape_of(path: Path) -> dict[str, int]:
+    """How large a model is: `parameters`, `layers`, `hidden`, `kv_width` (numbers a token leaves in the cache of a layer) and
+    `vocabulary`; of the weights only the headers are read.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    from safetensors import safe_open
+
+    _check_weights(path, "policy")
+    config = _read_json(path / _CONFIG, "policy")
+    parameters = 0
+    for file in sorted(path.glob("*.safetensors")):
+        with safe_open(file, framework="numpy") as weights:
+            parameters += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    heads = config["num_attention_heads"]
+    head = config.get("head_dim") or config["hidden_size"] // heads
+    return {
+        "parameters": parameters,
+        "layers": config["num_hidden_layers"],
+        "hidden": config["hidden_size"],
+        "kv_width": 2 * head * (config.get("num_key_value_heads") or heads),
+        "vocabulary": config["vocab_size"],
+    }
 
 
 def open_tokenizer(path: Path) -> Any:

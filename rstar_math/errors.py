@@ -11,6 +11,7 @@ a generated program that crashes is an `Execution` with a status, an answer nobo
     ├── EngineError      a model cannot be loaded, or its server does not answer
     ├── SandboxError     the sandbox cannot keep what it promises
     ├── TrainingError    a training cannot start or did not end well
+    ├── DiskError        a disk takes no more: full, read-only, not ours
     └── Interrupted      a signal asked the run to stop; everything finished is kept
 """
 
@@ -49,6 +50,10 @@ class SandboxError(RstarError):
 
 class TrainingError(RstarError):
     """A training cannot start, or did not end well."""
+
+
+class DiskError(RstarError):
+    """A disk takes no more: it is full, read-only, or not ours to write to."""
 
 
 class Interrupted(RstarError):

@@ -14,7 +14,7 @@ from rstar_math.cli import evaluate as evaluating
 from rstar_math.cli.compose import compose, compose_benchmark, options
 from rstar_math.cli.main import main
 from rstar_math.cli.solve import choice_of
-from rstar_math.config import EvaluationConfig, RunConfig
+from rstar_math.config import EvaluationConfig, PolicyConfig, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.records import End, Rollout
 from rstar_math.scripted import ExactJudge
@@ -59,7 +59,7 @@ class NotedRun:
 def measure(monkeypatch, tmp_path):
     """Runs the command with what is given; the stages it asked for."""
 
-    def evaluate(**given: str):
+    def evaluate(*overrides: str, **given: str):
         asked: list[Any] = []
 
         @contextmanager
@@ -67,7 +67,8 @@ def measure(monkeypatch, tmp_path):
             yield NotedRun(config, asked)
 
         monkeypatch.setattr(evaluating, "open_run", noted)
-        config = compose(["preset=demo", "round.r4.evaluation.rollouts=5", "round.r2.evaluation.rollouts=3"])
+        plans = ("round.r4.evaluation.rollouts=5", "round.r2.evaluation.rollouts=3")
+        config = compose(["preset=demo", *plans, *overrides])
         evaluating.evaluate(config, {"policy": str(MODEL_PATH), "out": str(tmp_path / "out"), **given})
         return [(place, out.relative_to(tmp_path / "out"), inputs, seed) for place, out, inputs, seed in asked]
 
@@ -121,6 +122,13 @@ def test_ways_in_plain_words_are_asked_for_beside_the_others_each_with_its_bench
     assert asked["held-out/seed-0/self-consistency@4"]["discriminator"] is None
 
 
+def test_the_second_model_may_stand_behind_a_server_of_its_own(measure) -> None:
+    server = ("discriminator.url=http://127.0.0.1:8000/v1", "discriminator.model=second", "discriminator.tries=2")
+    stages = measure(*server, strategy="mutual", discriminator="endpoint")
+    (second,) = (inputs["discriminator"] for _, out, inputs, _ in stages if out.name == "mutual")
+    assert second == PolicyConfig("endpoint", url="http://127.0.0.1:8000/v1", model="second", tries=2)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -131,6 +139,7 @@ def test_ways_in_plain_words_are_asked_for_beside_the_others_each_with_its_bench
         ({"strategy": "mutual"}, "discriminator=MODEL"),
         ({"strategy": "self-consistency@x"}, "self-consistency@x: choose from"),
         ({"policy": "endpoint"}, r"policy\.url="),
+        ({"strategy": "mutual", "discriminator": "endpoint"}, r"discriminator\.url="),
         ({"limit": "0"}, "limit=0"),
         ({"seeds": "-1"}, "seeds=-1"),
     ],

@@ -170,6 +170,14 @@ async def test_an_error_says_where_what_and_the_way_out(server: Server, answer: 
     assert server.url in str(caught.value)
 
 
+async def test_an_error_names_the_knobs_of_the_model_that_is_meant(server: Server) -> None:
+    server.script = [failure(404, "the model `tiny` does not exist")]
+    second = PolicyConfig(kind="endpoint", url=server.url, model="tiny")
+    async with EndpointPolicy(second, "discriminator") as endpoint:
+        with pytest.raises(EngineError, match=r"Set discriminator\.model to one that it serves"):
+            await endpoint.propose(ROOT, 1, Sampling())
+
+
 async def test_a_server_that_is_down_or_silent_is_named(server: Server) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

@@ -14,6 +14,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from rstar_math.cli.compose import compose
+from rstar_math.evolution.forecasting import foresee
 from rstar_math.search.storage import read_trees
 from rstar_math.seedling.mutual import DISCRIMINATOR, GENERATOR, grow_one
 from rstar_math.seedling.recipe import Recipe
@@ -67,6 +69,17 @@ def test_every_stage_of_every_round_is_finished(run) -> None:
         for stage in STAGES:
             assert (run / f"round-{number}" / stage / "manifest.json").is_file(), f"round {number}, {stage}"
     assert not list(run.glob("**/*.partial"))
+
+
+@pytest.mark.slow
+def test_what_a_run_showed_predicts_one_like_it(run) -> None:
+    made, _ = foresee(compose(SMALL), run)
+    for number in (1, 2):
+        told = json.loads((run / f"round-{number}" / "trees" / "manifest.json").read_text())["metrics"]
+        (trees,) = (stage for stage in made.stages if (stage.round, stage.name) == (number, "trees"))
+        assert trees.tokens == pytest.approx(told["tokens"], rel=0.3)
+    printed = rstar("plan", *SMALL, f"measured={run}", cwd=run.parent.parent)
+    assert "all rounds" in printed
 
 
 @pytest.mark.slow

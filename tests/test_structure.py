@@ -32,6 +32,7 @@ FLOORS = {
     "checkpoints": 1,
     "config": 1,
     "ports": 1,
+    "forecast": 2,
     "tokens": 1,
     "grading": 2,
     "errors": 0,

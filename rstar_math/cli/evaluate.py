@@ -48,7 +48,7 @@ class Measuring:
     seeds: int
     label: str = ""
     #: The second model of rStar, and what it and the ways in plain words go by.
-    discriminator: str | None = None
+    discriminator: str | PolicyConfig | None = None
     mutual: MutualConfig = field(default_factory=MutualConfig)
 
     def searches(self) -> dict[str, list[Strategy]]:
@@ -71,12 +71,12 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
     names = given.get("strategy", "greedy,mcts" if ppm else "greedy").split(",")
     plain = tuple(name for name in names if is_way(name))
     mutual = replace(config.mutual, strategies=plain)
-    second = resolve(given["discriminator"]) if "discriminator" in given else None
+    second = _model("discriminator", given["discriminator"], config.discriminator) if "discriminator" in given else None
     coded = strategies([name for name in names if name not in plain], evaluation, guided=ppm is not None)
     found = all_readings(coded, evaluation)
     if plain:
         found += ways(mutual, Task("any"), second=second is not None)
-    generator = _generator(config, given["policy"])
+    generator = _model("policy", given["policy"], config.policy)
     benchmarks, seeds, out = benchmarks_of(config, given), count_of(given, "seeds"), Path(given["out"])
     asked = Measuring(out, generator, ppm, number, evaluation, benchmarks, found, seeds, "", second, mutual)
     for name in benchmarks if plain else ():
@@ -93,14 +93,14 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
     )
 
 
-def _generator(config: RunConfig, policy: str) -> str | PolicyConfig:
-    """A model folder or name, or the server that `policy=endpoint policy.url=… policy.model=…` names."""
-    if policy != "endpoint":
-        return resolve(policy)
+def _model(name: str, given: str, server: PolicyConfig) -> str | PolicyConfig:
+    """A model folder or name, or the server that `NAME=endpoint NAME.url=… NAME.model=…` describes."""
+    if given != "endpoint":
+        return resolve(given)
     try:
-        return replace(config.policy, kind="endpoint")
-    except ValidationError as error:
-        raise ConfigError(error.errors()[0]["msg"]) from None
+        return replace(server, kind="endpoint")
+    except ValidationError:
+        raise ConfigError(f"{name}=endpoint needs {name}.url=http://HOST:PORT/v1 and {name}.model=NAME") from None
 
 
 def benchmarks_of(config: RunConfig, given: Mapping[str, str]) -> dict[str, ProblemsConfig]:

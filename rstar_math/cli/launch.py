@@ -6,11 +6,15 @@ Shared by the commands that do a stage or all of them. The order of the stages i
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import platform
 import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,10 +23,13 @@ from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import RunConfig
 from rstar_math.errors import RstarError, StageError
 from rstar_math.evolution.run import Run
-from rstar_math.evolution.store import Place, Store, holds_work
+from rstar_math.evolution.store import Place, Store, holds_work, write_json
 from rstar_math.report.progress import Progress
 from rstar_math.tracking import Tracker
 from rstar_math.training.launch import Trainings
+
+#: Who holds the lock of a run.
+_WRITER = "writer.json"
 
 
 @contextmanager
@@ -39,6 +46,7 @@ def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iter
     try:
         with (
             FileLock(root / ".lock", timeout=0),
+            _named_writer(root / _WRITER),
             _removed_if_nothing_was_made(root, new),
             open_fleet(config) as fleet,
             Trainings() as trainings,
@@ -48,8 +56,27 @@ def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iter
             yield Run(config, Store(root), fleet, trainings, progress, tracker, last)
     except Timeout:
         raise StageError(
-            f"another process is writing to {root}; wait for it, end it, or start another run with name=NEW"
+            f"{_who_writes(root / _WRITER)} is writing to {root}; wait for it, end it, or start another run with name=NEW"
         ) from None
+
+
+@contextmanager
+def _named_writer(file: Path) -> Iterator[None]:
+    """Says who holds the lock, for those that it keeps out; the lock itself ends with its process."""
+    since = datetime.now().astimezone().isoformat(timespec="seconds")
+    write_json(file, {"host": platform.node(), "process": os.getpid(), "since": since})
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _who_writes(file: Path) -> str:
+    try:
+        writer = json.loads(file.read_text())
+    except FileNotFoundError:  # it has just begun, or is about to end
+        return "another process"
+    return f"process {writer['process']} on {writer['host']} (since {writer['since']})"
 
 
 @contextmanager

@@ -60,10 +60,23 @@ def evolve(overrides: tuple[str, ...]) -> None:
 @OVERRIDES
 @spoken
 def plan(overrides: tuple[str, ...]) -> None:
-    """Print the resolved plan of all rounds; nothing is started."""
+    """Print the resolved plan of all rounds and what it will take; nothing is started.
+
+    measured=runs/NAME predicts by the habits and speeds of that run, else forecast.* holds.
+    """
+    from rstar_math.evolution.forecasting import foresee
+    from rstar_math.report.forecast import show_forecast
     from rstar_math.report.plan import show_plan
 
-    show_plan(compose(overrides))
+    taken, rest = take(overrides, "measured")
+    config = compose(rest)
+    show_plan(config)
+    try:
+        made, shown = foresee(config, Path(taken["measured"]) if "measured" in taken else None)
+    except ConfigError as error:  # the plan itself stands: what is missing is only what to predict by
+        click.echo(str(error))
+    else:
+        show_forecast(made, shown)
 
 
 @main.command()
@@ -116,6 +129,7 @@ def evaluate(overrides: tuple[str, ...]) -> None:
     strategy=greedy,majority@8,best-of-n@8,weighted-majority@8,beam@4,mcts@16   (greedy, and mcts where there is a PPM)
     strategy=zero-shot-cot,few-shot-cot,self-consistency@32,generator-majority,mutual   in plain words (rStar), any model
     discriminator=MODEL  mutual.task=gsm8k   the second model of mutual; its kind of question (a folder of conf/mutual)
+    policy=endpoint, discriminator=endpoint   served elsewhere: with policy.url= policy.model=, discriminator.url= …
     benchmark=gsm8k,math500,…   files of conf/benchmark, or your own problems.path=FILE; none: the embedded held-out set
     benchmarks=FOLDER           their files, for benchmarks that should not come from the hub
     limit=N  seeds=N  plan=r4   the first N problems; N seeds; the round whose evaluation.* holds

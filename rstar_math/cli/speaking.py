@@ -6,6 +6,7 @@ stands here.
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
@@ -15,10 +16,13 @@ from typing import ParamSpec
 
 import click
 
-from rstar_math.errors import ConfigError, Interrupted, RstarError
+from rstar_math.errors import ConfigError, DiskError, Interrupted, RstarError
 from rstar_math.report.errors import show_error
 
 _P = ParamSpec("_P")
+#: What a disk says that takes no more.
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+_WAY_OUT = "make room there, or make it writable (runs=FOLDER and out=FOLDER say where things are written)"
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 
 
@@ -32,6 +36,12 @@ def spoken(command: Callable[_P, None]) -> Callable[_P, None]:
         except RstarError as error:
             show_error(error)
             sys.exit(error.exit_code)
+        except OSError as error:
+            if error.errno not in _OF_THE_DISK:
+                raise
+            refused = DiskError(f"{error}\nEverything finished is kept: {_WAY_OUT} and start the same command again.")
+            show_error(refused)
+            sys.exit(refused.exit_code)
         except KeyboardInterrupt:
             stopped = Interrupted(
                 f"Everything finished is kept. Go on with: {shlex.join(['rstar-math', *sys.argv[1:]])}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from rstar_math.config.forecast import ForecastConfig, Hardware, ModelConfig
 from rstar_math.config.kinds import STRICT, Count
 from rstar_math.config.machines import (
     ClusterConfig,
@@ -36,9 +37,10 @@ from rstar_math.config.rounds import (
 )
 
 __all__ = [
-    "CONF", "BenchmarkConfig", "ClusterConfig", "EngineConfig", "EvaluationConfig", "GradingConfig", "HarvestConfig",
-    "MutualConfig", "Objective", "PPMConfig", "PolicyConfig", "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig",
-    "SandboxPromise", "SearchConfig", "TrackingConfig", "TrainingConfig",
+    "CONF", "BenchmarkConfig", "ClusterConfig", "EngineConfig", "EvaluationConfig", "ForecastConfig", "GradingConfig",
+    "Hardware", "HarvestConfig", "ModelConfig", "MutualConfig", "Objective", "PPMConfig", "PolicyConfig",
+    "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig", "SandboxPromise", "SearchConfig", "TrackingConfig",
+    "TrainingConfig",
 ]  # fmt: skip
 _PACKAGE = Path(__file__).parents[1]
 #: The files behind these classes. In a checkout `conf/` stands beside the package, in an installed wheel inside it.
@@ -70,6 +72,8 @@ class RunConfig:
     control: bool = False
     problems: ProblemsConfig = ProblemsConfig()
     policy: PolicyConfig = PolicyConfig()
+    #: rStar's second model where it stands behind a server (`rstar-math evaluate discriminator=endpoint`).
+    discriminator: PolicyConfig = PolicyConfig()
     engine: EngineConfig = EngineConfig()
     ppm_engine: EngineConfig = EngineConfig()
     sandbox: SandboxConfig = SandboxConfig()
@@ -77,6 +81,8 @@ class RunConfig:
     cluster: ClusterConfig = ClusterConfig()
     tracking: TrackingConfig = TrackingConfig()
     mutual: MutualConfig = MutualConfig()
+    #: What `rstar-math plan` predicts by; a run does not look at it.
+    forecast: ForecastConfig = ForecastConfig()
     #: Round plans by name, "r1" to "r4".
     round: dict[str, RoundConfig] = Field(default_factory=lambda: {f"r{n}": RoundConfig() for n in range(1, 5)})
 

@@ -15,7 +15,7 @@ SandboxWall = Literal["namespaces", "root", "landlock", "seccomp", "cgroup"]
 
 @dataclass(frozen=True, config=STRICT)
 class PolicyConfig:
-    """The policy that generates in round 1 (the bootstrap model), or the one a single command is given."""
+    """The policy that generates in round 1 (the bootstrap model) or for one command; rStar's second model."""
 
     kind: Literal["local", "endpoint"] = "local"
     #: Model folder or Hugging Face name; None: the base model.
@@ -36,7 +36,7 @@ class PolicyConfig:
     @model_validator(mode="after")
     def _reachable(self) -> PolicyConfig:
         if self.kind == "endpoint" and not (self.url and self.model):
-            raise ValueError("policy=endpoint needs policy.url=http://HOST:PORT/v1 and policy.model=NAME")
+            raise ValueError("an endpoint needs url=http://HOST:PORT/v1 and model=NAME (policy.url=…, policy.model=…)")
         if self.kind == "local" and self.few_shot:
             raise ValueError("policy.few_shot goes with policy=endpoint; serve the model with vLLM and name its url")
         return self

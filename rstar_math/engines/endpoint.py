@@ -33,13 +33,13 @@ class EndpointPolicy:
     The concurrency and the rate are those of this object: several search workers add up.
     """
 
-    def __init__(self, config: PolicyConfig) -> None:
-        """Connects to nothing yet.
+    def __init__(self, config: PolicyConfig, knobs: str = "policy") -> None:
+        """Connects to nothing yet. `knobs`: what a user writes before the knobs in `config`.
 
         Raises:
             ConfigError: the few-shot prompt cannot be found.
         """
-        self._config = config
+        self._config, self._knobs = config, knobs
         self._few_shot = few_shot(config.few_shot) if config.few_shot else ""
         self._slots = asyncio.Semaphore(config.concurrency)
         self._next_start = 0.0
@@ -112,7 +112,9 @@ class EndpointPolicy:
         choices = getattr(completion, "choices", None)
         if not choices:
             got = str(completion)[:200]
-            raise EngineError(f"{self._config.url} answered without choices: {got}\nDoes policy.url end with /v1?")
+            raise EngineError(
+                f"{self._config.url} answered without choices: {got}\nDoes {self._knobs}.url end with /v1?"
+            )
         return list(choices)
 
     def _give_up_stops(self) -> None:
@@ -135,15 +137,15 @@ class EndpointPolicy:
 
     async def _explain(self, error: openai.OpenAIError) -> EngineError:
         """What happened, where, and the way out."""
-        config = self._config
+        config, own = self._config, self._knobs
         where = f"{config.url} (model {config.model})"
         match error:
             case openai.APITimeoutError():
                 said = f"did not answer within {config.timeout_seconds:g} s, {config.tries} times"
-                way = "Raise policy.timeout_seconds, or lower policy.concurrency."
+                way = f"Raise {own}.timeout_seconds, or lower {own}.concurrency."
             case openai.APIConnectionError():
                 said = f"cannot be reached: {error.__cause__ or error}"
-                way = "Start the server there, or correct policy.url."
+                way = f"Start the server there, or correct {own}.url."
             case openai.AuthenticationError() | openai.PermissionDeniedError():
                 state = "is set, to another key" if os.environ.get(config.key_variable) else "is not set"
                 said = f"refuses the key: {error.message}"
@@ -152,7 +154,7 @@ class EndpointPolicy:
                 said, way = f"knows no such model or page: {error.message}", await self._served()
             case openai.RateLimitError():
                 said = f"turned the request away {config.tries} times: {error.message}"
-                way = "Lower policy.concurrency, set policy.requests_per_minute, or raise policy.tries."
+                way = f"Lower {own}.concurrency, set {own}.requests_per_minute, or raise {own}.tries."
             case openai.InternalServerError():
                 said = f"failed {config.tries} times, last with status {error.status_code}: {error.message}"
                 way = "Look at the server's own log; the run continues where it stopped once it answers again."
@@ -161,19 +163,17 @@ class EndpointPolicy:
                 way = "Serve the model with a longer context, or lower max_step_tokens in the round's search."
             case openai.BadRequestError() | openai.UnprocessableEntityError():
                 said = f"refuses the request: {error.message}"
-                way = (
-                    "Change the knob that it names, in policy, in the round's search, or in the server's own settings."
-                )
+                way = f"Change the knob that it names, in {own}, in the search, or in the server's own settings."
             case _:
-                said, way = f"did not answer as expected: {error}", "Does policy.url end with /v1?"
+                said, way = f"did not answer as expected: {error}", f"Does {own}.url end with /v1?"
         return EngineError(f"{where} {said}\n{way}")
 
     async def _served(self) -> str:
         try:
             names = [model.id async for model in self._client.with_options(max_retries=0).models.list()]
         except openai.OpenAIError as error:
-            return f"Does policy.url end with /v1? The list of its models cannot be read either: {error}"
-        return f"Set policy.model to one that it serves: {', '.join(names) or 'it lists none'}."
+            return f"Does {self._knobs}.url end with /v1? The list of its models cannot be read either: {error}"
+        return f"Set {self._knobs}.model to one that it serves: {', '.join(names) or 'it lists none'}."
 
 
 def _read(choice: Any, marks: tuple[str, ...]) -> str | None:

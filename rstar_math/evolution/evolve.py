@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rstar_math.config import PolicyConfig
+from rstar_math.evolution.room import say_if_short
 from rstar_math.evolution.run import Run, UntilReached
 from rstar_math.evolution.scoring import score
 from rstar_math.evolution.stages import (
@@ -42,6 +43,7 @@ def _rounds(run: Run) -> None:
     generator: str | Path | PolicyConfig = run.bootstrap
     base = run.base  # a folder that is no model is refused here, before any work
     problems = once(0, "problems", gather_problems, problems=run.config.problems)
+    say_if_short(run)
     once(0, "scores", score, evaluation=plan(1).evaluation, problems=problems, policy=base, ppm=None)
 
     policy = ppm = None

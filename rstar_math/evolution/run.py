@@ -7,6 +7,7 @@ out the stage's fingerprint, shows it, tracks it, and leaves the rest to `store`
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cached_property, partial
@@ -17,6 +18,7 @@ from rstar_math.checkpoints import Kind
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig, RunConfig, TrainingConfig
 from rstar_math.engines.few_shot import few_shot
+from rstar_math.errors import RstarError
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import MANIFEST, Fingerprint, Place, Store, check_whole, digest_of, once, write_json
 from rstar_math.evolution.versions import versions
@@ -26,6 +28,8 @@ from rstar_math.rng import derive
 from rstar_math.tracking import Tracker
 from rstar_math.training.launch import Trainings
 
+#: A disk with less than so many bytes left is full, whatever the message of a library says.
+_FULL = 1 << 20
 #: What a stage reads: a folder of an earlier stage, a model's folder or name, an endpoint, or nothing.
 Input = Path | str | PolicyConfig | None
 
@@ -144,7 +148,12 @@ class Run:
         write_json(self.store.root / "run.json", {"config": asdict(self.config), "versions": versions()})
         with self.tracker.stage(place.round, place.stage) as watch:
             desk = Desk(self.config, place, self.fleet, self.trainings, self.progress, watch.log, rounds, self.label)
-            metrics = work(desk, folder, **given)
+            try:
+                metrics = work(desk, folder, **given)
+            except RstarError as error:
+                if shutil.disk_usage(folder).free < _FULL:
+                    error.add_note(f"The disk of {folder} is full, which may be why: make room and start again.")
+                raise
             watch.log(None, **{name: value for name, value in metrics.items() if isinstance(value, int | float)})
         return metrics
 

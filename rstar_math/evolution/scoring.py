@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from rstar_math.mutual.judged import judge_all
 from rstar_math.mutual.reading import read_ways
 from rstar_math.mutual.tasks import read_task, task_folder
 from rstar_math.mutual.ways import ways
+from rstar_math.ports import Policy
 from rstar_math.problems.sets import read_set
 from rstar_math.search.storage import read_trees
 
@@ -90,7 +92,7 @@ def reason(
     mutual: MutualConfig,
     problems: Path,
     policy: str | PolicyConfig,
-    discriminator: str | None,
+    discriminator: str | PolicyConfig | None,
 ) -> Metrics:
     """The same for answers in plain words, without any training (rStar): one search, read by all of
     `mutual.strategies`. The second model looks at its trajectories once they are all there."""
@@ -107,10 +109,10 @@ def reason(
         async with ProcessJudge(desk.config.grading) as judge:
             judged: Mapping[str, Judged] = {}
             if discriminator is not None:
-                second = await desk.fleet.policy(discriminator, desk.seed)
-                looking = Discriminator(second, judge, described, mutual, desk.seed)
-                with desk.bar(len(held_out), "problems", "second model") as bar:
-                    judged = await judge_all(folder / "judged.jsonl", read_trees(trees), looking, bar.advance)
+                async with _second_model(desk, discriminator) as second:
+                    looking = Discriminator(second, judge, described, mutual, desk.seed)
+                    with desk.bar(len(held_out), "problems", "second model") as bar:
+                        judged = await judge_all(folder / "judged.jsonl", read_trees(trees), looking, bar.advance)
             await desk.fleet.stage_over()
             grown = every_problem(read_trees(trees), held_out)
             return await read_ways(grown, readings, judged, mutual.agreement, judge)
@@ -119,6 +121,17 @@ def reason(
     evaluation = desk.config.plan(max(desk.place.round, 1)).evaluation
     drawing = {"resamples": evaluation.bootstrap, "seed": desk.seed}
     return _write_scores(folder, rows, {search: readings}, drawing)
+
+
+@asynccontextmanager
+async def _second_model(desk: Desk, model: str | PolicyConfig) -> AsyncIterator[Policy]:
+    if isinstance(model, PolicyConfig):
+        from rstar_math.engines.endpoint import EndpointPolicy
+
+        async with EndpointPolicy(model, "discriminator") as server:
+            yield server
+    else:
+        yield await desk.fleet.policy(model, desk.seed)
 
 
 def _write_scores(

@@ -30,6 +30,7 @@ from rstar_math.config import (
 )
 from rstar_math.errors import ConfigError, InputError
 from rstar_math.evolution.golds import gradable
+from rstar_math.evolution.room import check_room
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.store import read_manifest, write_json
 from rstar_math.evolution.tally import Tally, say_poisoned
@@ -194,6 +195,7 @@ def train_control(desk: Desk, folder: Path, *, training: TrainingConfig, base: s
 
 
 def _train(desk: Desk, job: TrainingJob, begun: Callable[[], None] = lambda: None) -> Metrics:
+    check_room(job.out, job.base)
     connect(desk.config)
     with desk.bar(None, "steps") as bar:
 

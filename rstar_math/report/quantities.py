@@ -31,6 +31,19 @@ def rate(per_second: float) -> str:
     return f"{per_second * 60:.1f}/min"
 
 
+def count(value: float) -> str:
+    """1.24 M, 980 k; a dash for none."""
+    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f} " if value else NOTHING
+
+
+def in_bytes(value: float) -> str:
+    """1.24 MB, 980 kB; a dash for none."""
+    return f"{count(value)}B" if value else NOTHING
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """0.433 -> 43.3; a dash for None. The percent sign stands in the table's legend."""
     return NOTHING if share is None else f"{100 * share:.{digits}f}"

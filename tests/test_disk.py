@@ -1,0 +1,117 @@
+"""What happens where a disk takes no more: said before the work, one message in the middle of it, and the next start goes on."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from planting import plant
+
+from rstar_math.cli.launch import open_run
+from rstar_math.config import RunConfig, TrackingConfig
+from rstar_math.errors import DiskError, EngineError, StageError
+from rstar_math.evolution.room import check_room, say_if_short
+from rstar_math.evolution.store import Place
+from rstar_math.search.storage import write_trees
+from rstar_math.seedling import MODEL_PATH
+
+Usage = namedtuple("Usage", "total used free")
+HARVEST = f"{sys.executable} -m rstar_math.cli.main harvest trees=trees out=disk/crop tracking.wandb=false"
+#: A disk of two megabytes of one's own, in namespaces that an ordinary user may have too.
+MOUNT = "mount -t tmpfs -o size=2m tmpfs disk"
+DRAWN = "good q=1 n=1\n  print code=4\n    four answer=4 correct\nbad q=-1 n=1\n  print code=5\n    five answer=5 wrong"
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> Path:
+    for name in ("train", "validation"):
+        (tmp_path / "trees" / name).mkdir(parents=True)
+        tree = plant(
+            "good q=1 n=1\n  print code=4\n    four answer=4 correct\nbad q=-1 n=1\n  print code=5\n    five answer=5 wrong"
+        )
+        write_trees(tmp_path / "trees" / name / "part-0.parquet", [tree])
+    (tmp_path / "disk").mkdir()
+    return tmp_path
+
+
+def in_namespace(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    if subprocess.run(
+        ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", folder / "disk"], capture_output=True
+    ).returncode:
+        pytest.skip("this machine lets nobody mount a small disk, so a full one is not tried here")
+    command = ["unshare", "-rm", "sh", "-c", f"{MOUNT}\n{script}"]
+    plain = os.environ | {"NO_COLOR": "1"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=plain)
+
+
+def test_a_full_disk_ends_the_command_in_one_message_and_the_next_start_goes_on(trees) -> None:
+    fill = "dd if=/dev/zero of=disk/other bs=1k count=2040 2>/dev/null"
+    done = in_namespace(f"{fill}\n{HARVEST}; echo first $?\nrm disk/other\n{HARVEST}; echo second $?", trees)
+    said = done.stdout + done.stderr
+    assert "No space left on device" in said
+    assert "start the same command again" in said
+    assert "Traceback" not in said
+    assert "first 1" in said
+    assert "second 0" in said
+
+
+def test_a_folder_that_may_not_be_written_to_is_one_message(trees) -> None:
+    done = in_namespace(f"mount -o remount,ro disk\n{HARVEST}; echo ended $?", trees)
+    said = done.stdout + done.stderr
+    assert "Read-only file system" in said
+    assert "out=FOLDER" in said
+    assert "Traceback" not in said
+    assert "ended 1" in said
+
+
+def leave(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 10**12 - free, free))
+
+
+def test_a_training_whose_checkpoints_do_not_fit_is_refused_before_it_starts(tmp_path, monkeypatch) -> None:
+    parameters = 1_032_320
+    wanted = (3 * 14 + 2) * parameters
+    leave(monkeypatch, wanted)
+    check_room(tmp_path, MODEL_PATH)
+    leave(monkeypatch, wanted - 1)
+    with pytest.raises(DiskError, match=r"45\.4 MB .*3 checkpoints of 1,032,320 parameters.*make room"):
+        check_room(tmp_path, MODEL_PATH)
+    (tmp_path / "checkpoint").write_bytes(b"1")  # what is there of it already counts
+    check_room(tmp_path, MODEL_PATH)
+
+
+@pytest.mark.parametrize(("free", "lines"), [(10**12, 0), (10**7, 1)])
+def test_a_run_says_before_its_first_round_where_the_disk_has_less_than_it_will_take(
+    free, lines, tmp_path, monkeypatch
+) -> None:
+    leave(monkeypatch, free)
+    said: list[str] = []
+    with open_run(RunConfig(tracking=TrackingConfig(wandb=False)), tmp_path / "run") as run:
+        monkeypatch.setattr(run.progress, "say", said.append)
+        say_if_short(run)
+    assert len(said) == lines
+    assert all("is likely to take" in line and "10 MB are free" in line for line in said)
+
+
+def test_a_failure_on_a_full_disk_names_the_disk_whatever_the_library_says(tmp_path, monkeypatch) -> None:
+    def work(*_: object, **__: object) -> dict[str, float]:
+        leave(monkeypatch, 100)
+        raise EngineError("PytorchStreamWriter failed writing file")
+
+    config = RunConfig(tracking=TrackingConfig(wandb=False))
+    with pytest.raises(EngineError) as failed, open_run(config, tmp_path / "run") as run:
+        run.alone(Place.of(1, "policy"), tmp_path / "out", work)
+    assert "is full" in failed.value.__notes__[0]
+
+
+def test_a_second_writer_is_told_who_the_first_is(tmp_path) -> None:
+    config, root = RunConfig(tracking=TrackingConfig(wandb=False)), tmp_path / "run"
+    said = rf"process {os.getpid()} on \S+ \(since 20\S+\) is writing to"
+    with open_run(config, root), pytest.raises(StageError, match=said), open_run(config, root):
+        raise AssertionError("two writers")
+    with open_run(config, root):
+        assert (root / "writer.json").exists()
+    assert not (root / "writer.json").exists()

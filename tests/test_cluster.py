@@ -96,7 +96,7 @@ async def test_a_search_workers_death_sends_its_problems_elsewhere(fleet, tmp_pa
         nonlocal killed
         if not killed:
             killed = True
-            ray.kill(fleet._workers[0])
+            ray.kill(fleet._crew.workers[0])
 
     order = Order(MODELS, PLAN, seed=1, graded=True)
     await grow_into({tmp_path: PROBLEMS}, fleet, order, kill_once)
@@ -111,13 +111,13 @@ async def test_an_engines_death_costs_no_problem(config, tmp_path, kind) -> None
 
     def kill_once(*_: object) -> None:
         if not killed:
-            killed.append(fleet._engines.actors[kind][0])
+            killed.append(fleet._engines.serving(kind)[0])
             ray.kill(killed[0])
 
     order = Order(Models("no-weights", "no-weights"), replace(PLAN, annotation="ppm"), seed=1, graded=True)
     await grow_into({tmp_path: PROBLEMS}, fleet, order, kill_once)
     assert sorted(tree.problem.id for tree in read_trees(tmp_path)) == sorted(problem.id for problem in PROBLEMS)
-    assert fleet._engines.actors[kind][0] is not killed[0]
+    assert fleet._engines.serving(kind)[0] is not killed[0]
     await fleet.release()
 
 
@@ -286,6 +286,6 @@ async def test_more_than_the_cluster_can_ever_hold_is_refused_at_once(config, tm
 @pytest.mark.slow
 async def test_whoever_asks_a_dead_engine_hears_so_in_one_message(fleet) -> None:
     door = await fleet.policy("no-weights")
-    ray.kill(fleet._engines.actors["policy"][0])
+    ray.kill(fleet._engines.serving("policy")[0])
     with pytest.raises(EngineError, match=r"an engine died .*the same command continues"):
         await door.propose((Segment("What is 2 + 3?", by_policy=False),), 1, Sampling())

@@ -1,4 +1,4 @@
-"""What happens where a disk takes no more: said before the work, one message in the middle of it, and the next start goes on."""
+"""What happens where a disk takes no more: said before the work, one message in the midst of it, the next start goes on."""
 
 import os
 import shutil

@@ -19,6 +19,7 @@ class Dispatch:
     """Problems on their way to `slots` workers, each of which grows up to `room` at once.
 
     deaths_per_problem: a problem whose workers died so often, the last time with it alone, is poisoned.
+    ready: the slots whose workers are there; a dead one's may take long, or for ever, to be filled again.
     """
 
     waiting: Iterator[Problem]
@@ -31,6 +32,7 @@ class Dispatch:
     _apart: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.ready = list(range(self.slots))
         self._running: list[dict[str, Problem]] = [{} for _ in range(self.slots)]
 
     def due(self, slot: int) -> list[Problem]:
@@ -40,6 +42,13 @@ class Dispatch:
             self._running[slot][problem.id] = problem
             started.append(problem)
         return started
+
+    @property
+    def left(self) -> bool:
+        """Whether problems wait for a worker; the first of those that were never started is taken off the iterator to see."""
+        if not (self._suspects or self._returned) and (problem := next(self.waiting, None)) is not None:
+            self._returned.append(problem)
+        return bool(self._suspects or self._returned)
 
     def finished(self, slot: int, problem: Problem) -> None:
         """This worker has grown the problem."""
@@ -65,6 +74,8 @@ class Dispatch:
         running = self._running[slot]
         if slot in self._apart and not running and not self._suspects:
             self._apart.discard(slot)
+        if self._suspects and not running and not self._apart.intersection(self.ready):
+            self._apart.add(slot)
         if slot not in self._apart:
             if len(running) >= self.room:
                 return None

@@ -1,6 +1,7 @@
 """Which engines are there, and which weights do they serve?
 
-Starts the actors of both kinds, swaps their weights, finds out which are dead. Who asks them is not known here.
+Starts the actors of both kinds, swaps their weights, finds out which are dead. A search begins as soon as one of a kind
+serves; the others join it when they are ready, or when there is a place for them. Who asks them is not known here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ray.exceptions import RayTaskError
 
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.joining import gpus_each
-from rstar_math.cluster.remote import LOST, result_of
+from rstar_math.cluster.remote import LOST, cause_of
 from rstar_math.config import EngineConfig, RunConfig
 from rstar_math.errors import EngineError
 from rstar_math.rng import derive
@@ -23,72 +24,141 @@ from rstar_math.rng import derive
 _log = logging.getLogger(__name__)
 #: An actor that lives and is not at work answers within so many seconds.
 _ANSWER_SECONDS = 10.0
+#: In Ray's words: the actor's own code failed as it was made, which it would do again.
+_CREATION = "creation task"
+
+
+@dataclass
+class _Engine:
+    """An actor; `path`: the weights that it serves, None before it does; `loading`: what brings it there; `second`: it took
+    the place of one that died before it served."""
+
+    actor: Any
+    path: str | None = None
+    loading: asyncio.Task[Any] | None = None
+    second: bool = False
 
 
 @dataclass
 class Engines:
-    """The policy and PPM engines of a run.
-
-    actors: by kind; served: the weights of those that have been loaded; seed: what new ones draw from.
-    """
+    """The policy and PPM engines of a run. `seed`: what new ones draw from; `served`: the weights asked for, by kind."""
 
     config: RunConfig
     policy_actor: type
     ppm_actor: type
     seed: int = 0
-    actors: dict[Kind, list[Any]] = field(default_factory=dict)
     served: dict[Kind, str] = field(default_factory=dict)
+    _all: dict[Kind, list[_Engine]] = field(default_factory=dict)
 
     def all(self) -> list[Any]:
-        """Every actor."""
-        return [actor for actors in self.actors.values() for actor in actors]
+        """Every actor, serving or not."""
+        return [engine.actor for engines in self._all.values() for engine in engines]
+
+    def serving(self, kind: Kind) -> list[Any]:
+        """Those that serve the weights asked for."""
+        return [each.actor for each in self._all.get(kind, ()) if each.path == self.served[kind]]
 
     def forget(self) -> None:
         """They have been ended."""
-        self.actors, self.served = {}, {}
+        self._all, self.served = {}, {}
 
-    def prepare(self, kind: Kind) -> None:
-        """Starts the processes of this kind, if there are none, and returns at once: they load their libraries meanwhile."""
-        if kind not in self.actors:
-            self.actors[kind] = [self._new(kind, index) for index in range(self._config_of(kind).replicas)]
+    def prepare(self, kind: Kind, count: int | None = None) -> None:
+        """Starts the processes of this kind up to so many (None: all of them) and returns at once: they load their libraries
+        meanwhile."""
+        engines = self._all.setdefault(kind, [])
+        wanted = self._config_of(kind).replicas if count is None else count
+        engines += [_Engine(self._new(kind, index)) for index in range(len(engines), wanted)]
 
-    async def serve(self, kind: Kind, path: str) -> None:
-        """Engines of one kind with the weights at `path`: new ones, or those at hand with their weights swapped.
+    async def serve(self, kind: Kind, path: str, count: int | None = None) -> None:
+        """At least one engine of this kind with the weights at `path`, and all others on their way there; `count`: so many of
+        them for now.
 
         Raises:
             EngineError: they cannot be started, or cannot serve it.
         """
-        if self.served.get(kind) == path:
-            return
-        if kind in self.served:
+        if self.served.get(kind) not in (None, path):
             await self._end_what_cannot_take(kind, path)
-        try:
-            if kind not in self.served:
-                self.prepare(kind)
-                await self._load(kind, path)
-        except RayTaskError as error:
-            raise EngineError(f"the {kind} engine cannot serve {path}: {error.cause}") from error
-        except LOST as error:
-            raise EngineError(f"the {kind} engine for {path} did not start: {error}") from error
+        self.prepare(kind, count)
         self.served[kind] = path
+        await self._until_one_serves(kind)
+
+    def complete(self) -> None:
+        """The engines that are still missing are on their way from now on, or wait for a place."""
+        for kind in self.served:
+            self.prepare(kind)
+            self._bring(kind)
+
+    def joined(self) -> bool:
+        """Whether engines have come to serve since this was last asked.
+
+        Raises:
+            EngineError: one cannot be started, or cannot serve the weights.
+        """
+        found = [self._look(kind) for kind in self.served]
+        for kind in self.served:
+            self._bring(kind)
+        return any(found)
 
     async def filled(self) -> float:
         """How full the policy engines' batches are on average: 1 is full, more have to wait. Dead ones do not count."""
-        asked = (actor.filled.remote() for actor in self.actors["policy"])
+        asked = (actor.filled.remote() for actor in self.serving("policy"))
         shares = await asyncio.gather(*asked, return_exceptions=True)
         known = [share for share in shares if not isinstance(share, BaseException)]
         return sum(known) / len(known) if known else 1.0
 
-    async def dead(self) -> list[Kind]:
-        """The kinds of which an engine is dead."""
-        return [kind for kind in self.served if any([not await _lives(actor) for actor in self.actors[kind]])]
+    async def bury(self) -> list[Kind]:
+        """Starts new engines in the place of dead ones, which join when they serve; the kinds of which some were dead."""
+        return [kind for kind in self.served if await self._bury(kind)]
 
-    async def replace_dead(self, kind: Kind) -> None:
-        """New ones in their place, with the same weights."""
-        for index, actor in enumerate(self.actors[kind]):
-            if not await _lives(actor):
-                self.actors[kind][index] = self._new(kind, index)
-                await result_of(self.actors[kind][index].load.remote(self.served[kind]))
+    async def one_of_each(self) -> None:
+        """Where none is left of a kind, waits until one serves.
+
+        Raises:
+            EngineError: it cannot be started.
+        """
+        for kind in self.served:
+            await self._until_one_serves(kind)
+
+    async def _bury(self, kind: Kind) -> bool:
+        dead = [
+            index
+            for index, engine in enumerate(self._all[kind])
+            if engine.path is not None and not await _lives(engine.actor)
+        ]
+        for index in dead:
+            self._all[kind][index] = _Engine(self._new(kind, index))
+        return bool(dead)
+
+    async def _until_one_serves(self, kind: Kind) -> None:
+        self._bring(kind)
+        while not self.serving(kind):
+            loads = [each.loading for each in self._all[kind] if each.loading is not None]
+            await asyncio.wait(loads, return_when=asyncio.FIRST_COMPLETED)
+            self._look(kind)
+            self._bring(kind)
+
+    def _bring(self, kind: Kind) -> None:
+        """Every engine on its way to the weights asked for. A load that an earlier stage left behind is asked for again."""
+        for engine in self._all[kind]:
+            if engine.path != self.served[kind] and (engine.loading is None or engine.loading.done()):
+                engine.loading = asyncio.ensure_future(_load(engine, self.served[kind]))
+
+    def _look(self, kind: Kind) -> bool:
+        """Whether a load has ended. A process that dies before it serves is started once more."""
+        some = False
+        for index, engine in enumerate(self._all[kind]):
+            if engine.loading is None or not engine.loading.done():
+                continue
+            done, engine.loading = engine.loading, None
+            if done.cancelled():
+                continue
+            some, error = True, done.exception()
+            if isinstance(error, LOST) and not engine.second and _CREATION not in str(error):
+                _log.warning("a %s engine died while it started (%s); it is started again", kind, cause_of(error))
+                self._all[kind][index] = _Engine(self._new(kind, index), second=True)
+            elif error is not None:
+                raise _explained(error, kind, self.served[kind])
+        return some
 
     def _new(self, kind: Kind, index: int) -> Any:
         config = self._config_of(kind)
@@ -102,18 +172,30 @@ class Engines:
     def _config_of(self, kind: Kind) -> EngineConfig:
         return self.config.engine if kind == "policy" else self.config.ppm_engine
 
-    async def _load(self, kind: Kind, path: str) -> None:
-        await asyncio.gather(*(actor.load.remote(path) for actor in self.actors[kind]))
-
     async def _end_what_cannot_take(self, kind: Kind, path: str) -> None:
-        """Swaps the weights of the engines at hand; those that cannot (another architecture, or dead) are ended."""
+        """Swaps the weights of the engines that serve others; where one cannot (another architecture, or dead) all end."""
         try:
-            await self._load(kind, path)
+            await asyncio.gather(*(_load(each, path) for each in self._all[kind] if each.path is not None))
         except (RayTaskError, *LOST) as error:
             _log.info("the %s engines cannot take %s (%s): new ones are started", kind, path, error)
-            for actor in self.actors.pop(kind):
-                ray.kill(actor)
-            del self.served[kind]
+            for engine in self._all.pop(kind):
+                ray.kill(engine.actor)
+
+
+async def _load(engine: _Engine, path: str) -> None:
+    await engine.actor.load.remote(path)
+    engine.path = path
+
+
+def _explained(error: BaseException, kind: Kind, path: str) -> BaseException:
+    if isinstance(error, RayTaskError):
+        explained = EngineError(f"the {kind} engine cannot serve {path}: {error.cause}")
+    elif isinstance(error, LOST):
+        explained = EngineError(f"the {kind} engine for {path} did not start: {error}")
+    else:
+        return error
+    explained.__cause__ = error
+    return explained
 
 
 async def _lives(actor: Any) -> bool:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.actors import PolicyActor, Replicas, ScorerActor, SearchActor
+from rstar_math.cluster.crew import Asked, Crew
 from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.cluster.engines import Engines
 from rstar_math.cluster.flow import Flow
@@ -67,12 +68,12 @@ class Fleet:
     policy_actor: type = PolicyActor
     ppm_actor: type = ScorerActor
     search_actor: type = SearchActor
-    _workers: list[Any] = field(default_factory=list)
     #: How many engines and workers died in the last `grow`.
     _deaths: int = 0
 
     def __post_init__(self) -> None:
         self._engines = Engines(self.config, self.policy_actor, self.ppm_actor)
+        self._crew = Crew(self.config, self.search_actor)
 
     async def grow(
         self, problems: Iterable[Problem], models: Models, plan: SearchConfig, *, seed: int, graded: bool
@@ -84,24 +85,28 @@ class Fleet:
         """
         await self.open(models, seed)
         self._deaths = 0
-        slots, flow = range(len(self._workers)), self._flow(models)
-        dispatch = Dispatch(iter(problems), len(slots), flow.room, self.config.cluster.deaths_per_problem)
+        slots, flow = self.config.cluster.search_workers, self._flow(models)
+        dispatch = Dispatch(iter(problems), slots, flow.room, self.config.cluster.deaths_per_problem)
         running: dict[asyncio.Future[list[Tree]], _Errand] = {}
         silence = Silence(self.config.cluster.silence_seconds)
 
         def start_what_is_due() -> None:
-            for slot in slots:
+            dispatch.ready = self._crew.ready
+            for slot in dispatch.ready:
                 for problem in dispatch.due(slot):
-                    call = self._workers[slot].grow.remote(problem, plan, seed, graded)
+                    call = self._crew.workers[slot].grow.remote(problem, plan, seed, graded)
                     running[asyncio.ensure_future(result_of(call))] = _Errand(problem, slot)
 
         try:
             start_what_is_due()
-            while running:
+            while running or (dispatch.left and self._crew.waited_for):
                 patience = min(silence.left, flow.pause or silence.left)
-                finished, _ = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                ends = {*running, *self._crew.waited_for}
+                await asyncio.wait(ends, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                finished = [future for future in running if future.done()]
                 await self._wake(silence, some=bool(finished))
-                dispatch.room = await self._room(flow, len(running) / len(slots))
+                await self._welcome(models)
+                dispatch.room = await self._room(flow, len(running) / slots)
                 dead: dict[int, BaseException] = {}
                 for future in finished:
                     errand, error = running.pop(future), future.exception()
@@ -115,7 +120,7 @@ class Fleet:
                         yield future.result()
                 for slot, error in dead.items():
                     _forget(running, slot)
-                    if culprit := await self._bury(slot, error, dispatch, models):
+                    if culprit := self._bury(slot, error, dispatch, models):
                         yield culprit
                 start_what_is_due()
         finally:
@@ -140,8 +145,10 @@ class Fleet:
             silence.broken()
         if some or not over:
             return
-        actors = [Watched("search worker", worker) for worker in self._workers]
-        actors += [Watched(f"{kind} engine", actor) for kind, own in self._engines.actors.items() for actor in own]
+        actors = [Watched("search worker", self._crew.workers[slot]) for slot in self._crew.ready]
+        actors += [
+            Watched(f"{kind} engine", each) for kind in self._engines.served for each in self._engines.serving(kind)
+        ]
         hung, words = await hanging(actors, silence.limit)
         _log.warning("no tree finished for %.0f s: %s", silence.limit, words)
         for watched in hung:
@@ -152,11 +159,11 @@ class Fleet:
         connect(self.config)
         self._engines.seed = seed
         await self._engines.serve("policy", path)
-        return Replicas(self._engines.actors["policy"])
+        return Replicas(self._engines.serving("policy"))
 
     async def ask_engine(self, kind: Kind, method: str) -> Any:
         """What a method of the first engine of this kind ("policy" or "ppm") says."""
-        return await result_of(getattr(self._engines.actors[kind][0], method).remote())
+        return await result_of(getattr(self._engines.serving(kind)[0], method).remote())
 
     async def stage_over(self) -> None:
         """A process lives no longer than its stage, unless `cluster.keep_engines` says that training needs no room."""
@@ -165,14 +172,9 @@ class Fleet:
 
     async def release(self) -> None:
         """Ends all actors, sandboxes and judges first."""
-        closing = [asyncio.ensure_future(result_of(worker.close.remote())) for worker in self._workers]
-        if closing:
-            _, hanging = await asyncio.wait(closing, timeout=self.config.cluster.shutdown_grace_seconds)
-            for future in hanging:
-                future.cancel()
-        for actor in [*self._workers, *self._engines.all()]:
+        await self._crew.close(self.config.cluster.shutdown_grace_seconds)
+        for actor in self._engines.all():
             ray.kill(actor)
-        self._workers = []
         self._engines.forget()
 
     async def open(self, models: Models, seed: int = 0) -> None:
@@ -181,33 +183,33 @@ class Fleet:
         Raises:
             ConfigError, EngineError: the cluster is too small, or an engine cannot be started.
         """
-        connect(self.config)
+        room = connect(self.config)
+        first = None if room else 1  # else two engines could take the place of the only worker
         self._engines.seed = seed
         opening = []
         if isinstance(models.policy, str):
-            opening.append(self._engines.serve("policy", models.policy))
+            opening.append(self._engines.serve("policy", models.policy, first))
         if models.ppm is not None:
-            opening.append(self._engines.serve("ppm", models.ppm))
+            opening.append(self._engines.serve("ppm", models.ppm, first))
         await asyncio.gather(*opening)
-        while len(self._workers) < self.config.cluster.search_workers:
-            self._workers.append(self._worker())
-        await asyncio.gather(*(self._connect_worker(worker, models) for worker in self._workers))
+        await self._crew.open(self._asked(models), together=room)
+        self._engines.complete()
+        self._crew.complete(self._asked(models))
 
     def prepare(self, kind: Kind) -> None:
         """Starts the processes of the engines of this kind, if there are none, and returns at once."""
         connect(self.config)
         self._engines.prepare(kind)
 
-    def _worker(self) -> Any:
-        options = {"num_cpus": self.config.cluster.search_cpus, "max_concurrency": 4096}
-        return ray.remote(self.search_actor).options(**options).remote(self.config.sandbox, self.config.grading)
+    def _asked(self, models: Models) -> Asked:
+        policy = self._engines.serving("policy") if isinstance(models.policy, str) else models.policy
+        return Asked(policy, self._engines.serving("ppm") if models.ppm is not None else ())
 
-    async def _connect_worker(self, worker: Any, models: Models) -> None:
-        policy = self._engines.actors["policy"] if isinstance(models.policy, str) else models.policy
-        try:
-            await result_of(worker.open.remote(policy, self._engines.actors["ppm"] if models.ppm is not None else []))
-        except LOST as error:
-            raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
+    async def _welcome(self, models: Models) -> None:
+        """Workers and engines that have become ready take part from now on."""
+        self._crew.joined()
+        if self._engines.joined():
+            await self._crew.tell(self._asked(models))
 
     def _count_death(self, what: str, error: BaseException) -> None:
         limit = self.config.cluster.deaths_per_stage
@@ -220,23 +222,22 @@ class Fleet:
             )
 
     async def _revive(self, error: BaseException, models: Models) -> None:
-        """New engines in the place of dead ones, if some are still dead; every worker is told of them."""
-        for kind in await self._engines.dead():
+        """New engines in the place of dead ones, if some are still dead; until they serve the others do all the work."""
+        for kind in (dead := await self._engines.bury()):
             self._count_death(f"a {kind} engine", error)
             _log.warning("a %s engine died (%s); another one is started", kind, cause_of(error))
-            await self._engines.replace_dead(kind)
-            await asyncio.gather(*(self._connect_worker(worker, models) for worker in self._workers))
+        if dead:
+            await self._engines.one_of_each()
+            await self._crew.tell(self._asked(models))
 
-    async def _bury(self, slot: int, error: BaseException, dispatch: Dispatch, models: Models) -> Poisoned | None:
+    def _bury(self, slot: int, error: BaseException, dispatch: Dispatch, models: Models) -> Poisoned | None:
         """A new worker in a dead one's place; what the old one was growing is tried again apart, or found out."""
         self._count_death("a search worker", error)
         culprit = dispatch.died(slot)
         _log.warning(
             "a search worker died; %s", f"{culprit.id} is set aside" if culprit else "its problems are tried again"
         )
-        ray.kill(self._workers[slot])
-        self._workers[slot] = self._worker()
-        await self._connect_worker(self._workers[slot], models)
+        self._crew.replace(slot, self._asked(models))
         return Poisoned(culprit, dispatch.deaths[culprit.id], cause_of(error)) if culprit else None
 
 

@@ -9,12 +9,14 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from functools import cache
 
 import ray
 
 from rstar_math.config import EngineConfig, RunConfig
 from rstar_math.errors import ConfigError
+
+_log = logging.getLogger(__name__)
 
 
 def gpus_each(config: EngineConfig) -> float:
@@ -22,11 +24,13 @@ def gpus_each(config: EngineConfig) -> float:
     return config.gpus * config.tensor_parallel if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
-def connect(config: RunConfig) -> None:
-    """Joins the cluster, or starts one on this machine for this run; checks that it can hold what the run asks of it.
+def connect(config: RunConfig) -> bool:
+    """Joins the cluster, or starts one on this machine for this run; whether it holds all that the run asks of it.
+
+    To a cluster of others nodes may be added: there it is enough that one engine of each kind and one worker find room.
 
     Raises:
-        ConfigError: the engines and workers ask for more CPUs than the cluster has.
+        ConfigError: it can never hold what the run asks of it.
     """
     if not ray.is_initialized():
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -39,29 +43,43 @@ def connect(config: RunConfig) -> None:
             configure_logging=False,
             runtime_env=quoted_interpreter(),
         )
+    return _has_room(config)
+
+
+def _has_room(config: RunConfig) -> bool:
     there = ray.cluster_resources()
-    if (asked := _asked_cpus(config)) > there.get("CPU", 0.0):
-        raise ConfigError(
-            f"the run asks for {asked:g} CPUs at once and the cluster has {there.get('CPU', 0.0):g}; lower engine.cpus, "
-            "ppm_engine.cpus, cluster.search_cpus or cluster.search_workers, or add nodes"
-        )
-    gpus = sum(engine.replicas * gpus_each(engine) for engine in (config.engine, config.ppm_engine))
-    if gpus > there.get("GPU", 0.0):
-        raise ConfigError(
-            f"the engines ask for {gpus:g} GPUs at once and the cluster has {there['GPU']:g}; lower engine.replicas, "
-            "engine.gpus, ppm_engine.replicas or ppm_engine.gpus (cluster=1gpu fits one), or add nodes"
-        )
+    whole, first = _asked(config), _asked(config, one_each=True)
+    lacking = [kind for kind in ("CPU", "GPU") if whole[kind] > there.get(kind, 0.0)]
+    if not lacking:
+        return True
+    kind = lacking[0]
+    knobs = {
+        "CPU": "engine.cpus, ppm_engine.cpus, cluster.search_cpus or cluster.search_workers",
+        "GPU": "engine.replicas, engine.gpus, ppm_engine.replicas or ppm_engine.gpus (cluster=1gpu fits one)",
+    }[kind]
+    said = f"the run asks for {whole[kind]:g} {kind}s at once and the cluster has {there.get(kind, 0.0):g}"
+    if config.cluster.address is None or any(first[each] > there.get(each, 0.0) for each in lacking):
+        raise ConfigError(f"{said}; lower {knobs}, or add nodes")
+    _say_once(f"{said}: it begins with what there is, and takes in the rest when nodes join")
+    return False
+
+
+@cache
+def _say_once(said: str) -> None:
+    _log.warning(said)
+
+
+def _asked(config: RunConfig, *, one_each: bool = False) -> dict[str, float]:
+    """CPUs and GPUs of all engines and search workers, or of one of each kind."""
+    engines = [(1 if one_each else engine.replicas, engine) for engine in (config.engine, config.ppm_engine)]
+    workers = 1 if one_each else config.cluster.search_workers
+    return {
+        "CPU": sum(count * engine.cpus for count, engine in engines) + workers * config.cluster.search_cpus,
+        "GPU": sum(count * gpus_each(engine) for count, engine in engines),
+    }
 
 
 def quoted_interpreter() -> dict[str, str] | None:
     """Where the interpreter's path has a space, Ray has to be given it quoted: it starts some workers through a shell."""
     quoted = shlex.quote(sys.executable)
     return {"py_executable": quoted} if quoted != sys.executable else None
-
-
-def _asked_cpus(config: RunConfig) -> float:
-    engines: Sequence[EngineConfig] = (config.engine, config.ppm_engine)
-    return (
-        sum(engine.replicas * engine.cpus for engine in engines)
-        + config.cluster.search_workers * config.cluster.search_cpus
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from rstar_math.mutual.tasks import read_task, task_folder
 from rstar_math.mutual.ways import ways
 from rstar_math.ports import Policy
 from rstar_math.problems.sets import read_set
+from rstar_math.sandbox import ProcessSandbox
 from rstar_math.search.storage import read_trees
 
 
@@ -109,8 +110,11 @@ def reason(
         async with ProcessJudge(desk.config.grading) as judge:
             judged: Mapping[str, Judged] = {}
             if discriminator is not None:
-                async with _second_model(desk, discriminator) as second:
-                    looking = Discriminator(second, judge, described, mutual, desk.seed)
+                async with (
+                    _second_model(desk, discriminator) as second,
+                    ProcessSandbox(desk.config.sandbox) if described.code else nullcontext() as sandbox,
+                ):
+                    looking = Discriminator(second, judge, described, mutual, desk.seed, sandbox)
                     with desk.bar(len(held_out), "problems", "second model") as bar:
                         judged = await judge_all(folder / "judged.jsonl", read_trees(trees), looking, bar.advance)
             await desk.fleet.stage_over()

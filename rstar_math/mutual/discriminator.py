@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rstar_math.config import MutualConfig
-from rstar_math.ports import Judge, Policy
+from rstar_math.ports import Judge, Policy, Sandbox
 from rstar_math.records import Sampling, Transcript, Tree
 from rstar_math.rng import stream
 from rstar_math.search.agreement import alike
+from rstar_math.search.sums import worked_out
 from rstar_math.search.task import LINE_END, SOLUTION, Task
 
 
 class Completion(NamedTuple):
-    """What the second model made of a trajectory: sentences given, sentences in all, its line, and whether it agrees."""
+    """What the second model made of a trajectory: words given, words in all, its line, and whether it agrees."""
 
     given: int
     of: int
@@ -56,6 +57,8 @@ class Discriminator:
     task: Task
     plan: MutualConfig
     seed: int
+    #: Where the task's lines hold code.
+    sandbox: Sandbox | None = None
 
     async def judge(self, tree: Tree) -> Judged:
         """Every trajectory of the tree that states an answer, completed `plan.masks` times, whatever its rollouts were."""
@@ -73,18 +76,34 @@ class Discriminator:
         return Judged(tree.problem.id, completions, sum(tokens for _, tokens in done))
 
     async def _complete(self, tree: Tree, leaf: int, number: int) -> tuple[Completion, int]:
-        sentences = self.task.sentences(tree.steps(leaf))
+        words = " ".join(self.task.sentences(tree.steps(leaf))).split()
         draw = stream(self.seed, "mask", tree.problem.id, leaf, number)
-        given = cut(len(sentences), draw.uniform(self.plan.least_given, self.plan.most_given))
-        seen: Transcript = self.task.transcript(tree.problem.question, (), SOLUTION, " ".join(sentences[:given]))
+        least, most, masks = self.plan.least_given, self.plan.most_given, self.plan.masks
+        # The masks of one trajectory share the range out among themselves, so that one of them gives little.
+        share = least + (most - least) * (number + draw.random()) / masks
+        given = cut(words, share, self.task.answer)
+        seen: Transcript = self.task.transcript(tree.problem.question, (), SOLUTION, " ".join(words[:given]))
         sampling = Sampling(self.plan.completion_temperature, 1.0, self.plan.max_line_tokens, (LINE_END,))
         proposals = await self.policy.propose(seen, 1, sampling)
         line = proposals[0].text.strip() if proposals else ""
-        answer, own = self.task.answer_in(line), tree.nodes[leaf].answer or ""
+        answer, own = await self._answer(" ".join((*words[:given], line))), tree.nodes[leaf].answer or ""
         agrees = answer is not None and len(set((await alike([own, answer], self.comparing)).values())) == 1
-        return Completion(given, len(sentences), line, agrees), sum(proposal.tokens for proposal in proposals)
+        return Completion(given, len(words), line, agrees), sum(proposal.tokens for proposal in proposals)
+
+    async def _answer(self, solution: str) -> str | None:
+        if not self.task.code:
+            return self.task.answer_in(solution)
+        if self.sandbox is None:
+            raise TypeError("a task with code needs a sandbox for the second model's lines too")
+        (ran,) = await worked_out([solution], (), self.sandbox)
+        return self.task.answer_in(ran) if ran is not None else None
 
 
-def cut(sentences: int, share: float) -> int:
-    """How many sentences are given: that share of them, never the last one, which states the answer."""
-    return max(0, min(round(share * sentences), sentences - 1))
+def cut(words: Sequence[str], share: float, statement: str) -> int:
+    """How many words are given: that share of them, but nothing of the last `statement`, behind which the answer stands.
+
+    Words, not sentences: of the two sentences of a short solution the first holds all of its reasoning, and a second model
+    that is given all of it can only say the same.
+    """
+    before = " ".join(words).rpartition(statement)[0].split()
+    return min(round(share * len(words)), len(before))

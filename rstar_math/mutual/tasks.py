@@ -28,6 +28,7 @@ class _Description(BaseModel):
     answer: str = Field(min_length=1)
     final: str = Field(min_length=1)
     depth: int = Field(ge=1)
+    code: bool = False
 
 
 def task_folder(name: str | None) -> Path:
@@ -62,7 +63,7 @@ def read_task(folder: Path) -> Task:
     if strange := sorted(set(texts) - set(EXAMPLES.values())):
         known = ", ".join(f"{name}.txt" for name in EXAMPLES.values())
         raise ConfigError(f"{folder / strange[0]}.txt belongs to no line; expected zero-shot.txt and any of {known}")
-    return Task(folder.name, said.answer, said.final, said.depth, texts, zero_shot)
+    return Task(folder.name, said.answer, said.final, said.depth, texts, zero_shot, said.code)
 
 
 def _example(file: Path) -> str:

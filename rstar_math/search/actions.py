@@ -22,6 +22,7 @@ from rstar_math.search.agreement import alike
 from rstar_math.search.expansion import Doors, Moves
 from rstar_math.search.mcts import mcts
 from rstar_math.search.sampling import sample
+from rstar_math.search.sums import worked_out
 from rstar_math.search.task import (
     AGAIN,
     CONDITIONS,
@@ -69,9 +70,16 @@ class Asking:
         self._tree.expansions += 1
         self._tree.tokens += sum(proposal.tokens for proposal in proposals)
         said = [proposal.text for proposal in proposals]
-        return [
+        whole = [
             line.strip() for line in said if line.strip() and (line.endswith(LINE_END) or self.task.answer_in(line))
         ]
+        return await self._worked_out(whole, before) if self.task.code else whole
+
+    async def _worked_out(self, lines: list[str], before: Sequence[Step]) -> list[str]:
+        found = await worked_out(lines, (*self.path, *before), self._doors.sandbox)
+        self._tree.executions += sum("`" in line for line in lines)
+        self._tree.failed_executions += found.count(None)
+        return [line for line in found if line is not None]
 
     async def vote(self, lines: Sequence[str]) -> Mapping[str, tuple[str, float]]:
         """Each line that states an answer, with the answer and the share of all answers that agree with it."""

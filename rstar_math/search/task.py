@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rstar_math.records import Segment, Step, Transcript
 
@@ -39,6 +39,7 @@ class Task:
     depth:     actions at most on a path (paper: 5, for MATH 8).
     examples:  by the names in `EXAMPLES`, what stands before the question; a name that is missing has none.
     zero_shot: what stands before the question without any example.
+    code:      lines do their sums in code between backticks (`sums`).
     """
 
     name: str
@@ -47,6 +48,7 @@ class Task:
     depth: int = 5
     examples: Mapping[str, str] = field(default_factory=dict)
     zero_shot: str = ""
+    code: bool = False
 
     def transcript(self, question: str, path: Sequence[Step], mark: str, begun: str = "") -> Transcript:
         """What a model sees before it writes the line with this mark. `begun`: how that line begins."""
@@ -57,11 +59,12 @@ class Task:
 
     def without_examples(self) -> Task:
         """The same task for a model that is only told what to do."""
-        return Task(self.name, self.answer, self.final, self.depth, dict.fromkeys(EXAMPLES.values(), self.zero_shot))
+        return replace(self, examples=dict.fromkeys(EXAMPLES.values(), self.zero_shot))
 
     def answer_in(self, line: str) -> str | None:
-        """What stands behind the last `answer` of a line; None where it states none."""
+        """What stands behind the last `answer` of a line; None where it states none. Of code it is the value."""
         _, stated, answer = line.rpartition(self.answer)
+        answer = answer.rpartition("` = ")[2]
         return answer.strip(" :\n").removesuffix(".").strip() or None if stated else None
 
     def is_final(self, line: str) -> bool:
@@ -82,9 +85,14 @@ class Task:
             elif mark == SUBQUESTION:
                 last_subanswer, said = len(found), step.text.partition(SUBANSWER)[2]
             own = [sentence for sentence in _SENTENCE.split(said.strip()) if sentence]
-            whole = own if number + 1 == len(path) else [each for each in own if self.answer not in each]
-            found += whole
+            found += own if number + 1 == len(path) else self._on_the_way(own)
         return found
+
+    def _on_the_way(self, sentences: Sequence[str]) -> list[str]:
+        """Without the answers to sub-questions; their code stays, for later code needs its names."""
+        if self.code:
+            return [each.replace(self.answer, "").strip() for each in sentences]
+        return [each for each in sentences if self.answer not in each]
 
 
 def _one_line(question: str) -> str:

@@ -1,0 +1,115 @@
+"""Which search workers are there, and which of them can grow trees now?
+
+Starts the actors, tells them whom to ask, puts new ones in the place of dead ones. A search begins as soon as one is ready;
+the others join it when there is a place for them. Which problem goes to whom is `dispatch`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import ray
+
+from rstar_math.cluster.remote import LOST, result_of
+from rstar_math.config import PolicyConfig, RunConfig
+from rstar_math.errors import EngineError
+
+
+class Asked(NamedTuple):
+    """Whom workers ask: the policy engines (or a server), and the PPM engines, none where there is no PPM."""
+
+    policy: Sequence[Any] | PolicyConfig
+    scorers: Sequence[Any]
+
+
+@dataclass
+class Crew:
+    """The search workers of a run, a slot each."""
+
+    config: RunConfig
+    actor: type
+    workers: list[Any] = field(default_factory=list)
+    _opening: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> list[int]:
+        """The slots whose workers can grow trees."""
+        return [slot for slot in range(len(self.workers)) if slot not in self._opening]
+
+    @property
+    def waited_for(self) -> list[asyncio.Task[Any]]:
+        """What will be done when another worker is ready."""
+        return list(self._opening.values())
+
+    async def open(self, asked: Asked, *, together: bool) -> None:
+        """Tells all whom to ask and waits until one is ready; with `together` the missing ones are started at once.
+
+        Raises:
+            EngineError: a worker cannot be started.
+        """
+        if not self.workers:
+            self.workers.append(self._new())
+        for slot in range(len(self.workers)):
+            self._open(slot, asked)
+        if together:
+            self.complete(asked)
+        while not self.ready:
+            await asyncio.wait(self.waited_for, return_when=asyncio.FIRST_COMPLETED)
+            self.joined()
+
+    def complete(self, asked: Asked) -> None:
+        """The workers that are still missing are on their way from now on, or wait for a place."""
+        for slot in range(len(self.workers), self.config.cluster.search_workers):
+            self.workers.append(self._new())
+            self._open(slot, asked)
+
+    def joined(self) -> bool:
+        """Whether workers have become ready since this was last asked.
+
+        Raises:
+            EngineError: one cannot be started.
+        """
+        done = [slot for slot, opening in self._opening.items() if opening.done()]
+        for slot in done:
+            error = self._opening.pop(slot).exception()
+            if isinstance(error, LOST):
+                raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
+            if error is not None:
+                raise error
+        return bool(done)
+
+    async def tell(self, asked: Asked) -> None:
+        """Whom to ask from now on. A dead worker need not know: what it was growing says so."""
+        calls = [result_of(self.workers[slot].open.remote(*asked)) for slot in self.ready]
+        for error in await asyncio.gather(*calls, return_exceptions=True):
+            if isinstance(error, BaseException) and not isinstance(error, LOST):
+                raise error
+
+    def replace(self, slot: int, asked: Asked) -> None:
+        """A new worker in a dead one's place; it is ready later."""
+        ray.kill(self.workers[slot])
+        self.workers[slot] = self._new()
+        self._open(slot, asked)
+
+    async def close(self, seconds: float) -> None:
+        """Ends all workers, sandboxes and judges first, which may take so many seconds."""
+        closing = [asyncio.ensure_future(result_of(self.workers[slot].close.remote())) for slot in self.ready]
+        if closing:
+            _, hanging = await asyncio.wait(closing, timeout=seconds)
+            for future in hanging:
+                future.cancel()
+        for opening in self.waited_for:
+            opening.cancel()
+        for worker in self.workers:
+            ray.kill(worker)
+        self.workers, self._opening = [], {}
+
+    def _new(self) -> Any:
+        options = {"num_cpus": self.config.cluster.search_cpus, "max_concurrency": 4096}
+        return ray.remote(self.actor).options(**options).remote(self.config.sandbox, self.config.grading)
+
+    def _open(self, slot: int, asked: Asked) -> None:
+        self._opening[slot] = asyncio.ensure_future(result_of(self.workers[slot].open.remote(*asked)))

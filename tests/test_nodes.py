@@ -1,0 +1,103 @@
+"""Search on a cluster of several nodes that come and go: real raylets on this machine, scripted engines."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from rstar_math.cli.compose import compose
+from rstar_math.cluster.fleet import Fleet, Models
+from rstar_math.cluster.growth import Order, grow_into
+from rstar_math.config import RunConfig, SearchConfig
+from rstar_math.errors import ConfigError
+from rstar_math.records import Problem
+from rstar_math.scripted import ScriptedEngine
+from rstar_math.search.storage import read_trees
+
+pytestmark = pytest.mark.slow
+PROBLEMS = [Problem(f"p{n}", f"What is {n} + 3?", str(n + 3)) for n in range(30)]
+
+
+def slow() -> type:
+    """An engine that takes its time, so that there is time for nodes to come and go; a local class travels to its worker."""
+
+    class Slow(ScriptedEngine):
+        async def propose(self, transcript, count, sampling):
+            await asyncio.sleep(0.3)
+            return await super().propose(transcript, count, sampling)
+
+    return Slow
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A head with room for one engine and one worker."""
+    ray.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture
+def config(cluster: Cluster) -> RunConfig:
+    """Two engines and two workers, of 1 and 0.5 CPUs: more than the head has, just what it has with another node."""
+    config = compose(["cluster.trees_in_flight=2", "cluster.trees_per_part=5", "cluster.search_cpus=0.5"])
+    sized = replace(config, engine=replace(config.engine, replicas=2, cpus=1.0))
+    sized = replace(sized, ppm_engine=replace(config.ppm_engine, cpus=0.0))
+    return replace(sized, cluster=replace(sized.cluster, address=cluster.address, search_workers=2))
+
+
+async def grow(fleet: Fleet, folder: Path, on_tree: Callable[[int], object]) -> None:
+    heard: list[str] = []
+
+    def hear(trees, _):
+        heard.append(trees[0].problem.id)
+        on_tree(len(heard))
+
+    order = Order(Models("no-weights"), SearchConfig(rollouts=2, candidates=4), seed=1, graded=True)
+    await grow_into({folder: PROBLEMS}, fleet, order, hear)
+    assert sorted(heard) == sorted(tree.problem.id for tree in read_trees(folder)) == sorted(p.id for p in PROBLEMS)
+
+
+async def test_a_search_begins_with_the_nodes_there_are_and_takes_in_one_that_joins(
+    cluster, config, tmp_path, caplog
+) -> None:
+    fleet = Fleet(config, slow(), ScriptedEngine)
+    at_first: list[tuple[int, int]] = []
+
+    def add_a_node(trees: int) -> None:
+        if trees == 4:
+            at_first.append((len(fleet._engines.serving("policy")), len(fleet._crew.ready)))
+            cluster.add_node(num_cpus=2)
+
+    await grow(fleet, tmp_path / "trees", add_a_node)
+    assert at_first == [(1, 2)]
+    assert (len(fleet._engines.serving("policy")), len(fleet._crew.ready)) == (2, 2)
+    assert "asks for 3 CPUs at once and the cluster has 2: it begins with what there is" in caplog.text
+    await fleet.release()
+
+
+async def test_a_node_that_dies_takes_engine_and_worker_along_and_costs_no_problem(cluster, config, tmp_path) -> None:
+    second = cluster.add_node(num_cpus=2)
+    fleet = Fleet(config, slow(), ScriptedEngine)
+    before: list[int] = []
+
+    def remove_it(trees: int) -> None:
+        if trees == 8:
+            before.append(len(fleet._engines.serving("policy")))
+            cluster.remove_node(second, allow_graceful=False)
+
+    await grow(fleet, tmp_path / "trees", remove_it)
+    assert before == [2]
+    await fleet.release()
+
+
+async def test_where_not_even_one_engine_fits_the_run_is_refused_at_once(config, tmp_path) -> None:
+    large = replace(config, engine=replace(config.engine, cpus=5.0))
+    with pytest.raises(ConfigError, match=r"asks for 11 CPUs at once and the cluster has 2; lower engine\.cpus"):
+        await grow(Fleet(large, slow(), ScriptedEngine), tmp_path / "trees", lambda _: None)

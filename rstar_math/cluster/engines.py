@@ -60,6 +60,9 @@ class Engines:
 
     def forget(self) -> None:
         """They have been ended."""
+        for engine in (each for engines in self._all.values() for each in engines):
+            if engine.loading is not None:
+                engine.loading.cancel()
         self._all, self.served = {}, {}
 
     def prepare(self, kind: Kind, count: int | None = None) -> None:

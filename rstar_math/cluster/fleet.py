@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 
@@ -55,6 +55,14 @@ class _Errand:
 
     problem: Problem
     slot: int
+
+
+class _Ended(NamedTuple):
+    """Trees that are grown, workers that died (by slot), and whether an engine was found dead."""
+
+    trees: list[list[Tree]]
+    dead: dict[int, BaseException]
+    unanswered: EngineLost | None
 
 
 @dataclass
@@ -107,21 +115,15 @@ class Fleet:
                 await self._wake(silence, some=bool(finished))
                 await self._welcome(models)
                 dispatch.room = await self._room(flow, len(running) / slots)
-                dead: dict[int, BaseException] = {}
-                for future in finished:
-                    errand, error = running.pop(future), future.exception()
-                    if isinstance(error, LOST):
-                        dead[errand.slot] = error
-                    elif isinstance(error, EngineLost):
-                        dispatch.again(errand.slot, errand.problem)
-                        await self._revive(error, models)
-                    else:
-                        dispatch.finished(errand.slot, errand.problem)
-                        yield future.result()
-                for slot, error in dead.items():
+                ended = _sort([(future, running.pop(future)) for future in finished], dispatch)
+                for trees in ended.trees:
+                    yield trees
+                for slot, error in ended.dead.items():
                     _forget(running, slot)
                     if culprit := self._bury(slot, error, dispatch, models):
                         yield culprit
+                if ended.unanswered is not None:
+                    await self._revive(ended.unanswered, models)
                 start_what_is_due()
         finally:
             _forget(running)
@@ -228,7 +230,8 @@ class Fleet:
             _log.warning("a %s engine died (%s); another one is started", kind, cause_of(error))
         if dead:
             await self._engines.one_of_each()
-            await self._crew.tell(self._asked(models))
+        # Also where none is dead any more: a worker that was being started may know of the dead one only.
+        await self._crew.tell(self._asked(models))
 
     def _bury(self, slot: int, error: BaseException, dispatch: Dispatch, models: Models) -> Poisoned | None:
         """A new worker in a dead one's place; what the old one was growing is tried again apart, or found out."""
@@ -239,6 +242,22 @@ class Fleet:
         )
         self._crew.replace(slot, self._asked(models))
         return Poisoned(culprit, dispatch.deaths[culprit.id], cause_of(error)) if culprit else None
+
+
+def _sort(ended: Sequence[tuple[asyncio.Future[list[Tree]], _Errand]], dispatch: Dispatch) -> _Ended:
+    """How errands ended; what an engine's death stopped is tried again, and what a worker's did is `_bury`'s business."""
+    found = _Ended([], {}, None)
+    for future, errand in ended:
+        error = future.exception()
+        if isinstance(error, LOST):
+            found.dead[errand.slot] = error
+        elif isinstance(error, EngineLost):
+            dispatch.again(errand.slot, errand.problem)
+            found = found._replace(unanswered=error)
+        else:
+            dispatch.finished(errand.slot, errand.problem)
+            found.trees.append(future.result())
+    return found
 
 
 def _forget(running: dict[asyncio.Future[list[Tree]], _Errand], slot: int | None = None) -> None:

@@ -42,7 +42,7 @@ def measured(root: Path, assumed: ForecastConfig) -> ForecastConfig:
 
     steps, kept = average(lambda each: each.steps), average(lambda each: each.kept)
     step_tokens = rate(lambda each: each.trees["tokens"], lambda each: each.drawn(steps, kept))
-    solution = rate(lambda each: each.policy["tokens"], lambda each: each.policy["rows"])
+    solution = rate(lambda each: each.row_tokens("policy") * each.policy["rows"], lambda each: each.policy["rows"])
     question = max(1.0, solution - steps * step_tokens)
     return replace(
         assumed,
@@ -60,10 +60,10 @@ def measured(root: Path, assumed: ForecastConfig) -> ForecastConfig:
         read_per_second=max(
             (each.trees["trees"] * question + each.trees["nodes"] * step_tokens) / each.seconds for each in rounds
         ),
-        trained_per_second=rate(lambda each: each.policy["tokens"] * each.epochs, lambda each: each.rank_seconds),
+        trained_per_second=rate(lambda each: each.policy["tokens"], lambda each: each.rank_seconds),
         start_seconds=0.0,
         node_bytes=rate(lambda each: each.size("trees"), lambda each: each.trees["nodes"]),
-        token_bytes=rate(lambda each: each.size("harvest"), lambda each: each.policy["tokens"] + each.ppm["tokens"]),
+        token_bytes=rate(lambda each: each.size("harvest"), lambda each: each.learnt),
     )
 
 
@@ -80,8 +80,8 @@ class _Round:
         rounds: Mapping[str, Any] = json.loads((folder.parent / "run.json").read_text())["config"]["round"]
         plan = rounds[f"r{min(number, len(rounds))}"]
         self._candidates = plan["search"]["candidates"]
-        self.epochs, ranks = plan["policy"]["epochs"], plan["policy"]["ranks"]
-        self.rank_seconds = self.policy["seconds"] * ranks
+        self.rank_seconds = self.policy["seconds"] * plan["policy"]["ranks"]
+        self._batch = {kind: plan[kind]["batch_size"] for kind in ("policy", "ppm")}
         self.wanted = self.crop["coverage"] * self.crop["problems"] * plan["harvest"]["trajectories"]
         self.mixed = self.crop["problems"] - self.crop.get("problems_all_alike", 0)
         looked_at = list(islice(read_trees(folder / "trees" / "train"), _LOOKED_AT))
@@ -93,6 +93,16 @@ class _Round:
         rollouts = self.trees["rollouts"] / self.trees["trees"]
         code, answers = expansions(rollouts, max(1.0, kept * self._candidates), steps)
         return float(self.trees["trees"] * (code * self._candidates + answers))
+
+    def row_tokens(self, kind: str) -> float:
+        """Tokens of a row that was trained on; a training's `tokens` are those of all its steps."""
+        told = {"policy": self.policy, "ppm": self.ppm}[kind]
+        return float(told["tokens"] / (told["steps"] * self._batch[kind])) if told["steps"] else 0.0
+
+    @property
+    def learnt(self) -> float:
+        """Tokens of the harvest's rows, each once."""
+        return self.row_tokens("policy") * self.policy["rows"] + self.row_tokens("ppm") * self.ppm["rows"]
 
     def size(self, stage: str) -> float:
         """Bytes of a stage's folder."""

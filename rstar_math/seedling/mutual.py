@@ -44,7 +44,7 @@ DISCRIMINATOR = Kind(
     "discriminator",
     12,
     16_000,
-    Recipe(batches=1600, batch_size=16, swapped_words=0.0, hidden=96, layers=4, heads=3, feed_forward=192),
+    Recipe(batches=3600, batch_size=16, swapped_words=0.0, layers=4),
 )
 
 

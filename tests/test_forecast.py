@@ -2,10 +2,11 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from planting import plant
 from rich.console import Console
 
 from rstar_math.checkpoints import shape_of
@@ -29,6 +30,7 @@ from rstar_math.report.forecast import show_forecast
 from rstar_math.scripted import ExactJudge, InProcessSandbox
 from rstar_math.search.expansion import Doors
 from rstar_math.search.forest import grow
+from rstar_math.search.storage import write_trees
 from rstar_math.seedling import MODEL_PATH
 from rstar_math.text import CODE_END, STEP_END, join
 
@@ -160,6 +162,29 @@ def test_what_cannot_be_known_is_said_with_the_way_out(tmp_path: Path) -> None:
         foresee(RunConfig(problems=ProblemsConfig(dataset="some/set")))
     with pytest.raises(InputError, match="no run with a finished round"):
         measured(tmp_path, ForecastConfig())
+
+
+def test_a_run_that_solved_nothing_leaves_what_it_cannot_show_as_it_was_assumed(tmp_path: Path) -> None:
+    told = {
+        "trees": {"tokens": 60, "trees": 1, "rollouts": 2, "nodes": 5},
+        "harvest": {"problems": 1, "coverage": 0.0, "problems_all_alike": 1},
+        "policy": {"steps": 0, "rows": 0},
+        "ppm": {"steps": 0, "rows": 0},
+        "scores": {},
+    }
+    for stage, metrics in told.items():
+        folder = tmp_path / "round-1" / stage
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({"metrics": metrics, "seconds": 2.0}))
+    (tmp_path / "run.json").write_text(json.dumps({"config": asdict(RunConfig())}, default=list))
+    (tmp_path / "round-1" / "trees" / "train").mkdir()
+    drawn = plant("a\n  print code=4\n    four answer=4 wrong\nb\n  print code=5\n    five answer=5 wrong")
+    write_trees(tmp_path / "round-1" / "trees" / "train" / "part-0.parquet", [drawn])
+    assumed = ForecastConfig()
+    found = measured(tmp_path, assumed)
+    assert (found.steps, found.kept, found.generated_per_second, found.solved) == (3.0, 4 / 3 / 8, 30.0, (0.0,))
+    same = ("question_tokens", "distinct", "groups", "trained_per_second", "token_bytes")
+    assert [getattr(found, name) for name in same] == [getattr(assumed, name) for name in same]
 
 
 def test_ones_own_problems_are_counted(tmp_path: Path) -> None:

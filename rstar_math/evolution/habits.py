@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rstar_math.config import ForecastConfig
 from rstar_math.errors import InputError
@@ -19,6 +19,7 @@ from rstar_math.forecast.work import expansions
 from rstar_math.records import Tree, mean
 from rstar_math.search.storage import read_trees
 
+_T = TypeVar("_T")
 #: Trees of a round that are looked at.
 _LOOKED_AT = 2000
 
@@ -37,13 +38,18 @@ def measured(root: Path, assumed: ForecastConfig) -> ForecastConfig:
     def average(value: Callable[[_Round], float]) -> float:
         return mean([value(each) for each in rounds])
 
-    def rate(above: Callable[[_Round], float], below: Callable[[_Round], float]) -> float:
-        return sum(map(above, rounds)) / sum(map(below, rounds))
+    def rate(above: Callable[[_Round], float], below: Callable[[_Round], float], else_: _T) -> float | _T:
+        """A sum over another; where that is 0 (nothing was solved, say), what is assumed."""
+        under = sum(map(below, rounds))
+        return sum(map(above, rounds)) / under if under else else_
 
     steps, kept = average(lambda each: each.steps), average(lambda each: each.kept)
-    step_tokens = rate(lambda each: each.trees["tokens"], lambda each: each.drawn(steps, kept))
-    solution = rate(lambda each: each.row_tokens("policy") * each.policy["rows"], lambda each: each.policy["rows"])
-    question = max(1.0, solution - steps * step_tokens)
+    step_tokens = rate(lambda each: each.trees["tokens"], lambda each: each.drawn(steps, kept), assumed.step_tokens)
+    solution = rate(lambda each: each.learnt("policy"), lambda each: each.policy["rows"], None)
+    question = max(1.0, solution - steps * step_tokens) if solution else assumed.question_tokens
+    speed = rate(lambda each: each.trees["tokens"], lambda each: each.seconds, None)
+    # No slower than this, for it kept up.
+    read = [each.trees["trees"] * question + each.trees["nodes"] * step_tokens for each in rounds]
     return replace(
         assumed,
         question_tokens=question,
@@ -52,18 +58,21 @@ def measured(root: Path, assumed: ForecastConfig) -> ForecastConfig:
         steps=steps,
         kept=min(1.0, kept),
         solved=tuple(each.crop["coverage"] for each in rounds),
-        distinct=rate(lambda each: each.policy["rows"], lambda each: each.wanted),
-        mixed=rate(lambda each: each.mixed, lambda each: each.crop["problems"]),
-        groups=rate(lambda each: each.ppm["rows"], lambda each: max(1, each.mixed)),
-        generated_per_second=rate(lambda each: each.trees["tokens"], lambda each: each.seconds),
-        # No slower than this, for it kept up.
-        read_per_second=max(
-            (each.trees["trees"] * question + each.trees["nodes"] * step_tokens) / each.seconds for each in rounds
+        distinct=rate(lambda each: each.policy["rows"], lambda each: each.wanted, assumed.distinct),
+        mixed=rate(lambda each: each.mixed, lambda each: each.crop["problems"], assumed.mixed),
+        groups=rate(lambda each: each.ppm.get("rows", 0), lambda each: each.mixed, assumed.groups),
+        generated_per_second=speed,
+        read_per_second=max(tokens / each.seconds for tokens, each in zip(read, rounds, strict=True)),
+        trained_per_second=rate(
+            lambda each: each.policy.get("tokens", 0), lambda each: each.rank_seconds, assumed.trained_per_second
         ),
-        trained_per_second=rate(lambda each: each.policy["tokens"], lambda each: each.rank_seconds),
         start_seconds=0.0,
-        node_bytes=rate(lambda each: each.size("trees"), lambda each: each.trees["nodes"]),
-        token_bytes=rate(lambda each: each.size("harvest"), lambda each: each.learnt),
+        node_bytes=rate(lambda each: each.size("trees"), lambda each: each.trees["nodes"], assumed.node_bytes),
+        token_bytes=rate(
+            lambda each: each.size("harvest"),
+            lambda each: each.learnt("policy") + each.learnt("ppm"),
+            assumed.token_bytes,
+        ),
     )
 
 
@@ -80,7 +89,7 @@ class _Round:
         rounds: Mapping[str, Any] = json.loads((folder.parent / "run.json").read_text())["config"]["round"]
         plan = rounds[f"r{min(number, len(rounds))}"]
         self._candidates = plan["search"]["candidates"]
-        self.rank_seconds = self.policy["seconds"] * plan["policy"]["ranks"]
+        self.rank_seconds = self.policy.get("seconds", 0.0) * plan["policy"]["ranks"]
         self._batch = {kind: plan[kind]["batch_size"] for kind in ("policy", "ppm")}
         self.wanted = self.crop["coverage"] * self.crop["problems"] * plan["harvest"]["trajectories"]
         self.mixed = self.crop["problems"] - self.crop.get("problems_all_alike", 0)
@@ -94,15 +103,12 @@ class _Round:
         code, answers = expansions(rollouts, max(1.0, kept * self._candidates), steps)
         return float(self.trees["trees"] * (code * self._candidates + answers))
 
-    def row_tokens(self, kind: str) -> float:
-        """Tokens of a row that was trained on; a training's `tokens` are those of all its steps."""
+    def learnt(self, kind: str) -> float:
+        """Tokens of the rows that a model was trained on, each once; a training's own `tokens` are those of all its steps."""
         told = {"policy": self.policy, "ppm": self.ppm}[kind]
-        return float(told["tokens"] / (told["steps"] * self._batch[kind])) if told["steps"] else 0.0
-
-    @property
-    def learnt(self) -> float:
-        """Tokens of the harvest's rows, each once."""
-        return self.row_tokens("policy") * self.policy["rows"] + self.row_tokens("ppm") * self.ppm["rows"]
+        if not told["steps"]:
+            return 0.0
+        return float(told["tokens"] / (told["steps"] * self._batch[kind]) * told["rows"])
 
     def size(self, stage: str) -> float:
         """Bytes of a stage's folder."""

@@ -10,8 +10,10 @@ import ray
 from ray.cluster_utils import Cluster
 
 from rstar_math.cli.compose import compose
+from rstar_math.cli.survey import Node, examine_cluster, to_mend
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
+from rstar_math.cluster.survey import Seen
 from rstar_math.config import RunConfig, SearchConfig
 from rstar_math.errors import ConfigError
 from rstar_math.records import Problem
@@ -101,3 +103,36 @@ async def test_where_not_even_one_engine_fits_the_run_is_refused_at_once(config,
     large = replace(config, engine=replace(config.engine, cpus=5.0))
     with pytest.raises(ConfigError, match=r"asks for 11 CPUs at once and the cluster has 2; lower engine\.cpus"):
         await grow(Fleet(large, slow(), ScriptedEngine), tmp_path / "trees", lambda _: None)
+
+
+def test_every_node_is_looked_at_and_what_differs_is_named(cluster, tmp_path, capsys, monkeypatch) -> None:
+    cluster.add_node(num_cpus=1)
+    plain = compose([f"cluster.address={cluster.address}", f"runs={tmp_path}/runs"])
+    monkeypatch.setenv("COLUMNS", "200")
+    assert examine_cluster(plain)
+    printed = capsys.readouterr().out
+    assert printed.count("shared") == 2
+    assert printed.count(ray.__version__) == 2
+    assert not list((tmp_path / "runs").iterdir())
+
+
+FIT = Node({"torch": "2", "ray": "1"}, (), (), "token", 500.0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (Seen("n", FIT, 0.01, 900.0), None),
+        (Seen("n", silent="the actor died"), "does not answer: the actor died"),
+        (Seen("n", FIT._replace(versions={"torch": "2"}), 0.0, 900.0), "has ray not at all, here is 1"),
+        (Seen("n", FIT._replace(not_held=("network",)), 0.0, 900.0), "does not hold network"),
+        (Seen("n", FIT._replace(shared=None), 0.0, 900.0), "is not this folder there"),
+        (Seen("n", FIT._replace(disk_mb=8.0), 0.0, 900.0), "writes 8 MB/s"),
+        (Seen("n", FIT, -3.0, 900.0), "its clock is -3.0 s off"),
+        (Seen("n", FIT, 0.0, 12.0), "gets 12 MB/s from here"),
+    ],
+)
+def test_what_is_to_be_mended_on_a_node_is_said(seen, said, tmp_path) -> None:
+    found = list(to_mend(seen, {"torch": "2", "ray": "1"}, "token", tmp_path))
+    assert len(found) == (said is not None)
+    assert all(said in words for words in found)

@@ -51,7 +51,7 @@ DOORS = {
     "openai": ("engines/",),
     "math_verify": ("grading/",),
     "matplotlib": ("report/",),
-    "torch": ("engines/", "training/", "seedling/", "checkpoints.py", "cli/doctor.py"),
+    "torch": ("engines/", "training/", "seedling/", "checkpoints.py", "cli/doctor.py", "cli/survey.py"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LINES, FUNCTION_LINES = 320, 80

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from rich import box
 from rich.table import Table
 
+from rstar_math.cli.survey import examine_cluster
 from rstar_math.config import CONF, RunConfig
 from rstar_math.report.console import open_console
 from rstar_math.sandbox import promises
@@ -45,7 +46,8 @@ def examine(config: RunConfig) -> bool:
         table.add_row(promise.name, required, "held" if promise.held else "NOT HELD", promise.by)
     console.print(table)
     broken = {promise.kind for promise in held if not promise.held} & set(config.sandbox.require)
-    return all(finding.good for finding in findings) and not broken
+    fit = examine_cluster(config) if config.cluster.address else True
+    return all(finding.good for finding in findings) and not broken and fit
 
 
 def _table(findings: list[Finding]) -> Table:

@@ -218,7 +218,10 @@ def seedling(overrides: tuple[str, ...]) -> None:
 @OVERRIDES
 @spoken
 def doctor(overrides: tuple[str, ...]) -> None:
-    """Say what this machine has, and what each part falls back to."""
+    """Say what this machine has, and what each part falls back to; with cluster.address=… what every node has.
+
+    runs=FOLDER is the folder that all nodes should share.
+    """
     from rstar_math.cli.doctor import examine
 
     if not examine(compose(overrides)):

@@ -13,6 +13,7 @@ from functools import cache
 
 import ray
 
+from rstar_math.cluster.remote import cause_of
 from rstar_math.config import EngineConfig, RunConfig
 from rstar_math.errors import ConfigError
 
@@ -32,18 +33,28 @@ def connect(config: RunConfig) -> bool:
     Raises:
         ConfigError: it can never hold what the run asks of it.
     """
-    if not ray.is_initialized():
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        logging.getLogger("ray").setLevel(logging.ERROR)  # errors keep their message, advice stays in Ray's own logs
-        ray.init(
-            address=config.cluster.address,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=False,
-            runtime_env=quoted_interpreter(),
-        )
+    connect_to(config.cluster.address)
     return _has_room(config)
+
+
+def connect_to(address: str | None) -> None:
+    """Joins the cluster at `address`, or starts one on this machine, unless that has been done.
+
+    Raises:
+        ConfigError: there is no cluster.
+    """
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    logging.getLogger("ray").setLevel(logging.ERROR)  # errors keep their message, advice stays in Ray's own logs
+    options = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    try:
+        ray.init(address=address, include_dashboard=False, runtime_env=quoted_interpreter(), **options)
+    except ConnectionError as error:
+        raise ConfigError(
+            f"cluster.address={address}: no Ray cluster answers there ({cause_of(error)}); start one with "
+            "`ray start --head`, name another, or leave it out for one of this machine's own"
+        ) from error
 
 
 def _has_room(config: RunConfig) -> bool:

@@ -67,7 +67,6 @@ def test_every_walk_ends_with_the_answer_and_each_action_stands_where_it_may() -
 
 
 def test_the_two_models_differ_in_size_and_in_what_they_read() -> None:
-    assert GENERATOR.recipe.hidden != DISCRIMINATOR.recipe.hidden
     assert GENERATOR.recipe.layers != DISCRIMINATOR.recipe.layers
     assert GENERATOR.problems_seed != DISCRIMINATOR.problems_seed
 

@@ -103,9 +103,8 @@ def _read_json(file: Path, kind: Kind) -> dict[str, Any]:
     return content
 
 
-def shape_of(path: Path) -> dict[str, int]:
-    """How large a model is: `parameters`, `layers`, `hidden`, `kv_width` (numbers a token leaves in the cache of a layer) and
-    `vocabulary`; of the weights only the headers are read.
+def parameters_of(path: Path) -> int:
+    """How many parameters a model folder holds; of the weights only the headers are read.
 
     Raises:
         InputError: a file is missing or damaged.
@@ -113,20 +112,35 @@ def shape_of(path: Path) -> dict[str, int]:
     from safetensors import safe_open
 
     _check_weights(path, "policy")
-    config = _read_json(path / _CONFIG, "policy")
     parameters = 0
     for file in sorted(path.glob("*.safetensors")):
         with safe_open(file, framework="numpy") as weights:
             parameters += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
-    heads = config["num_attention_heads"]
-    head = config.get("head_dim") or config["hidden_size"] // heads
-    return {
-        "parameters": parameters,
-        "layers": config["num_hidden_layers"],
-        "hidden": config["hidden_size"],
-        "kv_width": 2 * head * (config.get("num_key_value_heads") or heads),
-        "vocabulary": config["vocab_size"],
-    }
+    return parameters
+
+
+def shape_of(path: Path) -> dict[str, int]:
+    """How large a model is: `parameters`, `layers`, `hidden`, `kv_width` (numbers a token leaves in the cache of a layer) and
+    `vocabulary`.
+
+    Raises:
+        ConfigError: its config.json has other names for them.
+        InputError: a file is missing or damaged.
+    """
+    config = _read_json(path / _CONFIG, "policy")
+    try:
+        heads, hidden = config["num_attention_heads"], config["hidden_size"]
+        return {
+            "parameters": parameters_of(path),
+            "layers": config["num_hidden_layers"],
+            "hidden": hidden,
+            "kv_width": 2 * (config.get("head_dim") or hidden // heads) * (config.get("num_key_value_heads") or heads),
+            "vocabulary": config["vocab_size"],
+        }
+    except KeyError as error:
+        raise ConfigError(
+            f"{path / _CONFIG} names no {error}; say how large the model is with forecast.model"
+        ) from None
 
 
 def open_tokenizer(path: Path) -> Any:

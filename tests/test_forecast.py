@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from planting import plant
 from rich.console import Console
 
-from rstar_math.checkpoints import shape_of
+from rstar_math.checkpoints import parameters_of, shape_of
 from rstar_math.cli.compose import compose
 from rstar_math.config import (
     EngineConfig,
@@ -153,6 +154,16 @@ def test_the_size_of_a_model_is_read_from_its_folder() -> None:
     embedding, attention = 1128 * 128, 2 * 128 * 128 + 2 * 128 * 64 + 128 + 2 * 64
     layer = attention + 3 * 128 * 256 + 2 * 128
     assert shape["parameters"] == embedding + 6 * layer + 128
+
+
+def test_a_model_of_another_making_is_counted_all_the_same(tmp_path: Path) -> None:
+    shutil.copytree(MODEL_PATH, tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text(json.dumps({"architectures": ["GPT2LMHeadModel"], "n_layer": 6}))
+    assert parameters_of(tmp_path / "model") == parameters_of(MODEL_PATH)
+    with pytest.raises(ConfigError, match=r"names no .*; say how large the model is with forecast\.model"):
+        foresee(RunConfig(base=str(tmp_path / "model")))
+    given = ForecastConfig(model=SEVEN)
+    foresee(RunConfig(base=str(tmp_path / "model"), forecast=given))
 
 
 def test_what_cannot_be_known_is_said_with_the_way_out(tmp_path: Path) -> None:

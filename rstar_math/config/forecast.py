@@ -32,7 +32,7 @@ class ModelConfig:
 class ForecastConfig:
     """The paper states none of these habits but the share of problems that its rounds solve."""
 
-    #: None: read from the base's folder.
+    #: Where the base's folder is not here to be read, or says it in words of its own.
     model: ModelConfig | None = None
     #: Problems in all, where the file is not at hand; None: count what `problems.*` names.
     problems: Count | None = None

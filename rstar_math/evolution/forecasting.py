@@ -38,7 +38,11 @@ def foresee(config: RunConfig, run: Path | None = None) -> tuple[Forecast, Shown
 def _model(config: RunConfig) -> ModelConfig:
     folder = MODEL_PATH if config.base == "seedling" else Path(config.base)
     if folder.is_dir():
-        return ModelConfig(**shape_of(folder))
+        try:
+            return ModelConfig(**shape_of(folder))
+        except ConfigError:
+            if config.forecast.model is None:
+                raise
     if config.forecast.model is None:
         raise ConfigError(
             f"No forecast: the size of base={config.base} is not known here; name a model's folder, or set "

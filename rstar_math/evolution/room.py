@@ -10,7 +10,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from rstar_math.checkpoints import shape_of
+from rstar_math.checkpoints import parameters_of
 from rstar_math.errors import ConfigError, DiskError
 from rstar_math.evolution.forecasting import foresee
 from rstar_math.evolution.run import Run
@@ -41,7 +41,7 @@ def check_room(folder: Path, base: Path) -> None:
     Raises:
         DiskError: they do not.
     """
-    parameters = shape_of(base)["parameters"]
+    parameters = parameters_of(base)
     wanted = (CHECKPOINTS * CHECKPOINT_BYTES + WEIGHT_BYTES) * parameters
     there = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     free = shutil.disk_usage(folder).free

@@ -1,6 +1,7 @@
 """What happens where a disk takes no more: said before the work, one message in the midst of it, the next start goes on."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from rstar_math.search.storage import write_trees
 from rstar_math.seedling import MODEL_PATH
 
 Usage = namedtuple("Usage", "total used free")
-HARVEST = f"{sys.executable} -m rstar_math.cli.main harvest trees=trees out=disk/crop tracking.wandb=false"
+HARVEST = f"{shlex.quote(sys.executable)} -m rstar_math.cli.main harvest trees=trees out=disk/crop tracking.wandb=false"
 #: A disk of two megabytes of one's own, in namespaces that an ordinary user may have too.
 MOUNT = "mount -t tmpfs -o size=2m tmpfs disk"
 DRAWN = "good q=1 n=1\n  print code=4\n    four answer=4 correct\nbad q=-1 n=1\n  print code=5\n    five answer=5 wrong"

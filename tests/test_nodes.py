@@ -28,7 +28,13 @@ def slow() -> type:
     """An engine that takes its time, so that there is time for nodes to come and go; a local class travels to its worker."""
 
     class Slow(ScriptedEngine):
+        asked = 0
+
+        async def times_asked(self):
+            return self.asked
+
         async def propose(self, transcript, count, sampling):
+            self.asked += 1
             await asyncio.sleep(0.3)
             return await super().propose(transcript, count, sampling)
 
@@ -80,6 +86,8 @@ async def test_a_search_begins_with_the_nodes_there_are_and_takes_in_one_that_jo
     await grow(fleet, tmp_path / "trees", add_a_node)
     assert at_first == [(1, 2)]
     assert (len(fleet._engines.serving("policy")), len(fleet._crew.ready)) == (2, 2)
+    asked = [await engine.times_asked.remote() for engine in fleet._engines.serving("policy")]
+    assert all(asked), "the engine that joined was never asked"
     assert "asks for 3 CPUs at once and the cluster has 2: it begins with what there is" in caplog.text
     await fleet.release()
 

@@ -15,9 +15,11 @@ from rstar_math.cli.launch import open_run
 from rstar_math.config import RunConfig, TrackingConfig
 from rstar_math.errors import DiskError, EngineError, StageError
 from rstar_math.evolution.room import check_room, say_if_short
+from rstar_math.evolution.stages import train_policy
 from rstar_math.evolution.store import Place
+from rstar_math.harvest.crop import write_examples
 from rstar_math.search.storage import write_trees
-from rstar_math.seedling import MODEL_PATH
+from rstar_math.seedling import MODEL_PATH, solved_problems
 
 Usage = namedtuple("Usage", "total used free")
 HARVEST = f"{shlex.quote(sys.executable)} -m rstar_math.cli.main harvest trees=trees out=disk/crop tracking.wandb=false"
@@ -116,3 +118,13 @@ def test_a_second_writer_is_told_who_the_first_is(tmp_path) -> None:
     with open_run(config, root):
         assert (root / "writer.json").exists()
     assert not (root / "writer.json").exists()
+
+
+def test_a_training_by_a_command_is_refused_where_its_checkpoints_do_not_fit(tmp_path, monkeypatch) -> None:
+    write_examples(tmp_path / "policy.parquet", ((each.problem, each.solution) for each in solved_problems()[:2]))
+    config = RunConfig(tracking=TrackingConfig(wandb=False))
+    given = {"training": config.plan(1).policy, "base": str(MODEL_PATH), "crop": tmp_path / "policy.parquet"}
+    leave(monkeypatch, 10**6)
+    with pytest.raises(DiskError, match="make room"), open_run(config, tmp_path / "run") as run:
+        run.alone(Place.of(1, "policy"), tmp_path / "out" / "policy", train_policy, **given)
+    assert not (tmp_path / "out" / "policy.partial").exists()

@@ -108,3 +108,28 @@ def test_exactly_the_poisoned_ones_are_set_aside_and_all_others_grown_once(
                 dispatch.finished(slot, problem)
     assert sorted(aside) == sorted(bad)
     assert grown == Counter({problem.id: 1 for problem in problems(count) if problem.id not in bad})
+
+
+def test_where_the_dead_workers_place_stays_empty_an_idle_worker_takes_its_problems() -> None:
+    dispatch = Dispatch(iter(problems(4)), slots=2, room=2, deaths_per_problem=3)
+    assert [names(dispatch.due(slot)) for slot in (0, 1)] == [["p0", "p1"], ["p2", "p3"]]
+    assert dispatch.died(0) is None
+    dispatch.ready = [1]
+    assert dispatch.due(1) == []  # not beside what nobody suspects
+    assert dispatch.left
+    for problem in problems(4)[2:]:
+        dispatch.finished(1, problem)
+    assert names(dispatch.due(1)) == ["p0"]
+    dispatch.finished(1, problems(1)[0])
+    assert names(dispatch.due(1)) == ["p1"]
+    assert not dispatch.left
+
+
+def test_whether_problems_are_left_can_be_asked_without_losing_one() -> None:
+    dispatch = Dispatch(iter(problems(3)), slots=1, room=1, deaths_per_problem=3)
+    found = []
+    while dispatch.left:
+        (problem,) = dispatch.due(0)
+        dispatch.finished(0, problem)
+        found.append(problem.id)
+    assert found == ["p0", "p1", "p2"]

@@ -35,6 +35,7 @@ CODED = Task("coded", code=True)
         ("no sum at all = 7", "no sum at all = 7"),
         ("`1 / 0` rolls", None),
         ("`what is this` rolls", None),
+        ("`print = lambda *_, **__: None` so `6 * 12` rolls.", None),  # once this ended the whole stage
     ],
 )
 async def test_a_line_says_what_its_code_comes_to_and_one_whose_code_fails_is_dropped(line, worked) -> None:

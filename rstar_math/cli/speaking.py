@@ -22,7 +22,9 @@ from rstar_math.report.errors import show_error
 _P = ParamSpec("_P")
 #: What a disk says that takes no more.
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
-_WAY_OUT = "make room there, or make it writable (runs=FOLDER and out=FOLDER say where things are written)"
+_WAY_OUT = (
+    "make room there, or let this user read and write it (runs=FOLDER and out=FOLDER say where things are written)"
+)
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 
 

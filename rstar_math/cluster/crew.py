@@ -58,7 +58,7 @@ class Crew:
             self.complete(asked)
         while not self.ready:
             await asyncio.wait(self.waited_for, return_when=asyncio.FIRST_COMPLETED)
-            self.joined()
+            self.take_in()
 
     def complete(self, asked: Asked) -> None:
         """The workers that are still missing are on their way from now on, or wait for a place."""
@@ -66,8 +66,8 @@ class Crew:
             self.workers.append(self._new())
             self._open(slot, asked)
 
-    def joined(self) -> bool:
-        """Whether workers have become ready since this was last asked.
+    def take_in(self) -> None:
+        """Workers that have become ready can grow trees from now on.
 
         Raises:
             EngineError: one cannot be started.
@@ -79,7 +79,6 @@ class Crew:
                 raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
             if error is not None:
                 raise error
-        return bool(done)
 
     async def tell(self, asked: Asked) -> None:
         """Whom to ask from now on. A dead worker need not know: what it was growing says so."""

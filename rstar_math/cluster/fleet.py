@@ -209,7 +209,7 @@ class Fleet:
 
     async def _welcome(self, models: Models) -> None:
         """Workers and engines that have become ready take part from now on."""
-        self._crew.joined()
+        self._crew.take_in()
         if self._engines.joined():
             await self._crew.tell(self._asked(models))
 

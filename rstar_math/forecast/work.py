@@ -9,6 +9,7 @@ rounds 3 and 4 expand 10 to 30% less). Nothing is measured here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from rstar_math.config import ForecastConfig, SearchConfig
 
@@ -37,11 +38,11 @@ class Work:
 
 def expansions(rollouts: float, branching: float, steps: float) -> tuple[float, float]:
     """Expansions of a tree: those that ask for steps, and those that ask for the answer, the last of `steps` levels."""
-    levels = [(min(1.0, steps - depth), min(rollouts, branching**depth)) for depth in range(int(steps) + 1)]
-    whole = sum(share * width for share, width in levels if share > 0)
-    asking = [(min(1.0, steps - 1 - depth), min(rollouts, branching**depth)) for depth in range(int(steps) + 1)]
-    code = sum(share * width for share, width in asking if share > 0)
-    return code, whole - code
+
+    def of(levels: float) -> float:
+        return sum(min(1.0, levels - depth) * min(rollouts, branching**depth) for depth in range(ceil(levels)))
+
+    return of(steps - 1), of(steps) - of(steps - 1)
 
 
 def tree_work(plan: SearchConfig, habits: ForecastConfig, rollouts: int) -> Work:

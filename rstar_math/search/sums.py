@@ -46,9 +46,10 @@ def _codes(line: str) -> list[str]:
 
 
 def _with_values(line: str, execution: Execution) -> str | None:
-    if execution.status is not Status.OK:
+    said = execution.stdout.split(_MARK)[1:]
+    if execution.status is not Status.OK or len(said) < len(_codes(line)):  # code may take `print` away from us
         return None
-    values = iter(execution.stdout.split(_MARK)[-len(_codes(line)) :])
+    values = iter(said[-len(_codes(line)) :])
 
     def value(found: re.Match[str]) -> str:
         came_to = " ".join(next(values).split())

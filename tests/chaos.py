@@ -1,14 +1,18 @@
 """What does a run survive? `make chaos` kills parts of real runs at random instants until so many kills were made.
 
-Runs of two rounds with real engines, trainings and sandboxes. A victim is the driver with all it started, the driver alone, a
-search worker, an engine, a training rank, a sandbox's launcher, or Ray's own processes; the same command then goes on, until
-the run is finished. At the end every problem has its trees exactly once, and no file differs from what its manifest says.
+Runs of two rounds, with real engines and with scripted ones by turns; trainings, sandboxes and judges are always real. A
+victim is the driver with all it started, the driver alone, a search worker, an engine, a training rank, a sandbox's
+launcher, a judge, or Ray's own processes, the kind killed least so far; the same command then goes on, until the run is
+finished. At the end every problem has its trees exactly once, no file differs from what its manifest says, and a scripted run
+has left what an undisturbed one leaves, to the bit. Then one byte of one of its files is flipped: the stage that reads it has
+to refuse it by name, and with the byte put back the same command has to end as before.
 
     python tests/chaos.py [KILLS] [SEED]     # 100 kills by default, about an hour on two cores
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -17,22 +21,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-
-from rstar_math.evolution.store import MANIFEST, check_whole
-from rstar_math.problems.sets import read_set
-from rstar_math.search.storage import read_trees
+from artefacts import READ_BY, check_promises, digests, flip_a_byte
 
 #: Two rounds that take a minute or two.
 PLAN = (
     "name=chaos",
     "rounds=2",
-    "problems.count=60",
-    "problems.held_out_count=12",
     "problems.validation_count=12",
     "tracking.wandb=false",
     "cluster.trees_per_part=8",
@@ -46,6 +45,16 @@ PLAN = (
     *(f"round.r{n}.evaluation.{knob}" for n in (1, 2) for knob in ("rollouts=2", "candidates=3")),
     "round.r2.search.annotation=ppm",
 )
+#: engines of a run -> its command, and its problems.
+ENGINES = {
+    "real": (["-m", "rstar_math.cli.main"], ["problems.count=60", "problems.held_out_count=12"]),
+    "scripted": (
+        [str(Path(__file__).with_name("scripted_evolve.py"))],
+        ["problems.path=sums.jsonl", "problems.held_out_count=12"],
+    ),
+}
+#: Problems of a scripted run.
+SUMS = 400
 #: Seconds from one kill to the next, at least and at most.
 PAUSES = (2.0, 30.0)
 #: A run that does not end within so many seconds hangs.
@@ -53,13 +62,18 @@ PATIENCE_SECONDS = 600.0
 
 
 def _titled(*beginnings: str) -> Callable[[psutil.Process], bool]:
-    def matches(process: psutil.Process) -> bool:
-        try:
-            return " ".join(process.cmdline()).startswith(beginnings)
-        except psutil.Error:
-            return False
+    return lambda process: _command(process).startswith(beginnings)
 
-    return matches
+
+def _running(part: str) -> Callable[[psutil.Process], bool]:
+    return lambda process: part in _command(process)
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 #: victim -> which of the driver's descendants it may be.
@@ -67,19 +81,23 @@ PARTS: dict[str, Callable[[psutil.Process], bool]] = {
     "search worker": _titled("ray::SearchActor"),
     "policy engine": _titled("ray::PolicyActor"),
     "PPM engine": _titled("ray::ScorerActor"),
-    "training rank": _titled("ray::RayTrainWorker", "ray::_RayTrainWorker"),
-    "raylet": lambda process: process.name() == "raylet",
-    "Ray's store": lambda process: process.name() == "gcs_server",
+    "scripted engine": _titled("ray::ScriptedEngine"),
+    "training rank": _titled("ray::RayTrainWorker"),
+    "sandbox": _running("rstar_math.sandbox.launcher"),
+    "judge": _running("rstar_math.grading.child"),
+    "raylet": _running("/raylet/raylet "),
+    "Ray's store": _running("/gcs_server "),
 }
 VICTIMS = ("driver and all", "driver alone", *PARTS)
 
 
 @dataclass
 class Tally:
-    """Kills by victim, how many the run went on after by itself, and how many starts it took in all."""
+    """Kills by victim, how many the run went on after by itself, how many starts it took in all, and files damaged."""
 
     kills: Counter[str] = field(default_factory=Counter)
     went_on: Counter[str] = field(default_factory=Counter)
+    damaged: Counter[str] = field(default_factory=Counter)
     starts: int = 0
     runs: int = 0
 
@@ -87,37 +105,54 @@ class Tally:
 def main(kills: int, seed: int) -> None:
     """Raises AssertionError where a run did not survive."""
     draws, tally = random.Random(seed), Tally()
+    with tempfile.TemporaryDirectory(prefix="chaos ") as folder:
+        undisturbed = Path(folder)
+        assert finish(undisturbed, "scripted", 0, draws, tally) == 0
+        wanted = digests(undisturbed / "runs" / "chaos")
     while tally.kills.total() < kills:
+        engines = list(ENGINES)[tally.runs % 2]
         with tempfile.TemporaryDirectory(prefix="chaos ") as folder:
-            one_run(Path(folder), kills, draws, tally)
-        tally.runs += 1
-        print(f"run {tally.runs}: {tally.kills.total()} kills so far, {tally.starts} starts", flush=True)
+            one_run(Path(folder), engines, kills, draws, tally)
+            if engines == "scripted":
+                root = Path(folder) / "runs" / "chaos"
+                compare(root, wanted)
+                damage(root, draws, tally)
+                compare(root, wanted)
+        print(f"run {tally.runs}, {engines}: {tally.kills.total()} kills so far, {tally.starts} starts", flush=True)
     print(f"{'killed':16} tried  went on without a new start")
     for victim in VICTIMS:
         print(f"{victim:16} {tally.kills[victim]:5}  {tally.went_on[victim]}")
+    print(f"a byte flipped in, refused and redone: {', '.join(sorted(tally.damaged)) or 'nothing'}")
     total = tally.kills.total()
     print(f"survived / tried: {total} / {total}, in {tally.runs} finished runs and {tally.starts} starts")
 
 
-def one_run(folder: Path, kills: int, draws: random.Random, tally: Tally) -> None:
+def one_run(folder: Path, engines: str, kills: int, draws: random.Random, tally: Tally) -> None:
     """One run from its first start to its end, killed on the way as long as kills are left."""
-    while True:
-        tally.starts += 1
-        with (folder / "printed.txt").open("ab") as printed:
-            driver = subprocess.Popen(
-                [sys.executable, "-m", "rstar_math.cli.main", "evolve", *PLAN],
-                cwd=folder,
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        if watch(driver, kills, draws, tally):
-            break
-    check(folder / "runs" / "chaos")
+    while finish(folder, engines, kills, draws, tally) != 0:
+        pass
+    tally.runs += 1
+    check_promises(folder / "runs" / "chaos", rounds=2)
 
 
-def watch(driver: subprocess.Popen[bytes], kills: int, draws: random.Random, tally: Tally) -> bool:
-    """Kills parts of this start until it ends; whether it ended with the run finished."""
+def finish(folder: Path, engines: str, kills: int, draws: random.Random, tally: Tally, *more: str) -> int:
+    """One start of the run, killed at until `kills` were made in all; its exit code. What it prints goes to a file."""
+    write_sums(folder / "sums.jsonl")
+    command, problems = ENGINES[engines]
+    tally.starts += 1
+    with (folder / "printed.txt").open("ab") as printed:
+        driver = subprocess.Popen(
+            [sys.executable, *command, "evolve", *PLAN, *problems, *more],
+            cwd=folder,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return watch(driver, kills, draws, tally)
+
+
+def watch(driver: subprocess.Popen[bytes], kills: int, draws: random.Random, tally: Tally) -> int:
+    """Kills parts of this start until it ends, or enough were; its exit code."""
     last: str | None = None
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -129,25 +164,25 @@ def watch(driver: subprocess.Popen[bytes], kills: int, draws: random.Random, tal
             assert time.monotonic() < deadline, f"nothing ended for {PATIENCE_SECONDS:g} s after a {last} was killed"
             if last is not None:
                 tally.went_on[last] += 1
-            if left > 0:
-                last = kill(driver, draws) or last
-                if last is not None:
-                    tally.kills[last] += 1
+            last = kill(driver, draws, tally.kills)
+            if last is not None:
+                tally.kills[last] += 1
             continue
         bury(driver)
         if code == 0 and last is not None:
             tally.went_on[last] += 1
-        return code == 0
+        return code
 
 
-def kill(driver: subprocess.Popen[bytes], draws: random.Random) -> str | None:
-    """Kills one of those that are there, all kinds as likely; its name."""
+def kill(driver: subprocess.Popen[bytes], draws: random.Random, killed: Counter[str]) -> str | None:
+    """Kills one of those that are there, of the kind killed least so far; its name."""
     try:
         below = psutil.Process(driver.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return None
     there = {name: [process for process in below if matches(process)] for name, matches in PARTS.items()}
-    victim = draws.choice(["driver and all", "driver alone", *(name for name, found in there.items() if found)])
+    kinds = ["driver and all", "driver alone", *(name for name, found in there.items() if found)]
+    victim = min(draws.sample(kinds, len(kinds)), key=killed.__getitem__)
     if victim == "driver and all":
         bury(driver)
     elif victim == "driver alone":
@@ -166,20 +201,31 @@ def bury(driver: subprocess.Popen[bytes]) -> None:
     driver.wait()
 
 
-def check(root: Path) -> None:
-    """Everything that was promised of a finished run."""
-    for number in (1, 2):
-        for name in ("train", "validation"):
-            wanted = Counter(problem.id for problem in read_set(root / "round-0" / "problems" / f"{name}.jsonl"))
-            assert wanted == Counter(grown(root / f"round-{number}" / "trees" / name)), f"round {number}, {name}"
-    for manifest in root.rglob(MANIFEST):
-        check_whole(manifest.parent)
-    assert not list(root.rglob("*.partial"))
+def compare(root: Path, wanted: dict[str, str]) -> None:
+    """The run left what an undisturbed one leaves."""
+    left = digests(root)
+    assert left == wanted, f"differing: {sorted(name for name in left | wanted if left.get(name) != wanted.get(name))}"
 
 
-def grown(folder: Path) -> Iterator[str]:
-    """The id of every tree's problem."""
-    return (tree.problem.id for tree in read_trees(folder))
+def damage(root: Path, draws: random.Random, tally: Tally) -> None:
+    """A flipped byte is refused by name where the file is read; with the byte back, the same command ends."""
+    pattern = min(draws.sample(list(READ_BY), len(READ_BY)), key=tally.damaged.__getitem__)
+    file, at, again = draws.choice(sorted(root.glob(pattern))), draws.random(), f"from={READ_BY[pattern]}"
+    folder = root.parent.parent
+    flip_a_byte(file, at)
+    assert finish(folder, "scripted", 0, draws, tally, again) != 0, f"{again} read {file} with a byte flipped"
+    said = (folder / "printed.txt").read_text().splitlines()[-4:]
+    assert file.name in "\n".join(said), f"{again} does not name {file.name}: {said}"
+    flip_a_byte(file, at)
+    assert finish(folder, "scripted", 0, draws, tally, again) == 0, f"{again} did not end with {file} mended"
+    tally.damaged[pattern] += 1
+
+
+def write_sums(file: Path) -> None:
+    """The problems that the scripted engines answer."""
+    questions = [(11 + number, 5 + 7 * number % 50) for number in range(SUMS)]
+    lines = [json.dumps({"problem": f"What is {a} + {b}?", "answer": str(a + b)}) for a, b in questions]
+    file.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Search on a cluster of several nodes that come and go: real raylets on this machine, scripted engines."""
 
 import asyncio
+import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from rstar_math.cli.compose import compose
 from rstar_math.cli.survey import Node, examine_cluster, to_mend
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
+from rstar_math.cluster.joining import connect_to
 from rstar_math.cluster.survey import Seen
 from rstar_math.config import RunConfig, SearchConfig
 from rstar_math.errors import ConfigError
@@ -111,6 +114,25 @@ async def test_where_not_even_one_engine_fits_the_run_is_refused_at_once(config,
     large = replace(config, engine=replace(config.engine, cpus=5.0))
     with pytest.raises(ConfigError, match=r"asks for 11 CPUs at once and the cluster has 2; lower engine\.cpus"):
         await grow(Fleet(large, slow(), ScriptedEngine), tmp_path / "trees", lambda _: None)
+
+
+def test_a_run_without_an_address_joins_no_cluster_that_happens_to_be_there(cluster, monkeypatch) -> None:
+    """It did: with RAY_ADDRESS set, or after a `ray start` on the same machine."""
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    connect_to(None)
+    assert ray.get_runtime_context().gcs_address != cluster.address
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nothing_listens_is_said_at_once(scheme) -> None:
+    """Ray alone asked such an address for more than a minute."""
+    ray.shutdown()
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match=r"no Ray cluster answers there \(.*refused\); start one"):
+        connect_to(f"{scheme}127.0.0.1:{port}")
+    assert time.monotonic() - started < 10
 
 
 def test_every_node_is_looked_at_and_what_differs_is_named(cluster, tmp_path, capsys, monkeypatch) -> None:

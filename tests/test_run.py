@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,3 +172,28 @@ def test_a_stage_whose_files_are_not_as_they_were_is_named_before_it_is_used(tmp
     run.store.set_aside("round-1.trees")
     again = run.once(1, "trees", work, search=config.plan(1).search)
     assert run.once(1, "harvest", work, harvest=config.plan(1).harvest, trees=again).is_dir()
+
+
+@pytest.mark.slow
+def test_a_run_that_is_asked_to_end_keeps_its_trees_and_says_how_to_go_on(tmp_path) -> None:
+    """Ray had put its own handler of SIGTERM there: the run ended with code 15 and no word."""
+    questions = [{"problem": f"What is {n} + 3?", "answer": str(n + 3)} for n in range(400)]
+    (tmp_path / "sums.jsonl").write_text("".join(json.dumps(question) + "\n" for question in questions))
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("scripted_evolve.py")),
+        "evolve",
+        "problems.path=sums.jsonl",
+    ]
+    command += ["name=sums", "problems.held_out_count=6", "tracking.wandb=false", "cluster.trees_per_part=8"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        assert run.stdout is not None
+        line = next(line for line in run.stdout if "· trees" in line)
+        assert "starts" in line
+        while not list(tmp_path.glob("runs/sums/round-1/trees.partial/train/part-*")):
+            time.sleep(0.1)
+        run.terminate()
+        said = run.stdout.read()
+        assert run.wait(30) == 130
+    assert "Everything finished is kept. Go on with:" in said
+    assert list(tmp_path.glob("runs/sums/round-1/trees.partial/train/part-*"))

@@ -24,7 +24,7 @@ from rstar_math.training.objectives import LOSSES, bradley_terry
 from rstar_math.training.policy import collate as collate_policy
 from rstar_math.training.ppm import RECIPES, open_model, rewards_of, visible
 from rstar_math.training.ppm import collate as collate_ppm
-from rstar_math.training.recipe import StepOrder
+from rstar_math.training.recipe import RowData, StepOrder
 
 REPLY = (
     "<code>\n# Step 1: add\nx = 12 + 30\n<end_of_step>\n\n# Now print it\nprint(x)\n<end_of_code>\n"
@@ -75,6 +75,19 @@ def test_a_row_longer_than_allowed_is_left_out_and_counted(tmp_path: Path) -> No
     counts = rows.write(rows.policy_rows([file], Letters(), length), rows.POLICY_SCHEMA, tmp_path / "rows.arrow")
     assert counts == rows.Counts(rows=1, examples=1, left_out=1, tokens=length) == rows.written(tmp_path / "rows.arrow")
     assert rows.open_rows(tmp_path / "rows.arrow")["length"].to_pylist() == [length]
+
+
+def test_problems_that_finished_in_another_order_are_learnt_in_the_same(tmp_path: Path) -> None:
+    examples = [{"question": QUESTION + "?" * n, "steps": plain(STEPS)} for n in range(20)]
+    learnt = []
+    for name, found in (("first", examples), ("again", examples[::-1])):
+        file = write_rows(tmp_path / f"{name}.parquet", found)
+        rows.write(rows.policy_rows([file], Letters(), 1000), rows.POLICY_SCHEMA, tmp_path / f"{name}.arrow")
+        data = RowData(rows.open_rows(tmp_path / f"{name}.arrow"))
+        learnt.append([data[index] for index in StepOrder(data.lengths, step_rows=4, seed=3)])
+        assert data.lengths == [row["length"] for row in map(data.__getitem__, range(20))]
+    assert learnt[0] == learnt[1]
+    assert len({tuple(row["ids"]) for row in learnt[0]}) == 20
 
 
 def test_released_rows_give_the_same_tokens_as_ours(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import signal
+import socket
 import sys
 from functools import cache
 
@@ -18,6 +20,8 @@ from rstar_math.config import EngineConfig, RunConfig
 from rstar_math.errors import ConfigError
 
 _log = logging.getLogger(__name__)
+#: A node of a cluster takes a connection within so many seconds.
+_KNOCK_SECONDS = 10.0
 
 
 def gpus_each(config: EngineConfig) -> float:
@@ -47,14 +51,35 @@ def connect_to(address: str | None) -> None:
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)  # errors keep their message, advice stays in Ray's own logs
+    ends = signal.getsignal(signal.SIGTERM)
     options = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     try:
-        ray.init(address=address, include_dashboard=False, runtime_env=quoted_interpreter(), **options)
+        _knock(address or "")
+        # "local": without an address Ray would join whatever cluster was started on this machine, or RAY_ADDRESS's.
+        ray.init(address=address or "local", include_dashboard=False, runtime_env=quoted_interpreter(), **options)
+        # Ray puts a handler of its own there, with which a preempted run would end at once and say nothing.
+        signal.signal(signal.SIGTERM, ends)
     except ConnectionError as error:
         raise ConfigError(
             f"cluster.address={address}: no Ray cluster answers there ({cause_of(error)}); start one with "
-            "`ray start --head`, name another, or leave it out for one of this machine's own"
+            "`ray start --head`, set RAY_AUTH_MODE=token where that one asks for a token (one started on a machine with "
+            "~/.ray/auth_token does), name another, or leave it out for one of this machine's own"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Whether anybody listens at HOST:PORT; Ray itself asks an address that is silent for a minute and longer.
+
+    Raises:
+        ConnectionError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
+    except OSError as error:
+        raise ConnectionError(error) from error
 
 
 def _has_room(config: RunConfig) -> bool:

@@ -33,17 +33,20 @@ class Recipe(NamedTuple):
 
 
 class RowData(Dataset[rows.Row]):
-    """The rows of an Arrow file as torch wants them: by index."""
+    """The rows of an Arrow file as torch wants them: by index. The same rows stand at the same index, in whatever order they
+    were written."""
 
     def __init__(self, table: pa.Table) -> None:
-        self._table = table
-        self.lengths: list[int] = table["length"].to_pylist()
+        self._table = table.drop_columns("key")
+        self._place: list[int] = table["key"].to_numpy().argsort().tolist()
+        lengths = table["length"].to_pylist()
+        self.lengths: list[int] = [lengths[place] for place in self._place]
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> rows.Row:
-        return {name: self._table[name][index].as_py() for name in self._table.column_names}
+        return {name: self._table[name][self._place[index]].as_py() for name in self._table.column_names}
 
 
 class StepOrder(Sampler[int]):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -59,9 +60,9 @@ class Pair(NamedTuple):
     q: tuple[float | None, float | None] = (None, None)
 
 
-POLICY_SCHEMA = pa.schema(
-    [("ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32()), ("examples", pa.int32())]
-)
+#: Every row's columns. key: what its place among the others goes by, drawn from what it holds.
+_ALL = [("length", pa.int32()), ("examples", pa.int32()), ("key", pa.int64())]
+POLICY_SCHEMA = pa.schema([("ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), *_ALL])
 GROUP_SCHEMA = pa.schema(
     [
         ("prefix", pa.list_(pa.int32())),
@@ -70,8 +71,7 @@ GROUP_SCHEMA = pa.schema(
         ("rejected", pa.list_(pa.int32())),
         ("q", pa.list_(pa.float32())),
         ("kind", pa.string()),
-        ("length", pa.int32()),
-        ("examples", pa.int32()),
+        *_ALL,
     ]
 )
 
@@ -226,7 +226,7 @@ def write(encoded: Iterable[Encoded], schema: pa.Schema, file: Path) -> Counts:
     stream = iter(encoded)
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         while part := list(islice(stream, _PART_ROWS)):
-            kept = [item.row for item in part if item.row is not None]
+            kept = [item.row | {"key": _key(item.row)} for item in part if item.row is not None]
             writer.write_batch(pa.RecordBatch.from_pylist(kept, schema=schema))
             rows += len(kept)
             examples += sum(row["examples"] for row in kept)
@@ -246,6 +246,11 @@ def written(file: Path) -> Counts | None:
 def open_rows(file: Path) -> pa.Table:
     """The rows that `write` wrote, memory-mapped."""
     return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
+
+
+def _key(row: Row) -> int:
+    """Equal for equal rows, wherever they stood: problems finish in another order each time, and training must not notice."""
+    return int.from_bytes(blake2b(json.dumps(row).encode(), digest_size=8).digest(), signed=True)
 
 
 def _tokens(row: Row) -> int:

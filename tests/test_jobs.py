@@ -1,5 +1,6 @@
 """The files that start runs elsewhere: they name commands, presets and versions that there are."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -54,9 +55,64 @@ def test_the_overrides_in_the_files_are_ones_that_there_are(overrides: list[str]
     assert compose(overrides).cluster.address == "auto"
 
 
-@pytest.mark.parametrize(
-    "script", sorted([*(ROOT / "jobs").glob("*.sh"), *(ROOT / "jobs").glob("*.sbatch")]), ids=lambda path: path.name
-)
+SCRIPTS = sorted([*(ROOT / "jobs").glob("*.sh"), *(ROOT / "jobs").glob("*.sbatch")])
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_is_one_that_bash_reads(script: Path) -> None:
     subprocess.run(["bash", "-n", script], check=True)
-    assert "rstar-math evolve" in script.read_text()
+    assert re.search(r"rstar-math (evolve|\$command)", script.read_text())
+
+
+def under_slurm(folder: Path, *arguments: str, code: int = 0, state: str = "RUNNING", **environment: str) -> list[str]:
+    """What the job did, command by command, where Slurm, Ray and `rstar-math` only note that they were called."""
+    bodies = {
+        "srun": 'while [[ $1 == --* ]]; do shift; done; exec "$@"',
+        "scontrol": f'[ "$1" = show ] && printf "n1\\nn2\\n" || echo "scontrol $*" >>{folder}/done',
+        "squeue": f"echo {state}",
+        "hostname": "echo 10.0.0.7 172.17.0.1",
+        ".venv/bin/ray": f'[ $1 = status ] || echo "ray $* mode=$RAY_AUTH_MODE ${{#RAY_AUTH_TOKEN}}" >>{folder}/done',
+        ".venv/bin/rstar-math": f'sleep 0.2; echo "rstar-math $* at=$RAY_ADDRESS" >>{folder}/done; exit {code}',
+    }
+    for name, body in bodies.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (folder / name).chmod(0o755)
+    slurm = {
+        "SLURM_SUBMIT_DIR": str(folder),
+        "SLURM_JOB_NODELIST": "n[1-2]",
+        "SLURM_JOB_NUM_NODES": "2",
+        "SLURM_JOB_ID": "7",
+    }
+    ended = subprocess.run(
+        ["bash", ROOT / "jobs" / "slurm.sbatch", *arguments],
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", **slurm, **environment},
+    )
+    assert ended.returncode == code
+    return (folder / "done").read_text().splitlines()
+
+
+def test_under_slurm_a_head_and_workers_with_one_token_serve_the_run(tmp_path: Path) -> None:
+    *nodes, run = under_slurm(tmp_path, "preset=paper", "runs=/shared")
+    assert run == "rstar-math evolve cluster.address=auto preset=paper runs=/shared at=10.0.0.7:6379"
+    assert sorted(nodes) == [
+        "ray start --address=10.0.0.7:6379 --block mode=token 64",
+        "ray start --head --node-ip-address=10.0.0.7 --port=6379 --block mode=token 64",
+    ]
+
+
+def test_in_a_slurm_array_each_task_evaluates_its_benchmark_into_a_folder_of_its_own(tmp_path: Path) -> None:
+    asked = ("evaluate", "policy=m", "out=/s/a b", "benchmark=gsm8k,math500,svamp")
+    run = under_slurm(tmp_path, *asked, SLURM_ARRAY_TASK_ID="1")[-1]
+    wanted = "rstar-math evaluate cluster.address=auto policy=m out=/s/a b/1 benchmark=math500"
+    assert run == f"{wanted} at=10.0.0.7:6379"
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "queued"), [(130, "RUNNING", True), (130, "COMPLETING", False), (0, "RUNNING", False)]
+)
+def test_a_slurm_job_that_was_stopped_is_queued_again_unless_somebody_cancelled_it(
+    tmp_path, code, state, queued
+) -> None:
+    did = under_slurm(tmp_path, "name=a", code=code, state=state)
+    assert ("scontrol requeue 7" in did) is queued

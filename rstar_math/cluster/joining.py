@@ -11,6 +11,9 @@ import shlex
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import ray
@@ -51,20 +54,27 @@ def connect_to(address: str | None) -> None:
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)  # errors keep their message, advice stays in Ray's own logs
-    ends = signal.getsignal(signal.SIGTERM)
     options = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     try:
         _knock(address or "")
-        # "local": without an address Ray would join whatever cluster was started on this machine, or RAY_ADDRESS's.
-        ray.init(address=address or "local", include_dashboard=False, runtime_env=quoted_interpreter(), **options)
-        # Ray puts a handler of its own there, with which a preempted run would end at once and say nothing.
-        signal.signal(signal.SIGTERM, ends)
+        with _sigterm_as_it_was():
+            # "local": without an address Ray would join whatever cluster was started on this machine, or RAY_ADDRESS's.
+            ray.init(address=address or "local", include_dashboard=False, runtime_env=quoted_interpreter(), **options)
     except ConnectionError as error:
         raise ConfigError(
             f"cluster.address={address}: no Ray cluster answers there ({cause_of(error)}); start one with "
             "`ray start --head`, set RAY_AUTH_MODE=token where that one asks for a token (one started on a machine with "
             "~/.ray/auth_token does), name another, or leave it out for one of this machine's own"
         ) from error
+
+
+@contextmanager
+def _sigterm_as_it_was() -> Iterator[None]:
+    """Ray's driver takes SIGTERM for itself, on the main thread: a preempted run would end at once, with a code of Ray's."""
+    ends = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, ends or signal.SIG_DFL)
 
 
 def _knock(address: str) -> None:

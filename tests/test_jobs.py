@@ -72,7 +72,8 @@ def under_slurm(folder: Path, *arguments: str, code: int = 0, state: str = "RUNN
         "squeue": f"echo {state}",
         "hostname": "echo 10.0.0.7 172.17.0.1",
         ".venv/bin/ray": f'[ $1 = status ] || echo "ray $* mode=$RAY_AUTH_MODE ${{#RAY_AUTH_TOKEN}}" >>{folder}/done',
-        ".venv/bin/rstar-math": f'sleep 0.2; echo "rstar-math $* at=$RAY_ADDRESS" >>{folder}/done; exit {code}',
+        ".venv/bin/rstar-math": f"until [ $(grep -c 'ray start' {folder}/done) = 2 ]; do sleep 0.1; done\n"
+        f'echo "rstar-math $* at=$RAY_ADDRESS" >>{folder}/done; exit {code}',
     }
     for name, body in bodies.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

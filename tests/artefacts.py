@@ -31,16 +31,21 @@ READ_BY = {
 
 
 def check_promises(root: Path, rounds: int) -> None:
-    """Of a finished run: every problem has its trees once, no file differs from its manifest, nothing is half done.
+    """Of a finished run: every problem has its trees, each once, no file differs from its manifest, nothing is half done.
 
     Raises:
         AssertionError, StageError: a promise is broken.
     """
     for number in range(1, rounds + 1):
         for name in ("train", "validation"):
-            wanted = Counter(problem.id for problem in read_set(root / "round-0" / "problems" / f"{name}.jsonl"))
-            grown = Counter(tree.problem.id for tree in read_trees(root / f"round-{number}" / "trees" / name))
-            assert wanted == grown, f"round {number}, {name}: {wanted - grown} are missing, {grown - wanted} too many"
+            wanted = {problem.id for problem in read_set(root / "round-0" / "problems" / f"{name}.jsonl")}
+            trees = Counter(
+                (tree.problem.id, tree.seed) for tree in read_trees(root / f"round-{number}" / "trees" / name)
+            )
+            assert wanted == {problem for problem, _ in trees}, (
+                f"round {number}, {name}: problems are missing, or foreign"
+            )
+            assert set(trees.values()) == {1}, f"round {number}, {name}: twice: {trees.most_common(1)}"
     for manifest in root.rglob(MANIFEST):
         check_whole(manifest.parent)
     assert not list(root.rglob("*.partial")), "a finished run holds a stage that is not"

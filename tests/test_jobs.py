@@ -88,6 +88,7 @@ def under_slurm(folder: Path, *arguments: str, code: int = 0, state: str = "RUNN
     ended = subprocess.run(
         ["bash", ROOT / "jobs" / "slurm.sbatch", *arguments],
         env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", **slurm, **environment},
+        timeout=60,
     )
     assert ended.returncode == code
     return (folder / "done").read_text().splitlines()

@@ -191,6 +191,7 @@ def test_a_run_that_is_asked_to_end_keeps_its_trees_and_says_how_to_go_on(tmp_pa
         line = next(line for line in run.stdout if "· trees" in line)
         assert "starts" in line
         while not list(tmp_path.glob("runs/sums/round-1/trees.partial/train/part-*")):
+            assert run.poll() is None, run.stdout.read()
             time.sleep(0.1)
         run.terminate()
         said = run.stdout.read()

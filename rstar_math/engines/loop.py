@@ -19,9 +19,6 @@ from rstar_math.config import EngineConfig
 from rstar_math.engines.environment import on_cpu, own_preload, prepare
 from rstar_math.errors import EngineError
 
-#: vLLM's CPU attention works in multiples of 32 tokens. The smallest shares the most prefixes: for the embedded model 32
-#: gave 1.6 times the tokens a core-second of vLLM's default of 128.
-_CPU_BLOCK_TOKENS = 32
 #: Below this size a step is too short for a second thread to pay.
 _SMALL_MODEL_BYTES = 64 << 20
 #: Where configurations may differ though the weights fit the same engine.
@@ -198,13 +195,18 @@ def _start(folder: Path, config: EngineConfig, kind: Kind) -> Any:
         torch.set_num_threads(config.cpu_threads or 1)
     try:
         with own_preload():
-            return LLMEngine.from_engine_args(EngineArgs(**_arguments(folder, config, kind)))
+            engine = LLMEngine.from_engine_args(EngineArgs(**_arguments(folder, config, kind)))
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         knobs = "engine.*" if kind == "policy" else "ppm_engine.*"
         raise EngineError(
             f"vLLM cannot serve {folder}: {error}\nLook at the engine's knobs, {knobs}; VLLM_LOGGING_LEVEL=INFO shows "
             "what vLLM did until then."
         ) from error
+    if on_cpu() and _is_small(folder):
+        from rstar_math.engines.cpu import even_out
+
+        engine.apply_model(even_out)
+    return engine
 
 
 def _stop(engine: Any) -> None:
@@ -226,9 +228,11 @@ def _arguments(folder: Path, config: EngineConfig, kind: Kind) -> dict[str, Any]
         "use_tqdm_on_load": False,
     }
     if on_cpu():
+        from rstar_math.engines import cpu
+
+        arguments |= {"kv_cache_memory_bytes": config.cpu_cache_gb << 30, "block_size": cpu.BLOCK_TOKENS}
         # Compiling brought the embedded model 3% more tokens a second and takes longer than a small engine's start.
-        arguments |= {"kv_cache_memory_bytes": config.cpu_cache_gb << 30, "block_size": _CPU_BLOCK_TOKENS}
-        arguments |= {"enforce_eager": True}
+        arguments |= {"enforce_eager": True, "kernel_config": cpu.KERNELS}
     else:
         arguments |= {"gpu_memory_utilization": config.gpu_memory}
     return arguments | config.extra

@@ -91,6 +91,21 @@ class TestPolicy:
             assert proposals[0].tokens > 0
             assert [proposal.tokens for proposal in proposals[1:]] == [0, 0]
 
+    async def test_passes_have_few_sizes_and_say_what_transformers_says(self, policy: Any, folders: list[Path]) -> None:
+        """oneDNN wrote machine code for each new size of a batch, at nearly every step of a search."""
+        sizes: list[int] = []
+
+        def note(model: Any) -> Any:
+            return model.model.layers[0].register_forward_pre_hook(lambda _, given: sizes.append(given[0].numel()))
+
+        (hook,) = policy._engine._engine.apply_model(note)
+        asked = [transcript(*["x = 12 + 30"] * count) for count in range(7)]
+        answers = await asyncio.gather(*(policy.propose(each, 1 + n % 2, GREEDY) for n, each in enumerate(asked)))
+        hook.remove()
+        assert [said(answer[:1]) for answer in answers] == [greedy_text(folders[0], each) for each in asked]
+        assert len(sizes) > 5
+        assert all(size % 16 == 0 for size in sizes)
+
     async def test_candidates_end_at_their_first_delimiter(self, policy: Any) -> None:
         drawn = await asyncio.gather(
             *(policy.propose(transcript(f"x = {n}"), 8, Sampling(1.0, 1.0, 40)) for n in range(16))

@@ -1,5 +1,5 @@
-"""`rstar-math` with scripted engines in place of vLLM's, and a clock that jumps; everything else is real. Two runs of the same
-problems find equal trees, so what interrupts one of them must leave no trace in it.
+"""`rstar-math` with scripted engines in place of vLLM's, and a clock that jumps; everything else is real. Two runs of the
+same problems find equal trees, so what interrupts one of them must leave no trace in it.
 
     python tests/scripted_evolve.py evolve KEY=VALUE…     # problems that ask for the sum of two numbers
 """

@@ -216,6 +216,31 @@ def test_ranks_that_were_started_before_their_job_do_it_and_others_are_let_go(cl
 
 
 @pytest.mark.slow
+def test_kept_ranks_do_one_training_after_the_other_as_new_ones_would(
+    cluster: None, trained: Any, job: TrainingJob
+) -> None:
+    """A PPM's small training took less time than its ranks took to start."""
+    at_work: list[int] = []
+
+    def look(_: Progress) -> None:
+        at_work.extend(process.pid for process in living_ranks())
+
+    pairs = write_rows(job.out.with_name("kept-pairs.parquet"), sums_pairs(60, seed=1))
+    with Trainings(keep=True) as trainings:
+        other = replace(job, kind="ppm", data=(pairs,), validation=pairs, out=job.out.with_name("kept-ppm"))
+        assert "pair_accuracy" in trainings.train(other, look)
+        trainings.train(replace(job, out=job.out.with_name("kept")), look)
+        assert len(set(at_work)) == 1
+        kept = wait_for_ranks(1)
+        other_form = replace(job, out=job.out.with_name("kept-not"), config=replace(QUICK, threads_per_rank=2))
+        trainings.train(other_form, look)
+        assert len(set(at_work)) > 1
+    assert psutil.wait_procs(kept, timeout=60)[1] == []
+    mine, theirs = (weights_of(job.out.with_name(name)) for name in ("kept", job.out.name))
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.slow
 def test_two_ranks_of_zero_2_learn_what_one_rank_learns(trained: tuple[dict[str, Any], Any], job: TrainingJob) -> None:
     two = replace(
         job, out=job.out.with_name("two"), config=replace(QUICK, ranks=2, micro_batch_size=2, deepspeed="zero2")

@@ -49,7 +49,7 @@ def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iter
             _named_writer(root / _WRITER),
             _removed_if_nothing_was_made(root, new),
             open_fleet(config) as fleet,
-            Trainings() as trainings,
+            Trainings(keep=config.cluster.keep_engines) as trainings,
             Progress() as progress,
         ):
             tracker = Tracker(root, config.tracking, config.name, asdict(config))

@@ -115,7 +115,8 @@ class ClusterConfig:
     trees_in_flight: Count | Literal["auto"] = 128
     #: CPUs a search worker asks Ray for.
     search_cpus: NotNegative = 0.5
-    #: Keep the engines between stages and only swap their weights. Right where training does not need their GPU.
+    #: Keep engines and training ranks between stages, and give them other weights or another job. Right where neither needs
+    #: the other's GPU.
     keep_engines: bool = False
     #: Seconds that a stopped run may take to save what it has.
     shutdown_grace_seconds: Positive = 30.0

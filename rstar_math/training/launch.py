@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from rstar_math.training.callbacks import Progress
     from rstar_math.training.workers import Ranks
 
-#: Ray Train, told to look often whether a rank is done (it waits 2 s otherwise), to stay in the caller's folder, and to
+#: Ray Train, told to look often whether its ranks have ended (it waits 2 s otherwise), to stay in the caller's folder, and to
 #: leave out what is not used here. It reads these when it is imported.
 _RAY_TRAIN = {
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -32,12 +33,17 @@ _RAY_TRAIN = {
 
 
 class Trainings:
-    """The trainings of a run, one after the other; the next one's ranks may be started while others still work."""
+    """The trainings of a run, one after the other; the next one's ranks may be started while others still work.
 
-    def __init__(self) -> None:
+    With `keep`, ranks wait for the next training instead of ending: a small one is shorter than their start.
+    """
+
+    def __init__(self, *, keep: bool = False) -> None:
+        self._keep = keep
         # On a thread: the first start imports torch, and the caller may have others to serve.
         self._starting = ThreadPoolExecutor(1, thread_name_prefix="trainings")
         self._prepared: Future[Ranks] | None = None
+        self._at_work: Ranks | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +57,8 @@ class Trainings:
     def prepare(self, config: TrainingConfig) -> None:
         """Starts the ranks that a training of that kind will need soon, and returns at once: they load their libraries
         meanwhile. Only where they take no device that is still in use."""
-        if self._prepared is None:
+        will_be_kept = self._keep and self._at_work is not None and self._at_work.suit(config)
+        if self._prepared is None and not will_be_kept:
             self._prepared = self._starting.submit(_start, config)
 
     def train(self, job: TrainingJob, progress: Callable[[Progress], None]) -> dict[str, Any]:
@@ -65,11 +72,14 @@ class Trainings:
             TrainingError: a rank failed; the message is its error's.
         """
         check(job)
-        ranks = self._ranks(job.config)
-        try:
+        ranks = self._at_work = self._ranks(job.config)
+        with ExitStack() as at_the_end:
+            at_the_end.callback(ranks.end)
             ranks.train(_with_whole_paths(job), progress)
-        finally:
-            ranks.end()
+            if self._keep and self._prepared is None:
+                at_the_end.pop_all()
+                self._prepared = Future()
+                self._prepared.set_result(ranks)
         metrics: dict[str, Any] = json.loads(job.metrics.read_text())
         return metrics
 

@@ -1,21 +1,22 @@
 """How are the ranks of a training started?
 
 As the workers of a Ray Train run: one a rank, with a GPU each where there are GPUs, in one process group (NCCL on GPUs,
-gloo on CPUs). They load their libraries, which takes longer than a small training, and then wait for their job, so they
-may be started before there is one. What a rank does with the job is `training.rank`'s business.
+gloo on CPUs). They load their libraries, which takes longer than a small training, and then wait for jobs, so they may be
+started before there is one, and kept for the next. What a rank does with a job is `training.rank`'s business.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import RayActorError
-from ray.train import LoggingConfig, RunConfig, ScalingConfig
+from ray.train import LoggingConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 #: A collective may wait this long: rank 0 encodes a large data set while the others wait for it.
 _COLLECTIVE_TIMEOUT_SECONDS = 4 * 3600
+#: How long ranks have to end.
+_LAST_SECONDS = 15
 #: A rank's environment. Idle threads sleep instead of spinning against the other processes of a small machine. Nothing
 #: is compiled here, yet DeepSpeed would load the compiler (1 s).
 _RANK = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "TORCHDYNAMO_DISABLE": "1"}
@@ -50,34 +53,42 @@ class _Trainer(TorchTrainer):  # type: ignore[misc]
         ]
 
 
+#: What to train, and DeepSpeed's configuration.
+Job = tuple[TrainingJob, dict[str, Any]]
+
+
+class JobDone:
+    """The last report of a job; the ranks wait for another."""
+
+
 class Exchange:
-    """Where the caller leaves the job, once a rank, and rank 0 its reports; None is the last of them. A Ray actor: when
+    """Where the caller leaves a job, once a rank, and rank 0 its reports; after None there are no ranks. A Ray actor: when
     it ends, so do ranks that wait for it or report to it."""
 
     def __init__(self) -> None:
-        self._jobs: asyncio.Queue[tuple[TrainingJob, dict[str, Any]]] = asyncio.Queue()
-        self._reports: asyncio.Queue[Progress | None] = asyncio.Queue()
+        self._jobs: asyncio.Queue[Job | None] = asyncio.Queue()
+        self._reports: asyncio.Queue[Progress | JobDone | None] = asyncio.Queue()
 
-    async def leave_job(self, job: TrainingJob, deepspeed: dict[str, Any]) -> None:
-        """The job, with DeepSpeed's configuration, for every rank."""
-        for _ in range(job.config.ranks):
-            await self._jobs.put((job, deepspeed))
+    async def leave_job(self, job: Job | None, ranks: int) -> None:
+        """A job for every rank; None: they may go."""
+        for _ in range(ranks):
+            await self._jobs.put(job)
 
-    async def take_job(self) -> tuple[TrainingJob, dict[str, Any]]:
+    async def take_job(self) -> Job | None:
         """Waits for it."""
         return await self._jobs.get()
 
-    async def report(self, progress: Progress | None) -> None:
+    async def report(self, progress: Progress | JobDone | None) -> None:
         """Tells the caller."""
         await self._reports.put(progress)
 
-    async def next_report(self) -> Progress | None:
+    async def next_report(self) -> Progress | JobDone | None:
         """Waits for one."""
         return await self._reports.get()
 
 
 class Ranks:
-    """The ranks of one training, from their start to their end."""
+    """Ranks, from their start to their end. They do one training after the other."""
 
     def __init__(self, config: TrainingConfig) -> None:
         """Starts them; returns at once.
@@ -91,13 +102,13 @@ class Ranks:
             raise ConfigError(f"ranks={config.ranks}, but the cluster has {there} {unit}. Lower ranks, or add nodes.")
         self._config = config
         self._exchange: Any = ray.remote(Exchange).options(num_cpus=0).remote()
+        self._at_work = False
         self._waiting = ThreadPoolExecutor(1)
         self._ended = self._waiting.submit(self._run, bool(gpus))
 
     def suit(self, config: TrainingConfig) -> bool:
         """Whether they can do a training of that kind, and have not ended."""
-        mine, others = ((each.ranks, each.threads_per_rank, each.cpus_per_rank) for each in (self._config, config))
-        return mine == others and not self._ended.done()
+        return _form(self._config) == _form(config) and not self._ended.done()
 
     def train(self, job: TrainingJob, progress: Callable[[Progress], None]) -> None:
         """Does the job; returns at its end. `progress` is called in this thread.
@@ -105,8 +116,12 @@ class Ranks:
         Raises:
             TrainingError: a rank failed; the message is its error's.
         """
-        ray.get(self._exchange.leave_job.remote(job, deepspeed_config(job.config.deepspeed)))
+        self._at_work = True
+        self._leave((job, deepspeed_config(job.config.deepspeed)))
         while (report := ray.get(self._exchange.next_report.remote())) is not None:
+            if isinstance(report, JobDone):
+                self._at_work = False
+                return
             progress(report)
         try:
             self._ended.result()
@@ -115,11 +130,22 @@ class Ranks:
                 f"The training of the {job.kind} in {job.out} failed: {_reason(error)}\nIts complete checkpoints are kept: "
                 "once the cause is gone, the same command goes on from the last one."
             ) from error
+        raise TrainingError(
+            f"The ranks ended before the {job.kind} in {job.out} was trained. Start the same command again."
+        )
 
     def end(self) -> None:
         """Ends them, whatever they do: a rank that can report no more ends, so nothing trains on behind anybody's back."""
-        ray.kill(self._exchange)
+        if self._at_work or self._ended.done():
+            ray.kill(self._exchange)
+        else:
+            self._leave(None)
+        # Ray Train, still asking for its ranks after the caller has left the cluster, would start another.
+        wait([self._ended], _LAST_SECONDS)
         self._waiting.shutdown(wait=False)
+
+    def _leave(self, job: Job | None) -> None:
+        ray.get(self._exchange.leave_job.remote(job, self._config.ranks))
 
     def _run(self, on_gpus: bool) -> None:
         try:
@@ -157,8 +183,21 @@ def _run_rank(given: dict[str, Any]) -> None:
     from rstar_math.training import rank
 
     exchange = given["exchange"]
-    job, deepspeed = ray.get(exchange.take_job.remote())
-    rank.run(job, deepspeed, lambda progress: ray.get(exchange.report.remote(progress)))
+
+    def report(what: Progress | JobDone) -> None:
+        ray.get(exchange.report.remote(what))
+
+    while (given_job := ray.get(exchange.take_job.remote())) is not None:
+        job, deepspeed = given_job
+        rank.run(job, deepspeed, report)
+        gc.collect()  # the engine of DeepSpeed refers to itself
+        if get_context().get_world_rank() == 0:
+            report(JobDone())
+
+
+def _form(config: TrainingConfig) -> tuple[Any, ...]:
+    """What a process of a rank cannot change once it has trained: accelerate and DeepSpeed keep it for the process."""
+    return config.ranks, config.threads_per_rank, config.cpus_per_rank, config.deepspeed, config.precision
 
 
 def _reason(error: TrainingFailedError) -> str:

@@ -11,6 +11,7 @@ import asyncio
 import gc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +140,8 @@ class Ranks:
         if self._at_work or self._ended.done():
             ray.kill(self._exchange)
         else:
-            self._leave(None)
+            with suppress(RayActorError):  # they were faster
+                self._leave(None)
         # Ray Train, still asking for its ranks after the caller has left the cluster, would start another.
         wait([self._ended], _LAST_SECONDS)
         self._waiting.shutdown(wait=False)

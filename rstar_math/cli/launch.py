@@ -49,7 +49,7 @@ def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iter
             _named_writer(root / _WRITER),
             _removed_if_nothing_was_made(root, new),
             open_fleet(config) as fleet,
-            Trainings(keep=config.cluster.keep_engines) as trainings,
+            Trainings(keep=_ranks_may_stay(config)) as trainings,
             Progress() as progress,
         ):
             tracker = Tracker(root, config.tracking, config.name, asdict(config))
@@ -58,6 +58,16 @@ def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iter
         raise StageError(
             f"{_who_writes(root / _WRITER)} is writing to {root}; wait for it, end it, or start another run with name=NEW"
         ) from None
+
+
+def _ranks_may_stay(config: RunConfig) -> bool:
+    """Whether training ranks, engines and search workers have room side by side on this machine; else nothing could start
+    while ranks wait."""
+    cluster, engines = config.cluster, (config.engine, config.ppm_engine)
+    plans = [config.plan(number) for number in range(1, config.rounds + 1)]
+    ranks = max(each.ranks * each.cpus_per_rank for plan in plans for each in (plan.policy, plan.ppm))
+    others = cluster.search_workers * cluster.search_cpus + sum(each.replicas * each.cpus for each in engines)
+    return cluster.keep_engines and cluster.address is None and ranks + others <= (os.cpu_count() or 1)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ def leave_untrained(job: TrainingJob) -> dict[str, Any]:
         ConfigError, InputError: the policy it starts from is not whole.
     """
     check(job)
-    ray.get(ray.remote(_leave).remote(job))
+    # No CPU of its own: ranks that wait for another training may hold what there is.
+    ray.get(ray.remote(_leave).options(num_cpus=0).remote(job))
     return {"steps": 0, "rows": 0}
 
 

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from rstar_math.training.callbacks import Progress
 from rstar_math.training.job import TrainingJob
 from rstar_math.training.launch import Trainings
 from rstar_math.training.ppm import collate, pair_accuracy, rewards_of
+from rstar_math.training.untrained import leave_untrained
 
 #: Ray Train sets up Ray Data, whose own defaults trip its deprecation warnings.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
@@ -238,6 +240,20 @@ def test_kept_ranks_do_one_training_after_the_other_as_new_ones_would(
     assert psutil.wait_procs(kept, timeout=60)[1] == []
     mine, theirs = (weights_of(job.out.with_name(name)) for name in ("kept", job.out.name))
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.slow
+def test_an_untrained_ppm_waits_for_no_cpu_that_waiting_ranks_hold(cluster: None, job: TrainingJob) -> None:
+    """A round without pairs hung: its ranks held every CPU while they waited for the next training."""
+    place = ray.util.placement_group([{"CPU": 2}])
+    ray.get(place.ready(), timeout=30)
+    written = replace(job, kind="ppm", out=job.out.with_name("untrained"))
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            assert thread.submit(leave_untrained, written).result(timeout=60)["rows"] == 0
+        finally:
+            ray.util.remove_placement_group(place)
+    assert (written.out / "model.safetensors").is_file()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,16 @@ class TestPolicy:
         assert [said(answer[:1]) for answer in answers] == [greedy_text(folders[0], each) for each in asked]
         assert len(sizes) > 5
         assert all(size % 16 == 0 for size in sizes)
+
+    @pytest.mark.skipif(platform.machine() != "x86_64", reason="vLLM's kernels for other processors take blocks of 32")
+    async def test_what_a_path_holds_is_read_again_only_beyond_its_last_sixteen_tokens(self, policy: Any) -> None:
+        """In blocks of 32 tokens every candidate of an expansion began with up to 32 tokens that were known."""
+        from vllm import SamplingParams
+
+        path = encode(policy._tokenizer, transcript(*["half = 48 / 2"] * 6, question="A path of its own?"))[:49]
+        first, second = [await policy._engine.ask(path, SamplingParams(max_tokens=1)) for _ in range(2)]
+        assert len(path) == 49
+        assert (first.num_cached_tokens, second.num_cached_tokens) == (0, 48)
 
     async def test_candidates_end_at_their_first_delimiter(self, policy: Any) -> None:
         drawn = await asyncio.gather(

@@ -198,3 +198,9 @@ def test_a_run_that_is_asked_to_end_keeps_its_trees_and_says_how_to_go_on(tmp_pa
         assert run.wait(30) == 130
     assert "Everything finished is kept. Go on with:" in said
     assert list(tmp_path.glob("runs/sums/round-1/trees.partial/train/part-*"))
+
+
+def test_ranks_stay_beside_what_else_stays_and_end_where_nothing_does() -> None:
+    beside = [launch._beside_ranks(compose(["preset=demo", f"cluster={cluster}"])) for cluster in ("laptop", "1gpu")]
+    assert beside == [pytest.approx(0.2 + 2 * 0.2), None]
+    assert launch._beside_ranks(compose(["cluster=laptop", "cluster.address=auto"])) is None

@@ -228,7 +228,7 @@ def test_kept_ranks_do_one_training_after_the_other_as_new_ones_would(
         at_work.extend(process.pid for process in living_ranks())
 
     pairs = write_rows(job.out.with_name("kept-pairs.parquet"), sums_pairs(60, seed=1))
-    with Trainings(keep=True) as trainings:
+    with Trainings(beside=0.5) as trainings:
         other = replace(job, kind="ppm", data=(pairs,), validation=pairs, out=job.out.with_name("kept-ppm"))
         assert "pair_accuracy" in trainings.train(other, look)
         trainings.train(replace(job, out=job.out.with_name("kept")), look)
@@ -240,6 +240,19 @@ def test_kept_ranks_do_one_training_after_the_other_as_new_ones_would(
     assert psutil.wait_procs(kept, timeout=60)[1] == []
     mine, theirs = (weights_of(job.out.with_name(name)) for name in ("kept", job.out.name))
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("beside", [None, 1.5])
+def test_ranks_that_leave_the_others_too_few_cpus_end_with_their_training(
+    cluster: None, job: TrainingJob, beside: float | None
+) -> None:
+    """The search that came next waited for ever for the CPUs of ranks that waited for it to end."""
+    with Trainings(beside=beside) as trainings:
+        trainings.train(
+            replace(job, out=job.out.with_name(f"alone-{beside}"), config=replace(QUICK, max_steps=1)), print
+        )
+        assert living_ranks() == []
 
 
 @pytest.mark.slow

@@ -20,8 +20,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.config import RunConfig
+from rstar_math.config import MirrorConfig, RunConfig
 from rstar_math.errors import RstarError, StageError
+from rstar_math.evolution.mirroring import mirrored
 from rstar_math.evolution.run import Run
 from rstar_math.evolution.store import Place, Store, holds_work, write_json
 from rstar_math.report.progress import Progress
@@ -30,12 +31,15 @@ from rstar_math.training.launch import Trainings
 
 #: Who holds the lock of a run.
 _WRITER = "writer.json"
+_NO_COPY = MirrorConfig()
 
 
 @contextmanager
-def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iterator[Run]:
+def open_run(
+    config: RunConfig, root: Path, *, until: str | None = None, mirror: MirrorConfig = _NO_COPY
+) -> Iterator[Run]:
     """The run in `root`, its only writer; SIGTERM ends it as Ctrl-C does, and every actor ends with it. A first start that
-    is refused before any stage made something leaves no folder behind.
+    is refused before any stage made something leaves no folder behind. What a copy has and `root` lacks is taken first.
 
     Raises:
         StageError: another process is writing there, or `until` names no stage.
@@ -48,26 +52,26 @@ def open_run(config: RunConfig, root: Path, *, until: str | None = None) -> Iter
             FileLock(root / ".lock", timeout=0),
             _named_writer(root / _WRITER),
             _removed_if_nothing_was_made(root, new),
-            open_fleet(config) as fleet,
-            Trainings(keep=_ranks_may_stay(config)) as trainings,
             Progress() as progress,
+            mirrored(mirror, root, progress.say) as stage_over,
+            open_fleet(config) as fleet,
+            Trainings(beside=_beside_ranks(config)) as trainings,
         ):
             tracker = Tracker(root, config.tracking, config.name, asdict(config))
-            yield Run(config, Store(root), fleet, trainings, progress, tracker, last)
+            yield Run(config, Store(root), fleet, trainings, progress, tracker, last, stage_over=stage_over)
     except Timeout:
         raise StageError(
             f"{_who_writes(root / _WRITER)} is writing to {root}; wait for it, end it, or start another run with name=NEW"
         ) from None
 
 
-def _ranks_may_stay(config: RunConfig) -> bool:
-    """Whether training ranks, engines and search workers have room side by side on this machine; else nothing could start
-    while ranks wait."""
-    cluster, engines = config.cluster, (config.engine, config.ppm_engine)
-    plans = [config.plan(number) for number in range(1, config.rounds + 1)]
-    ranks = max(each.ranks * each.cpus_per_rank for plan in plans for each in (plan.policy, plan.ppm))
-    others = cluster.search_workers * cluster.search_cpus + sum(each.replicas * each.cpus for each in engines)
-    return cluster.keep_engines and cluster.address is None and ranks + others <= (os.cpu_count() or 1)
+def _beside_ranks(config: RunConfig) -> float | None:
+    """CPUs of the engines and search workers that stay between trainings; None where nothing does, ranks included."""
+    cluster = config.cluster
+    if not cluster.keep_engines or cluster.address is not None:
+        return None
+    engines = sum(each.replicas * each.cpus for each in (config.engine, config.ppm_engine))
+    return cluster.search_workers * cluster.search_cpus + engines
 
 
 @contextmanager

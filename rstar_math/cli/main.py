@@ -37,6 +37,7 @@ def evolve(overrides: tuple[str, ...]) -> None:
     until=round-2[.STAGE]  stop after this stage
     problems.path=FILE     your own problems (JSONL, JSON, CSV, Parquet);  base=MODEL  your own model
     name=NAME              the run's folder below runs/
+    mirror.url=s3://…      a copy on an object store, from which any machine goes on
     """
     from rstar_math.cli.launch import open_run
     from rstar_math.evolution.evolve import evolve as run_all
@@ -45,7 +46,7 @@ def evolve(overrides: tuple[str, ...]) -> None:
     start, rest = take(overrides, "from", "until")
     config = compose(rest)
     root = Path(config.runs) / config.name
-    with open_run(config, root, until=start.get("until")) as run:
+    with open_run(config, root, until=start.get("until"), mirror=config.mirror) as run:
         if "from" in start:
             moved = run.store.start_over(start["from"])
             run.progress.say(

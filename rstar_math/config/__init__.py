@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from rstar_math.config.forecast import ForecastConfig, Hardware, ModelConfig
-from rstar_math.config.kinds import STRICT, Count
+from rstar_math.config.kinds import STRICT, Count, Positive
 from rstar_math.config.machines import (
     ClusterConfig,
     EngineConfig,
@@ -38,7 +38,7 @@ from rstar_math.config.rounds import (
 
 __all__ = [
     "CONF", "BenchmarkConfig", "ClusterConfig", "EngineConfig", "EvaluationConfig", "ForecastConfig", "GradingConfig",
-    "Hardware", "HarvestConfig", "ModelConfig", "MutualConfig", "Objective", "PPMConfig", "PolicyConfig",
+    "Hardware", "HarvestConfig", "MirrorConfig", "ModelConfig", "MutualConfig", "Objective", "PPMConfig", "PolicyConfig",
     "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig", "SandboxPromise", "SearchConfig", "TrackingConfig",
     "TrainingConfig",
 ]  # fmt: skip
@@ -54,6 +54,16 @@ class TrackingConfig:
     wandb: bool = True
     project: str = "rstar-math"
     entity: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class MirrorConfig:
+    """A copy of the run on an object store, for machines that share no disk: any of them goes on from it."""
+
+    #: Address of the copy, `s3://BUCKET/PATH` or `gs://BUCKET/PATH`; None: no copy. One run each.
+    url: str | None = None
+    #: The copy is brought up to date at least so often; a start that was not heard of for three times as long is dead.
+    minutes: Positive = 5.0
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -80,6 +90,7 @@ class RunConfig:
     grading: GradingConfig = GradingConfig()
     cluster: ClusterConfig = ClusterConfig()
     tracking: TrackingConfig = TrackingConfig()
+    mirror: MirrorConfig = MirrorConfig()
     mutual: MutualConfig = MutualConfig()
     #: What `rstar-math plan` predicts by; a run does not look at it.
     forecast: ForecastConfig = ForecastConfig()

@@ -98,6 +98,8 @@ class Run:
     until: tuple[int, str | None] | None = None
     #: What stages are done for that are done by themselves, in a word or two.
     label: str = ""
+    #: Called after a stage has been done.
+    stage_over: Callable[[], None] = lambda: None
 
     @cached_property
     def base(self) -> str:
@@ -124,6 +126,8 @@ class Run:
         done = self.store.once(place, self._fingerprint(place, given), do)
         if done.before:
             self.progress.done_before(number, self.config.rounds, stage, round(done.seconds), "s")
+        else:
+            self.stage_over()
         return done.folder
 
     def alone(self, place: Place, out: Path, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:

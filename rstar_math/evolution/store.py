@@ -21,6 +21,8 @@ from typing import Any
 from rstar_math.errors import StageError
 
 MANIFEST = "manifest.json"
+#: What a stage under way is called besides its name.
+PARTIAL = ".partial"
 _BEGUN = "begun.json"
 _FROM = "from.txt"
 #: A model's file is known by so many blocks of so many bytes: all of it up to 8 MB, 0.05 s for any size.
@@ -142,7 +144,7 @@ class Store:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
         moved = []
         for place in self._present():
-            for folder in (self.folder(place), self.folder(place).with_name(place.stage + ".partial")):
+            for folder in (self.folder(place), self.folder(place).with_name(place.stage + PARTIAL)):
                 if (place.round, place.order) >= first and folder.exists():
                     moved.append(folder.rename(folder.with_name(f"{folder.name}.replaced-{stamp}")))
         return moved
@@ -167,7 +169,7 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
         return Done(final, manifest["metrics"], manifest["seconds"], before=True)
     if final.exists():
         raise StageError(f"{final} exists and is no finished stage (it has no {MANIFEST}); move it away, or {redo}")
-    partial = final.with_name(final.name + ".partial")
+    partial = final.with_name(final.name + PARTIAL)
     begun = _begin(partial, fingerprint, redo)
     started = time.monotonic()
     try:
@@ -255,7 +257,7 @@ def check_whole(folder: Path) -> None:
 
 def holds_work(root: Path) -> bool:
     """Whether any stage below `root` is finished or begun."""
-    return any(path.name == MANIFEST or path.name.endswith(".partial") for path in root.rglob("*"))
+    return any(path.name == MANIFEST or path.name.endswith(PARTIAL) for path in root.rglob("*"))
 
 
 def digest_of(path: Path) -> str:

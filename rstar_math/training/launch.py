@@ -35,11 +35,12 @@ _RAY_TRAIN = {
 class Trainings:
     """The trainings of a run, one after the other; the next one's ranks may be started while others still work.
 
-    With `keep`, ranks wait for the next training instead of ending: a small one is shorter than their start.
+    With `beside`, the CPUs that others need between trainings, ranks that leave so many wait for the next training instead
+    of ending: a small one is shorter than their start.
     """
 
-    def __init__(self, *, keep: bool = False) -> None:
-        self._keep = keep
+    def __init__(self, *, beside: float | None = None) -> None:
+        self._beside = beside
         # On a thread: the first start imports torch, and the caller may have others to serve.
         self._starting = ThreadPoolExecutor(1, thread_name_prefix="trainings")
         self._prepared: Future[Ranks] | None = None
@@ -57,7 +58,8 @@ class Trainings:
     def prepare(self, config: TrainingConfig) -> None:
         """Starts the ranks that a training of that kind will need soon, and returns at once: they load their libraries
         meanwhile. Only where they take no device that is still in use."""
-        will_be_kept = self._keep and self._at_work is not None and self._at_work.suit(config)
+        ranks = self._at_work
+        will_be_kept = ranks is not None and ranks.suit(config) and ranks.may_stay(self._beside)
         if self._prepared is None and not will_be_kept:
             self._prepared = self._starting.submit(_start, config)
 
@@ -76,7 +78,7 @@ class Trainings:
         with ExitStack() as at_the_end:
             at_the_end.callback(ranks.end)
             ranks.train(_with_whole_paths(job), progress)
-            if self._keep and self._prepared is None:
+            if self._prepared is None and ranks.may_stay(self._beside):
                 at_the_end.pop_all()
                 self._prepared = Future()
                 self._prepared.set_result(ranks)

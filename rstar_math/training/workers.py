@@ -102,14 +102,22 @@ class Ranks:
         if config.ranks > there:
             raise ConfigError(f"ranks={config.ranks}, but the cluster has {there} {unit}. Lower ranks, or add nodes.")
         self._config = config
+        self._on_gpus = bool(gpus)
         self._exchange: Any = ray.remote(Exchange).options(num_cpus=0).remote()
         self._at_work = False
         self._waiting = ThreadPoolExecutor(1)
-        self._ended = self._waiting.submit(self._run, bool(gpus))
+        self._ended = self._waiting.submit(self._run)
 
     def suit(self, config: TrainingConfig) -> bool:
         """Whether they can do a training of that kind, and have not ended."""
         return _form(self._config) == _form(config) and not self._ended.done()
+
+    def may_stay(self, beside: float | None) -> bool:
+        """Whether they may wait for their next job while others need `beside` CPUs (None: no). Not on GPUs, whose memory the
+        engines want; nor where the others would wait for the ranks' CPUs, for ever."""
+        held = self._config.ranks * self._config.cpus_per_rank
+        there = float(ray.cluster_resources().get("CPU", 0))
+        return beside is not None and not self._on_gpus and held + beside <= there
 
     def train(self, job: TrainingJob, progress: Callable[[Progress], None]) -> None:
         """Does the job; returns at its end. `progress` is called in this thread.
@@ -149,23 +157,25 @@ class Ranks:
     def _leave(self, job: Job | None) -> None:
         ray.get(self._exchange.leave_job.remote(job, self._config.ranks))
 
-    def _run(self, on_gpus: bool) -> None:
+    def _run(self) -> None:
         try:
             with TemporaryDirectory(prefix="rstar-ranks-") as own_state:
-                self._trainer(on_gpus, own_state).fit()
+                self._trainer(own_state).fit()
         finally:
             self._say_the_end()
 
-    def _trainer(self, on_gpus: bool, own_state: str) -> _Trainer:
-        environment = _RANK | ({} if on_gpus else {"DS_ACCELERATOR": "cpu"})
+    def _trainer(self, own_state: str) -> _Trainer:
+        environment = _RANK | ({} if self._on_gpus else {"DS_ACCELERATOR": "cpu"})
         if self._config.threads_per_rank:
             environment["OMP_NUM_THREADS"] = str(self._config.threads_per_rank)
-        each = {"GPU": 1.0, "CPU": 1.0} if on_gpus else {"CPU": self._config.cpus_per_rank}
+        each = {"GPU": 1.0, "CPU": 1.0} if self._on_gpus else {"CPU": self._config.cpus_per_rank}
         return _Trainer(
             _run_rank,
             train_loop_config={"exchange": self._exchange},
             torch_config=TorchConfig(timeout_s=_COLLECTIVE_TIMEOUT_SECONDS),
-            scaling_config=ScalingConfig(num_workers=self._config.ranks, use_gpu=on_gpus, resources_per_worker=each),
+            scaling_config=ScalingConfig(
+                num_workers=self._config.ranks, use_gpu=self._on_gpus, resources_per_worker=each
+            ),
             run_config=RunConfig(
                 name="ray",
                 storage_path=own_state,

@@ -1,0 +1,382 @@
+"""A run's copy on an object store: a real server of the S3 protocol, real files, starts that die at every single step."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from rstar_math.config import MirrorConfig
+from rstar_math.errors import ConfigError, DiskError, StageError
+from rstar_math.evolution.mirror import Mirror
+from rstar_math.evolution.mirroring import mirrored
+from rstar_math.evolution.objects import Objects
+from rstar_math.evolution.store import Fingerprint, Place, Store, check_whole, read_manifest
+
+pytestmark = pytest.mark.slow
+INTERVAL = 100.0
+SAME = Fingerprint({}, {})
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    # A small part of S3's interface stands in the environment of every tool that speaks it.
+    given = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (given | {"AWS_DEFAULT_REGION": "us-east-1"}).items():
+            patch.setenv(name, value)
+        yield
+    server.stop()
+
+
+@pytest.fixture
+def url(server: None, request: pytest.FixtureRequest) -> str:
+    import boto3
+
+    name = f"bucket-{abs(hash(request.node.name))}"
+    boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).create_bucket(Bucket=name)
+    return f"s3://{name}/runs/demo"
+
+
+def mirror(url: str, root: Path, said: Callable[[str], None] = lambda _: None) -> Mirror:
+    root.mkdir(parents=True, exist_ok=True)
+    return Mirror(url, root, INTERVAL, said)
+
+
+def up_to_date(url: str, root: Path) -> None:
+    """A start that does nothing but bring the copy up to date."""
+    copy = mirror(url, root)
+    copy.open()
+    copy.update()
+    copy.close()
+
+
+def stage(root: Path, number: int, name: str, content: str) -> Path:
+    def work(folder: Path) -> dict[str, float]:
+        (folder / "train").mkdir(exist_ok=True)
+        for part in range(2):
+            (folder / "train" / f"part-{part}.parquet").write_text(f"{content} {part}")
+        return {}
+
+    return Store(root).once(Place.of(number, name), SAME, work).folder
+
+
+def checkpoint(root: Path, step: int, *, whole: bool = True) -> None:
+    """As a training writes it: its mark last."""
+    folder = root / "round-1" / "policy.partial" / "checkpoints" / f"checkpoint-{step}"
+    (folder / "states").mkdir(parents=True)
+    (folder.parents[1] / "begun.json").write_text('{"seconds": 1.0}')
+    for name in ("weights", "states/rank-0"):
+        (folder / name).write_text(f"{name} of step {step}")
+    if whole:
+        (folder / "complete").touch()
+
+
+def content(root: Path) -> dict[str, str]:
+    files = sorted(path for path in root.glob("round-*/**/*") if path.is_file() and ".replaced-" not in str(path))
+    return {str(path.relative_to(root)): path.read_text() for path in files}
+
+
+def test_another_machine_goes_on_from_the_copy(url, tmp_path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    stage(here, 0, "problems", "sums")
+    stage(here, 1, "trees", "grown")
+    checkpoint(here, 20)
+    (here / "metrics.jsonl").write_text("{}\n")
+    (here / "round-1" / "trees.replaced-20260101-000000-000000").mkdir()
+    up_to_date(url, here)
+    up_to_date(url, there)
+    assert content(there) == content(here)
+    assert (there / "metrics.jsonl").read_text() == "{}\n"
+    check_whole(there / "round-1" / "trees")
+    assert not list(there.rglob("*.unfinished"))
+
+
+def test_only_what_is_new_is_copied_and_what_is_gone_is_deleted(url, tmp_path, monkeypatch) -> None:
+    root, put = tmp_path / "run", []
+    monkeypatch.setattr(Objects, "put", _noting(Objects.put, put))
+    copy = mirror(url, root)
+    copy.open()
+    stage(root, 0, "problems", "sums")
+    checkpoint(root, 20)
+    copy.update()
+    assert sum("part-" in name for name in put) == 2
+    put.clear()
+    shutil.rmtree(root / "round-1" / "policy.partial" / "checkpoints" / "checkpoint-20")
+    checkpoint(root, 40)
+    copy.update()
+    assert {name.split("/")[3] for name in put if "checkpoint-" in name} == {"checkpoint-40"}
+    assert not any("checkpoint-20" in name or "problems" in name for name in put)
+    assert not any("checkpoint-20" in name for name in Objects(url).sizes())
+
+
+def test_a_stage_that_finishes_is_not_sent_again(url, tmp_path, monkeypatch) -> None:
+    """The copy of 20 GB of trees is renamed where it stands."""
+    root, put = tmp_path / "run", []
+    copy = mirror(url, root)
+    copy.open()
+
+    def work(folder: Path) -> dict[str, float]:
+        (folder / "part.parquet").write_text("a large file")
+        copy.update()
+        monkeypatch.setattr(Objects, "put", _noting(Objects.put, put))
+        return {}
+
+    Store(root).once(Place.of(1, "trees"), SAME, work)
+    copy.update()
+    assert [name for name in put if name.startswith("round-")] == ["round-1/trees/manifest.json"]
+    up_to_date_elsewhere = tmp_path / "elsewhere"
+    copy.close()
+    up_to_date(url, up_to_date_elsewhere)
+    assert content(up_to_date_elsewhere) == content(root)
+
+
+def _noting(method: Callable[..., None], names: list[str]) -> Callable[..., None]:
+    def put(self: Objects, name: str, path: Path) -> None:
+        names.append(name)
+        method(self, name, path)
+
+    return put
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+def test_a_kill_at_any_step_leaves_a_run_that_was_killed_a_little_earlier(url, tmp_path, monkeypatch) -> None:
+    here = tmp_path / "here"
+    stage(here, 0, "problems", "sums")
+    checkpoint(here, 20)
+    up_to_date(url, here)
+    before = {name: Objects(url).read(name) or b"" for name in Objects(url).sizes()}
+    # Since then: the training saved again and forgot the older checkpoint, and a stage was done and the next begun.
+    shutil.rmtree(here / "round-1")
+    stage(here, 1, "trees", "grown")
+    checkpoint(here, 40)
+    checkpoint(here, 60, whole=False)
+    steps_left = 0
+
+    def counted(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            nonlocal steps_left
+            steps_left -= 1
+            if steps_left < 0:
+                raise Killed
+            return method(*given)
+
+        return call
+
+    for step in range(1000):
+        _put_back(url, before)
+        copy = mirror(url, here)
+        copy.open()
+        steps_left = step
+        with monkeypatch.context() as patch:
+            for name in ("put", "copy", "delete", "write"):
+                patch.setattr(Objects, name, counted(getattr(Objects, name)))
+            try:
+                copy.update()
+            except Killed:
+                whole = False
+            else:
+                whole = True
+        Objects(url).delete("mirror-writer.json")
+        there = tmp_path / f"there-{step}"
+        up_to_date(url, there)
+        _assert_sound(there)
+        if whole:
+            break
+    assert step > 10
+    assert content(there) == content(here)
+
+
+def _put_back(url: str, before: dict[str, bytes]) -> None:
+    objects = Objects(url)
+    for name in objects.sizes():
+        objects.delete(name)
+    for name, held in before.items():
+        objects.write(name, held)
+
+
+def _assert_sound(root: Path) -> None:
+    assert (root / "round-0" / "problems").is_dir()
+    for folder in root.glob("round-*/*"):
+        if not folder.name.endswith(".partial"):
+            check_whole(folder)
+    marks = list(root.rglob("complete"))
+    assert marks  # one of the two whole checkpoints is there, always
+    for mark in marks:
+        assert len(list(mark.parent.rglob("*"))) == 4
+
+
+def test_a_second_start_is_refused_until_the_first_was_not_heard_of_for_long(url, tmp_path, monkeypatch) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    stage(here, 0, "problems", "sums")
+    first, second = mirror(url, here), mirror(url, there)
+    first.open()
+    first.update()
+    with pytest.raises(StageError, match=rf"process {os.getpid()} on .* writes to s3://.*free in (299|300) seconds"):
+        second.open()
+    assert content(there) == {}
+    monkeypatch.setattr(Objects, "seconds_between", lambda *_: 3 * INTERVAL + 1)
+    second.open()
+    assert content(there) == content(here)
+    with pytest.raises(StageError, match=rf"is written by process {os.getpid()} on .* now"):
+        first.update()
+    second.update()
+
+
+def test_a_start_of_the_same_folder_takes_the_place_of_one_that_was_killed(url, tmp_path) -> None:
+    stage(tmp_path, 0, "problems", "sums")
+    mirror(url, tmp_path).open()
+    again = mirror(url, tmp_path)
+    again.open()
+    again.update()
+
+
+def test_a_folder_that_the_run_has_left_behind_takes_what_was_done_elsewhere(url, tmp_path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    problems = stage(here, 0, "problems", "sums")
+    checkpoint(here, 20)
+    up_to_date(url, here)
+    up_to_date(url, there)
+    shutil.rmtree(there / "round-1")
+    stage(there, 1, "policy", "trained")
+    up_to_date(url, there)
+    before, said = problems.stat().st_mtime_ns, []
+    copy = mirror(url, here, said.append)
+    copy.open()
+    assert content(here) == content(there)
+    assert problems.stat().st_mtime_ns == before
+    (kept,) = here.glob("round-1/policy.partial.replaced-*")
+    assert str(kept) in "".join(said)
+
+
+def test_a_folder_that_was_killed_before_it_noted_its_last_copy_is_not_taken_for_an_older_one(url, tmp_path) -> None:
+    stage(tmp_path, 0, "problems", "sums")
+    up_to_date(url, tmp_path)
+    checkpoint(tmp_path, 20)
+    noted = (tmp_path / ".mirror.json").read_text()
+    up_to_date(url, tmp_path)
+    (tmp_path / ".mirror.json").write_text(noted)
+    up_to_date(url, tmp_path)
+    assert not list(tmp_path.rglob("*.replaced-*"))
+
+
+def test_a_start_that_is_killed_while_it_takes_the_run_takes_the_rest_later(url, tmp_path, monkeypatch) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for number, name in ((0, "problems"), (1, "trees"), (1, "harvest")):
+        stage(here, number, name, name)
+    up_to_date(url, here)
+    get = Objects.get
+
+    def dying(self: Objects, name: str, path: Path) -> None:
+        if "trees" in name:
+            raise Killed
+        get(self, name, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "get", dying)
+        with pytest.raises(Killed):
+            mirror(url, there).open()
+    Objects(url).delete("mirror-writer.json")
+    up_to_date(url, there)
+    assert content(there) == content(here)
+
+
+def test_the_copy_of_another_run_is_left_alone(url, tmp_path) -> None:
+    for name in ("one", "two"):
+        stage(tmp_path / name, 0, "problems", name)
+    up_to_date(url, tmp_path / "one")
+    before = Objects(url).sizes()
+    with pytest.raises(ConfigError, match="did not come from"):
+        mirror(url, tmp_path / "two").open()
+    assert Objects(url).sizes().keys() - {"mirror-writer.json"} == before.keys()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("s3://no-such-bucket/runs", "cannot be read or written"),
+        ("nowhere://x/y", "opens no object store"),
+        ("FOLDER", "runs=FOLDER on a shared file system"),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused_before_anything_starts(server, tmp_path, address, said) -> None:
+    with pytest.raises(ConfigError, match=said):
+        mirror(address.replace("FOLDER", f"file://{tmp_path}"), tmp_path).open()
+
+
+def test_a_store_that_stays_away_is_told_of_once_and_at_the_end(url, tmp_path, monkeypatch) -> None:
+    def away(*_: object) -> None:
+        raise OSError("no route to the store")
+
+    said: list[str] = []
+    with (
+        pytest.raises(DiskError, match=r"no route to the store[\s\S]*start the same command again"),
+        mirrored(MirrorConfig(url, 0.0005), tmp_path, said.append) as stage_over,
+    ):
+        stage(tmp_path, 0, "problems", "sums")
+        monkeypatch.setattr(Objects, "put", away)
+        stage_over()
+        time.sleep(0.5)  # some sixteen intervals
+    assert len([each for each in said if "not up to date" in each]) == 1
+
+
+def test_a_run_is_copied_while_it_goes_on_without_being_asked(url, tmp_path) -> None:
+    with mirrored(MirrorConfig(url, 0.001), tmp_path, print):
+        stage(tmp_path, 0, "problems", "sums")
+        while "round-0/problems/manifest.json" not in Objects(url).sizes():
+            time.sleep(0.05)
+
+
+def test_a_run_whose_machine_is_lost_ends_on_another_as_it_would_have(url, tmp_path) -> None:
+    """A whole run with scripted engines and real trainings, killed in its first training and gone on elsewhere."""
+    problems = tmp_path / "sums.jsonl"
+    rows = [{"problem": f"What is {n} + 3?", "answer": str(n + 3)} for n in range(60)]
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = [f"problems.path={problems}", "problems.held_out_count=6", "name=sums", "tracking.wandb=false"]
+    given += [
+        "until=round-1.policy",
+        f"mirror.url={url}",
+        "mirror.minutes=0.01",
+        "round.r1.policy.save_steps=5",
+        "round.r1.policy.epochs=12",
+    ]
+    command = [sys.executable, str(Path(__file__).with_name("scripted_evolve.py")), "evolve", *given]
+    roots = [tmp_path / name for name in ("lost", "found", "unbroken")]
+    for root in roots:
+        root.mkdir()
+    with subprocess.Popen(command, cwd=roots[0], start_new_session=True, stdout=subprocess.DEVNULL) as run:
+        while not any(name.endswith("/complete") for name in Objects(url).sizes()):
+            assert run.poll() is None
+            time.sleep(0.2)
+        os.killpg(run.pid, signal.SIGKILL)
+    Objects(url).delete("mirror-writer.json")  # instead of waiting until it counts no more
+    said = _to_its_end(command, roots[1])
+    assert "of the run from s3://" in said
+    _to_its_end([each for each in command if not each.startswith("mirror.")], roots[2])
+    mine, theirs = (root / "runs" / "sums" / "round-1" / "policy" for root in roots[1:])
+    check_whole(mine)
+    digest = [read_manifest(folder)["files"]["model.safetensors"]["sha256"] for folder in (mine, theirs)]
+    assert digest[0] == digest[1]
+    assert "round-1/policy/manifest.json" in Objects(url).sizes()
+
+
+def _to_its_end(command: list[str], folder: Path) -> str:
+    run = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert run.returncode == 0, run.stdout
+    return run.stdout

@@ -1,10 +1,10 @@
 """A run's copy on an object store: a real server of the S3 protocol, real files, starts that die at every single step."""
 
 import json
-import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
+from pyarrow.fs import FileSystem
 
 from rstar_math.config import MirrorConfig
 from rstar_math.errors import ConfigError, DiskError, StageError
@@ -29,25 +29,38 @@ SAME = Fingerprint({}, {})
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[None]:
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    # A small part of S3's interface stands in the environment of every tool that speaks it.
-    given = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    with pytest.MonkeyPatch.context() as patch:
+    """In a process of its own: vLLM looks at every object of every module, and flask's are not to be looked at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    # What every tool that speaks S3 reads from its environment.
+    given = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    with (
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name, value in (given | {"AWS_DEFAULT_REGION": "us-east-1"}).items():
             patch.setenv(name, value)
+        while not listens(port):
+            assert process.poll() is None, "the server of S3's protocol did not start"
+            time.sleep(0.1)
         yield
-    server.stop()
+        process.terminate()
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 @pytest.fixture
 def url(server: None, request: pytest.FixtureRequest) -> str:
-    import boto3
-
     name = f"bucket-{abs(hash(request.node.name))}"
-    boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).create_bucket(Bucket=name)
+    store, _ = FileSystem.from_uri(f"s3://{name}?allow_bucket_creation=true")
+    store.create_dir(name)
     return f"s3://{name}/runs/demo"
 
 
@@ -96,11 +109,14 @@ def test_another_machine_goes_on_from_the_copy(url, tmp_path) -> None:
     stage(here, 1, "trees", "grown")
     checkpoint(here, 20)
     (here / "metrics.jsonl").write_text("{}\n")
+    (here / "wandb").mkdir()
+    (here / "wandb" / "group").write_text("1a2b3c4d")
     (here / "round-1" / "trees.replaced-20260101-000000-000000").mkdir()
     up_to_date(url, here)
     up_to_date(url, there)
     assert content(there) == content(here)
     assert (there / "metrics.jsonl").read_text() == "{}\n"
+    assert (there / "wandb" / "group").read_text() == "1a2b3c4d"  # one run on the dashboard, wherever it goes on
     check_whole(there / "round-1" / "trees")
     assert not list(there.rglob("*.unfinished"))
 

@@ -29,6 +29,8 @@ _CARD, _COUNT = "mirror-writer.json", "mirror.json"
 _STATE = ".mirror.json"
 #: What a machine keeps to itself, or writes anew at each start.
 _OWN = {_STATE, ".lock", "writer.json", "report.md"}
+#: What wandb knows the run by, on any machine.
+_GROUP = "wandb/group"
 #: Files that say that others are whole.
 _MARKS = {MANIFEST, "complete"}
 #: A card that was not renewed for so many times its interval is nobody's.
@@ -191,7 +193,7 @@ def _files(root: Path) -> dict[str, _Version]:
 
 def _there(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
     stages = [folder for folder in root.glob("round-*/*") if folder.name.removesuffix(PARTIAL) in ORDER]
-    own = (path for path in root.iterdir() if path.name not in _OWN)
+    own = [path for path in root.iterdir() if path.name not in _OWN] + [root / _GROUP]
     for path in (*own, *(path for folder in sorted(stages) for path in sorted(folder.rglob("*")))):
         if path.is_symlink() or path.suffix == ".unfinished":
             continue

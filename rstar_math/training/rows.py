@@ -233,7 +233,9 @@ def write(encoded: Iterable[Encoded], schema: pa.Schema, file: Path) -> Counts:
             left_out += sum(item.left_out for item in part)
             tokens += sum(_tokens(row) for row in kept)
     counts = Counts(rows, examples, left_out, tokens)
-    file.with_suffix(".json").write_text(json.dumps(counts._asdict()))
+    unfinished = file.with_suffix(".unfinished")  # a kill between opening a file and writing it leaves an empty one
+    unfinished.write_text(json.dumps(counts._asdict()))
+    unfinished.replace(file.with_suffix(".json"))
     return counts
 
 

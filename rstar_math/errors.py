@@ -12,6 +12,7 @@ a generated program that crashes is an `Execution` with a status, an answer nobo
     ├── SandboxError     the sandbox cannot keep what it promises
     ├── TrainingError    a training cannot start or did not end well
     ├── DiskError        a disk takes no more: full, read-only, not ours
+    ├── StoreError       an object store does not answer, or refuses
     └── Interrupted      a signal asked the run to stop; everything finished is kept
 """
 
@@ -54,6 +55,10 @@ class TrainingError(RstarError):
 
 class DiskError(RstarError):
     """A disk takes no more: it is full, read-only, or not ours to write to."""
+
+
+class StoreError(RstarError):
+    """An object store does not answer, or refuses."""
 
 
 class Interrupted(RstarError):

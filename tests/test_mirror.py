@@ -16,7 +16,7 @@ import pytest
 from pyarrow.fs import FileSystem
 
 from rstar_math.config import MirrorConfig
-from rstar_math.errors import ConfigError, DiskError, StageError
+from rstar_math.errors import ConfigError, StageError, StoreError
 from rstar_math.evolution.mirror import Mirror
 from rstar_math.evolution.mirroring import mirrored
 from rstar_math.evolution.objects import Objects
@@ -160,10 +160,10 @@ def test_a_stage_that_finishes_is_not_sent_again(url, tmp_path, monkeypatch) -> 
     assert content(up_to_date_elsewhere) == content(root)
 
 
-def _noting(method: Callable[..., None], names: list[str]) -> Callable[..., None]:
-    def put(self: Objects, name: str, path: Path) -> None:
+def _noting(method: Callable[..., bool], names: list[str]) -> Callable[..., bool]:
+    def put(self: Objects, name: str, path: Path) -> bool:
         names.append(name)
-        method(self, name, path)
+        return method(self, name, path)
 
     return put
 
@@ -179,36 +179,15 @@ def test_a_kill_at_any_step_leaves_a_run_that_was_killed_a_little_earlier(url, t
     up_to_date(url, here)
     before = {name: Objects(url).read(name) or b"" for name in Objects(url).sizes()}
     # Since then: the training saved again and forgot the older checkpoint, and a stage was done and the next begun.
-    shutil.rmtree(here / "round-1")
+    shutil.rmtree(here / "round-1" / "policy.partial" / "checkpoints" / "checkpoint-20")
     stage(here, 1, "trees", "grown")
     checkpoint(here, 40)
     checkpoint(here, 60, whole=False)
-    steps_left = 0
-
-    def counted(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any) -> Any:
-            nonlocal steps_left
-            steps_left -= 1
-            if steps_left < 0:
-                raise Killed
-            return method(*given)
-
-        return call
-
     for step in range(1000):
         _put_back(url, before)
         copy = mirror(url, here)
         copy.open()
-        steps_left = step
-        with monkeypatch.context() as patch:
-            for name in ("put", "copy", "delete", "write"):
-                patch.setattr(Objects, name, counted(getattr(Objects, name)))
-            try:
-                copy.update()
-            except Killed:
-                whole = False
-            else:
-                whole = True
+        whole = not _killed_after(step, copy.update, monkeypatch)
         Objects(url).delete("mirror-writer.json")
         there = tmp_path / f"there-{step}"
         up_to_date(url, there)
@@ -217,6 +196,143 @@ def test_a_kill_at_any_step_leaves_a_run_that_was_killed_a_little_earlier(url, t
             break
     assert step > 10
     assert content(there) == content(here)
+
+
+def test_a_kill_at_any_step_after_a_stage_was_begun_anew_mixes_no_old_checkpoint_with_it(
+    url, tmp_path, monkeypatch
+) -> None:
+    """New files went over old ones under marks that still held."""
+    here = tmp_path / "here"
+    stage(here, 0, "problems", "sums")
+    checkpoint(here, 20)
+    up_to_date(url, here)
+    before = {name: Objects(url).read(name) or b"" for name in Objects(url).sizes()}
+    noted = (here / ".mirror.json").read_bytes()
+    Store(here).set_aside("round-1.policy")
+    (here / "round-1" / "policy.partial").mkdir()
+    (here / "round-1" / "policy.partial" / "begun.json").write_text('{"seconds": 2.0, "anew": true}')
+    for steps in range(100):
+        _put_back(url, before)
+        (here / ".mirror.json").write_bytes(noted)
+        copy = mirror(url, here)
+        copy.open()
+        killed = _killed_after(steps, copy.update, monkeypatch)
+        there = tmp_path / f"there-{steps}"
+        Objects(url).delete("mirror-writer.json")
+        up_to_date(url, there)
+        begun, old = (there / "round-1" / "policy.partial" / name for name in ("begun.json", "checkpoints"))
+        assert not (begun.is_file() and "anew" in begun.read_text() and old.exists())
+        if not killed:
+            break
+    assert begun.is_file()
+    assert steps > 5
+
+
+def _killed_after(steps: int, action: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the process was killed before it had changed so many objects and come to its end."""
+    left = steps
+
+    def counted(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return method(*given)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in ("put", "copy", "delete", "write"):
+            patch.setattr(Objects, name, counted(getattr(Objects, name)))
+        try:
+            action()
+        except Killed:
+            return True
+    return False
+
+
+def test_a_stage_that_finishes_while_it_is_copied_is_whole_in_the_copy(url, tmp_path, monkeypatch) -> None:
+    """Files that were gone by then counted as copied, and were never sent under their new name."""
+    root, put = tmp_path / "run", Objects.put
+    copy = mirror(url, root)
+    copy.open()
+    begun = root / "round-1" / "trees.partial"
+
+    def work(folder: Path) -> dict[str, float]:
+        for part in range(3):
+            (folder / f"part-{part}.parquet").write_text(f"trees {part}")
+        (folder / "poisoned.jsonl").write_text("one\n")
+        copy.update()
+        (folder / "poisoned.jsonl").write_text("one\ntwo\n")
+        (folder / "part-3.parquet").write_text("trees 3")
+        (folder / "part-4.parquet").write_text("trees 4")
+        return {}
+
+    def while_it_ends(self: Objects, name: str, path: Path) -> bool:
+        if begun.exists() and "part-3" in name:
+            shutil.copytree(begun, root / "aside")
+            begun.rename(begun.with_name("trees"))
+        return put(self, name, path)
+
+    Store(root).once(Place.of(1, "trees"), SAME, work)
+    (root / "round-1" / "trees").rename(begun)
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "put", while_it_ends)
+        copy.update()
+    copy.update()
+    copy.close()
+    up_to_date(url, tmp_path / "there")
+    check_whole(tmp_path / "there" / "round-1" / "trees")
+    assert content(tmp_path / "there") == content(root)
+
+
+def test_what_a_store_cannot_rename_is_sent(url, tmp_path, monkeypatch) -> None:
+    """S3 copies no object of more than 5 GB by itself."""
+    monkeypatch.setattr(Objects, "copy", lambda *_: False)
+    copy = mirror(url, tmp_path / "here")
+    copy.open()
+
+    def work(folder: Path) -> dict[str, float]:
+        (folder / "model.safetensors").write_text("weights")
+        copy.update()
+        return {}
+
+    Store(tmp_path / "here").once(Place.of(1, "policy"), SAME, work)
+    copy.update()
+    copy.close()
+    up_to_date(url, tmp_path / "there")
+    check_whole(tmp_path / "there" / "round-1" / "policy")
+
+
+def test_what_was_sent_in_part_is_no_object(url, tmp_path) -> None:
+    """A stream that an error closes makes an object of what it had."""
+    objects, file = Objects(url), tmp_path / "file"
+    file.write_text("whole")
+
+    def stop() -> None:
+        raise Killed
+
+    objects.tick = stop
+    with pytest.raises(Killed):
+        objects.put("file", file)
+    assert objects.sizes() == {}
+
+
+def test_a_finished_stage_that_is_lost_here_is_taken_from_the_copy(url, tmp_path) -> None:
+    """It was deleted from the copy as well."""
+    here = tmp_path / "here"
+    for number, name in ((0, "problems"), (1, "trees")):
+        stage(here, number, name, name)
+    up_to_date(url, here)
+    before = content(here)
+    shutil.rmtree(here / "round-1" / "trees")
+    up_to_date(url, here)
+    assert content(here) == before
+    Store(here).set_aside("round-1.trees")
+    up_to_date(url, here)
+    assert not (here / "round-1" / "trees").exists()
+    assert not any("trees" in name for name in Objects(url).sizes())
 
 
 def _put_back(url: str, before: dict[str, bytes]) -> None:
@@ -320,7 +436,7 @@ def test_the_copy_of_another_run_is_left_alone(url, tmp_path) -> None:
     before = Objects(url).sizes()
     with pytest.raises(ConfigError, match="did not come from"):
         mirror(url, tmp_path / "two").open()
-    assert Objects(url).sizes().keys() - {"mirror-writer.json"} == before.keys()
+    assert Objects(url).sizes() == before  # no card either
 
 
 @pytest.mark.parametrize(
@@ -338,11 +454,11 @@ def test_an_address_that_cannot_be_is_refused_before_anything_starts(server, tmp
 
 def test_a_store_that_stays_away_is_told_of_once_and_at_the_end(url, tmp_path, monkeypatch) -> None:
     def away(*_: object) -> None:
-        raise OSError("no route to the store")
+        raise StoreError("no route to the store")
 
     said: list[str] = []
     with (
-        pytest.raises(DiskError, match=r"no route to the store[\s\S]*start the same command again"),
+        pytest.raises(StoreError, match=r"no route to the store[\s\S]*start the same command again"),
         mirrored(MirrorConfig(url, 0.0005), tmp_path, said.append) as stage_over,
     ):
         stage(tmp_path, 0, "problems", "sums")

@@ -44,6 +44,7 @@ def open_run(
     Raises:
         StageError: another process is writing there, or `until` names no stage.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     last = Place.parse(until) if until else None
     new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)

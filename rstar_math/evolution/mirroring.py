@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from rstar_math.config import MirrorConfig
-from rstar_math.errors import DiskError, StageError
+from rstar_math.errors import StageError, StoreError
 from rstar_math.evolution.mirror import Mirror
 
 
@@ -24,7 +24,7 @@ def mirrored(config: MirrorConfig, root: Path, say: Callable[[str], None]) -> It
 
     Raises:
         ConfigError, StageError: see `Mirror.open`.
-        DiskError: the copy is not up to date in the end.
+        StoreError: the copy is not up to date in the end.
     """
     if config.url is None:
         yield lambda: None
@@ -40,8 +40,8 @@ class Mirroring:
     def __init__(self, mirror: Mirror, interval_seconds: float, say: Callable[[str], None]) -> None:
         self._mirror, self._interval, self._say = mirror, interval_seconds, say
         self._due, self._over = threading.Event(), False
-        self._lost: StageError | None = None
-        self._missed = False
+        #: Why the latest update was none.
+        self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._keep_up, name="mirror", daemon=True)
 
     def __enter__(self) -> Self:
@@ -55,45 +55,43 @@ class Mirroring:
         self._over = True
         self._due.set()
         self._thread.join()
-        if self._lost is None:
-            self._close(quietly=error is not None)
+        if self._failed is None:
+            return
+        told = f"The run's copy is not up to date: {self._failed}"
+        if error is not None:  # the run ends with its own
+            self._say(told)
+        elif isinstance(self._failed, StageError):
+            raise self._failed
+        else:
+            raise StoreError(f"{told}\nNothing is lost here: start the same command again.") from self._failed
 
     def stage_over(self) -> None:
         """The copy is due. Raises StageError where it belongs to another start by now."""
-        if self._lost is not None:
-            raise self._lost
+        if isinstance(self._failed, StageError):
+            raise self._failed
         self._due.set()
 
     def _keep_up(self) -> None:
-        while self._lost is None:
+        while not isinstance(self._failed, StageError):
             self._due.wait(self._interval)
             self._due.clear()
-            if self._over:
+            # Asked before, so that what the run did last is in the last update.
+            last = self._over
+            self._try_to_update(last)
+            if last:
                 return
-            self._try_to_update()
 
-    def _try_to_update(self) -> None:
+    def _try_to_update(self, last: bool) -> None:
+        before, self._failed = self._failed, None
         try:
             self._mirror.update()
-        except StageError as error:
-            self._lost = error
-            self._say(str(error))
-        except OSError as error:
-            if not self._missed:
+            if last:
+                self._mirror.close()
+        except (StoreError, StageError, OSError) as error:
+            self._failed = error
+            if isinstance(error, StageError):
+                self._say(str(error))
+            elif before is None and not last:
                 self._say(
                     f"the run's copy is not up to date ({error}); it is tried again after every stage and every while"
                 )
-            self._missed = True
-        else:
-            self._missed = False
-
-    def _close(self, quietly: bool) -> None:
-        """The last word; a run that ends with an error of its own ends with that."""
-        try:
-            self._mirror.update()
-            self._mirror.close()
-        except (OSError, StageError) as error:
-            told = f"The run's copy is not up to date: {error}"
-            if not quietly:
-                raise DiskError(f"{told}\nNothing is lost here: start the same command again.") from error
-            self._say(told)

@@ -24,7 +24,8 @@ MANIFEST = "manifest.json"
 #: What a stage under way is called besides its name.
 PARTIAL = ".partial"
 _BEGUN = "begun.json"
-_FROM = "from.txt"
+#: Which `from=` was begun and has not come to its end.
+FROM = "from.txt"
 #: A model's file is known by so many blocks of so many bytes: all of it up to 8 MB, 0.05 s for any size.
 _SAMPLED_BLOCKS, _BLOCK_BYTES = 128, 65_536
 #: number of the round -> order of its stages; round 0 holds what stands before the first round.
@@ -126,7 +127,7 @@ class Store:
         if number not in numbers:
             there = ", ".join(f"round-{present}" for present in numbers) or "no round"
             raise StageError(f"from={start}: the run in {self.root} has {there}; start again from one of those")
-        marker = self.root / _FROM
+        marker = self.root / FROM
         if marker.is_file() and marker.read_text() == start:
             return []
         moved = self.set_aside(start)
@@ -135,7 +136,7 @@ class Store:
 
     def forget_start(self) -> None:
         """The run came to its end: the same `from=` means to redo once more."""
-        (self.root / _FROM).unlink(missing_ok=True)
+        (self.root / FROM).unlink(missing_ok=True)
 
     def set_aside(self, start: str) -> list[Path]:
         """Moves the named stage and all later ones to dated names, so that they are done again (`from=`)."""

@@ -18,7 +18,8 @@ from rstar_math.cluster.remote import cause_of
 
 #: What is sent to a node to see how fast it comes, and how long all of a node's answers may take.
 _SENT_BYTES, _PATIENCE_SECONDS = 32 << 20, 120.0
-_ASKED_CLOCK = 5
+#: The best of so many answers counts: what else a machine does at the moment is not its clock, or its network.
+_ASKED_CLOCK, _SENT_TIMES = 5, 3
 
 
 class Seen(NamedTuple):
@@ -50,16 +51,21 @@ def survey(address: str, look: Callable[[], Any]) -> list[Seen]:
     return [_seen(identity, name, look) for identity, name in sorted(nodes, key=lambda node: node[1])]
 
 
+def _seconds_to_send(observer: Any) -> float:
+    sent = ray.put(bytes(_SENT_BYTES))
+    started = time.perf_counter()
+    ray.get(observer.take.remote(sent), timeout=_PATIENCE_SECONDS)
+    return time.perf_counter() - started
+
+
 def _seen(identity: str, name: str, look: Callable[[], Any]) -> Seen:
     here = NodeAffinitySchedulingStrategy(identity, soft=False)
     observer = ray.remote(_Observer).options(num_cpus=0, scheduling_strategy=here).remote()
     try:
         found = ray.get(observer.look.remote(look), timeout=_PATIENCE_SECONDS)
         ahead = min((_ahead(observer) for _ in range(_ASKED_CLOCK)), key=lambda asked: asked[1])[0]
-        sent = ray.put(bytes(_SENT_BYTES))
-        started = time.perf_counter()
-        ray.get(observer.take.remote(sent), timeout=_PATIENCE_SECONDS)
-        return Seen(name, found, ahead, _SENT_BYTES / 1e6 / (time.perf_counter() - started))
+        fastest = min(_seconds_to_send(observer) for _ in range(_SENT_TIMES))
+        return Seen(name, found, ahead, _SENT_BYTES / 1e6 / fastest)
     except RayError as error:
         return Seen(name, silent=cause_of(error))
     finally:

@@ -468,6 +468,22 @@ def test_a_store_that_stays_away_is_told_of_once_and_at_the_end(url, tmp_path, m
     assert len([each for each in said if "not up to date" in each]) == 1
 
 
+@pytest.mark.parametrize(("ended", "said"), [(StageError("taken over"), "taken over"), (ValueError("a bug"), "a bug")])
+def test_what_ends_the_copying_ends_the_run(url, tmp_path, monkeypatch, ended, said) -> None:
+    def update(_: Mirror) -> None:
+        raise ended
+
+    with (
+        pytest.raises(type(ended), match=said),
+        mirrored(MirrorConfig(url, 0.001), tmp_path, print) as stage_over,
+        monkeypatch.context() as patch,
+    ):
+        patch.setattr(Mirror, "update", update)
+        for _ in range(200):
+            stage_over()
+            time.sleep(0.05)
+
+
 def test_a_run_is_copied_while_it_goes_on_without_being_asked(url, tmp_path) -> None:
     with mirrored(MirrorConfig(url, 0.001), tmp_path, print):
         stage(tmp_path, 0, "problems", "sums")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rstar_math.config import MirrorConfig
-from rstar_math.errors import StageError, StoreError
+from rstar_math.errors import StoreError
 from rstar_math.evolution.mirror import Mirror
 
 
@@ -40,13 +41,13 @@ class Mirroring:
     def __init__(self, mirror: Mirror, interval_seconds: float, say: Callable[[str], None]) -> None:
         self._mirror, self._interval, self._say = mirror, interval_seconds, say
         self._due, self._over = threading.Event(), False
-        #: Why the latest update was none.
-        self._failed: Exception | None = None
-        self._thread = threading.Thread(target=self._keep_up, name="mirror", daemon=True)
+        #: Why the store has not what the run has.
+        self._missing: StoreError | OSError | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mirror")
 
     def __enter__(self) -> Self:
         self._mirror.open()
-        self._thread.start()
+        self._ended = self._thread.submit(self._keep_up)
         return self
 
     def __exit__(
@@ -54,44 +55,40 @@ class Mirroring:
     ) -> None:
         self._over = True
         self._due.set()
-        self._thread.join()
-        if self._failed is None:
+        self._thread.shutdown()
+        failed = self._ended.exception() or self._missing
+        if failed is None:
             return
-        told = f"The run's copy is not up to date: {self._failed}"
+        told = f"The run's copy is not up to date: {failed}"
         if error is not None:  # the run ends with its own
             self._say(told)
-        elif isinstance(self._failed, StageError):
-            raise self._failed
+        elif failed is self._missing:
+            raise StoreError(f"{told}\nNothing is lost here: start the same command again.") from failed
         else:
-            raise StoreError(f"{told}\nNothing is lost here: start the same command again.") from self._failed
+            raise failed
 
     def stage_over(self) -> None:
-        """The copy is due. Raises StageError where it belongs to another start by now."""
-        if isinstance(self._failed, StageError):
-            raise self._failed
+        """The copy is due. Raises what ended it: StageError where it belongs to another start by now."""
+        if self._ended.done():
+            self._ended.result()
         self._due.set()
 
     def _keep_up(self) -> None:
-        while not isinstance(self._failed, StageError):
+        last = False
+        while not last:
             self._due.wait(self._interval)
             self._due.clear()
             # Asked before, so that what the run did last is in the last update.
             last = self._over
-            self._try_to_update(last)
-            if last:
-                return
-
-    def _try_to_update(self, last: bool) -> None:
-        before, self._failed = self._failed, None
-        try:
-            self._mirror.update()
-            if last:
-                self._mirror.close()
-        except (StoreError, StageError, OSError) as error:
-            self._failed = error
-            if isinstance(error, StageError):
-                self._say(str(error))
-            elif before is None and not last:
-                self._say(
-                    f"the run's copy is not up to date ({error}); it is tried again after every stage and every while"
-                )
+            try:
+                self._mirror.update()
+                if last:
+                    self._mirror.close()
+            except (StoreError, OSError) as error:
+                if self._missing is None and not last:
+                    self._say(
+                        f"the run's copy is not up to date ({error}); it is tried again after every stage and every while"
+                    )
+                self._missing = error
+            else:
+                self._missing = None

@@ -224,10 +224,13 @@ def damage(root: Path, draws: random.Random, tally: Tally) -> None:
 
 
 def write_sums(file: Path) -> None:
-    """The problems that the scripted engines answer."""
+    """The problems that the scripted engines answer. Every tenth ground truth is a formula, so that there are judges."""
     questions = [(11 + number, 5 + 7 * number % 50) for number in range(SUMS)]
-    lines = [json.dumps({"problem": f"What is {a} + {b}?", "answer": str(a + b)}) for a, b in questions]
-    file.write_text("\n".join(lines) + "\n")
+    rows = [
+        {"problem": f"What is {a} + {b}?", "answer": f"{a + b}" + ("\\cos 0" if number % 10 == 0 else "")}
+        for number, (a, b) in enumerate(questions)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from planting import plant
 
 from rstar_math.cli.rows import grade_rows
 from rstar_math.config import GradingConfig
-from rstar_math.errors import InputError
+from rstar_math.errors import InputError, RstarError
 from rstar_math.evaluation.choice import choose, solutions
 from rstar_math.evolution.golds import UNGRADABLE, gradable
 from rstar_math.grading import ProcessJudge
@@ -34,7 +34,7 @@ def children() -> list[str]:
     return [child for child in found if b"grading.child" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-async def test_a_hang_is_killed_in_time_and_a_death_costs_one_comparison() -> None:
+async def test_a_hang_is_killed_in_time_and_the_next_pair_is_answered() -> None:
     """A stopped process is a hang that no busy machine imitates."""
     async with ProcessJudge(GradingConfig(timeout_seconds=0.5)) as judge:
         assert (await judge.grade(*QUICK)).verdict is Verdict.CORRECT
@@ -46,14 +46,46 @@ async def test_a_hang_is_killed_in_time_and_a_death_costs_one_comparison() -> No
         assert hung.reason.startswith("more than")
         assert time.monotonic() - started < 8 * 0.5 + 5
         assert first not in children()
-        assert (await judge.grade("\\sqrt{20}", "2\\sqrt{5}")).verdict is Verdict.CORRECT
-        (second,) = children()
-        os.kill(int(second), signal.SIGSTOP)
-        waiting = asyncio.create_task(judge.grade("\\sqrt{24}", "2\\sqrt{6}"))
-        await asyncio.sleep(0.1)
-        os.kill(int(second), signal.SIGKILL)
-        assert await waiting == Grade(Verdict.TIMEOUT, "the process that compared died (exit code -9)")
         assert (await judge.grade("\\sqrt{28}", "2\\sqrt{7}")).verdict is Verdict.CORRECT
+    assert children() == []
+
+
+@pytest.mark.parametrize(("kills", "verdict"), [(1, Verdict.CORRECT), (2, Verdict.TIMEOUT)])
+async def test_a_pair_whose_process_somebody_else_killed_is_asked_once_more(
+    monkeypatch: pytest.MonkeyPatch, kills: int, verdict: Verdict
+) -> None:
+    answered, killed = Worker._answered, []
+
+    async def answered_or_killed(self: Worker, process: asyncio.subprocess.Process, spent: float) -> tuple[bytes, str]:
+        if len(killed) < kills:
+            process.kill()
+            killed.append(process.pid)
+        return await answered(self, process, spent)
+
+    monkeypatch.setattr(Worker, "_answered", answered_or_killed)
+    async with ProcessJudge(GradingConfig()) as judge:
+        assert (await judge.grade(*QUICK)).verdict is verdict
+        assert (await judge.grade("\\sqrt{28}", "2\\sqrt{7}")).verdict is Verdict.CORRECT
+    assert children() == []
+
+
+async def test_a_process_that_is_killed_while_it_starts_is_replaced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = Worker._start, 0
+
+    async def killed_start(self: Worker) -> None:
+        nonlocal started
+        await start(self)
+        started += 1
+        if started in (1, 3, 4) and self._process:
+            self._process.kill()
+
+    monkeypatch.setattr(Worker, "_start", killed_start)
+    async with ProcessJudge(GradingConfig()) as judge:
+        assert (await judge.grade(*QUICK)).verdict is Verdict.CORRECT
+        (second,) = children()
+        os.kill(int(second), signal.SIGKILL)
+        with pytest.raises(RstarError, match="ended while it started"):
+            await judge.grade("\\sqrt{28}", "2\\sqrt{7}")
     assert children() == []
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Set
 from contextlib import suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from rstar_math.records import Status
 from rstar_math.sandbox import ProcessSandbox, open_sandbox
 from rstar_math.sandbox.loop import Loop
 from rstar_math.sandbox.tiers import tier_of
+from rstar_math.sandbox.warm import PARENTS
 from rstar_math.sandbox.wire import Inbox, pack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -238,6 +240,42 @@ async def test_a_module_that_no_tier_holds_can_still_be_imported(sandbox: Proces
     assert (await run(sandbox, "import colorsys\nprint(colorsys.rgb_to_hsv(1, 0, 0))")).stdout == "(0.0, 1.0, 1)\n"
 
 
+async def test_asyncio_runs_tasks_queues_and_timeouts(sandbox: ProcessSandbox) -> None:
+    tasks = (
+        "import asyncio\n"
+        "async def square(number, queue):\n    await asyncio.sleep(0.01)\n    await queue.put(number * number)\n"
+        "async def main():\n"
+        "    queue = asyncio.Queue()\n    await asyncio.gather(*(square(number, queue) for number in range(4)))\n"
+        "    try:\n        await asyncio.wait_for(asyncio.sleep(60), 0.01)\n"
+        "    except TimeoutError:\n        print('late')\n"
+        "    return sorted(queue.get_nowait() for _ in range(4))\n"
+        "print(asyncio.run(main()))"
+    )
+    again = "print(asyncio.run(main()), asyncio.new_event_loop().close())"
+    execution = await run(sandbox, tasks, again)
+    assert (execution.status, execution.error) == (Status.OK, "")
+    assert execution.stdout == "late\n[0, 1, 4, 9]\nlate\n[0, 1, 4, 9] None\n"
+
+
+async def test_every_module_of_the_standard_library_can_be_imported_that_needs_no_screen(
+    sandbox: ProcessSandbox,
+) -> None:
+    if sandbox.walls["landlock"].startswith("none"):
+        pytest.skip("without Landlock no file is opened after the warm-up")
+    outside = [name for name in sorted(sys.stdlib_module_names) if importable(name)]
+    assert len(outside) > 200
+    executions = await sandbox.run([(f"import {name}\n",) for name in outside])
+    refused = {
+        name: execution.error for name, execution in zip(outside, executions, strict=True) if execution.status != "ok"
+    }
+    assert refused == {}
+
+
+def importable(name: str) -> bool:
+    """Whether this interpreter has the module; those that open a window or a browser when imported are no program's."""
+    return name not in {"antigravity", "idlelib", "this", "turtle", "turtledemo"} and find_spec(name) is not None
+
+
 # The sandbox itself
 
 
@@ -325,8 +363,8 @@ async def test_no_process_is_left_after_the_end() -> None:
         with subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True) as search:
             assert search.stdin and search.stdout
             owner = int(await asyncio.to_thread(search.stdout.readline))
-            async with asyncio.timeout(30):  # two launchers, controller, two warm parents and a program that runs
-                while len(sandbox_processes(owner)) < 6:
+            async with asyncio.timeout(30):  # two launchers, controller, warm parents and a program that runs
+                while len(sandbox_processes(owner)) < 3 + PARENTS + 1:
                     await asyncio.sleep(0.02)
             if killed:
                 search.kill()
@@ -389,6 +427,7 @@ async def test_a_program_goes_to_the_smallest_tier_that_holds_its_libraries() ->
     assert tier_of(("import numpy\n", "from sympy import *\n")) == "sympy"
     assert tier_of(("from scipy.optimize import minimize\nimport sympy\n",)) == "scipy"
     assert tier_of(("numpyish = sympyish = 1\n",)) == "bare"
+    assert tier_of(("import asyncio\n", "import numpy\n")) == "asyncio"
 
 
 async def test_messages_arrive_whole_however_the_bytes_are_cut() -> None:

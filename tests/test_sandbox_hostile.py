@@ -133,6 +133,38 @@ async def test_nothing_leaks_into_the_next_program(
     assert expected is None or before.stdout == f"{expected}\n"
 
 
+#: Looks through every page of memory that is certain to be there, for words that it does not hold in one piece itself.
+SEARCH_MEMORY = """
+import ctypes, gc
+import numpy
+gc.unfreeze()
+wanted, own = ("need", "le in a ", "haystack"), set()
+wanted = [bytearray(word.encode()) for word in wanted]
+for found in gc.get_objects():
+    own.add(id(found) >> 12)
+    own.update(id(part) >> 12 for part in gc.get_referents(found))
+seen = 0
+for page in own:
+    held = ctypes.string_at(page << 12, 4096)
+    place = held.find(wanted[0])
+    while place >= 0:
+        rest = held[place + 4:]
+        seen += rest.startswith(wanted[1]) and rest[8:].startswith(wanted[2])
+        place = held.find(wanted[0], place + 1)
+    del held
+print(len(own) > 500, seen)
+"""
+
+
+async def test_a_library_that_is_asked_for_late_holds_nothing_of_earlier_programs() -> None:
+    async with open_sandbox(replace(CONFIG, workers=1)) as fresh:
+        printing = [(f"print('needle in a haystack {number}')\n",) for number in range(400)]
+        earlier = await fresh.run(printing)
+        (late,) = await fresh.run([(SEARCH_MEMORY,)])
+    assert all(execution.stdout.startswith("needle in a haystack") for execution in earlier)
+    assert (late.stdout, late.error) == ("True 0\n", "")
+
+
 @pytest.mark.parametrize("wall", ["namespaces", "landlock"])
 async def test_no_hostile_program_does_harm_with_a_wall_missing(outside: Outside, wall: Any) -> None:
     async with open_sandbox(replace(CONFIG, without=(wall,), wall_seconds=1.0)) as thinner:

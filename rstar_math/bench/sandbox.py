@@ -29,9 +29,10 @@ STEPS = {
     "trivial": "x{i} = {i} * 7 + {c}\nprint(x{i})\n",
     "numpy": "import numpy as np\na{i} = np.linalg.solve(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([{i}.0, {c}.0]))\n"
     "print(a{i})\n",
+    "sympy numbers": "import sympy\nx{i} = sympy.Rational({i}, 7) + sympy.sqrt({c} + 2)\nprint(x{i} * 2)\n",
     "sympy": "import sympy\nt = sympy.symbols('t')\nr{i} = sympy.solve(t**2 - {i} * t - {c} - 2, t)\nprint(r{i})\n",
 }
-_TIER = {"trivial": "bare", "numpy": "numpy", "sympy": "sympy"}
+_TIER = {"trivial": "bare", "numpy": "numpy", "sympy numbers": "sympy", "sympy": "sympy"}
 _CANDIDATES = 8
 #: Run in a fresh interpreter: milliseconds of processor time of a bare fork, and of `exec` of a step, in a warm process.
 _LIMITS = """
@@ -95,7 +96,9 @@ class Report:
         trivial, sympy = self._cpu("trivial", 1), self._cpu("sympy", 1)
         return {
             "trivial step / bare fork": trivial / self.fork["trivial"],
+            "cold process / step with sympy numbers": self.cold["sympy numbers"] / self._cpu("sympy numbers", 1),
             "cold process / sympy step": self.cold["sympy"] / sympy,
+            "exec in a warm process / sympy step": self.execute["sympy"] / sympy,
             f"sympy step at depth {deep}, path run again / from a snapshot": self._cpu("sympy", deep, snapshots=False)
             / self._cpu("sympy", deep),
             f"sympy step from a snapshot, depth {deep} / depth 1": self._cpu("sympy", deep) / sympy,

@@ -25,7 +25,8 @@ _SERVED = 2_000
 #: On a busy machine a process may get no processor; one that had less than this share of the limit gets more time, but
 #: never more than so many times the limit.
 _STARVED_SHARE, _LONGEST_WAIT = 0.5, 8
-_START_SECONDS = 120.0
+_STARTS, _START_SECONDS = 2, 120.0
+_KILLED = "the process that compared was killed by another"
 
 
 class Worker:
@@ -37,11 +38,16 @@ class Worker:
         self._served = 0
 
     async def compare(self, answer: str, gold: str) -> Grade:
-        """The grade; `timeout` if the process had to be killed or died of it.
+        """The grade; `timeout` if the process had to be killed or died of it. One that somebody else killed (the kernel,
+        short of memory) says nothing about the pair: another is asked, once.
 
         Raises:
             RstarError: no process can be started.
         """
+        grade = await self._once(answer, gold)
+        return await self._once(answer, gold) if grade.reason == _KILLED else grade
+
+    async def _once(self, answer: str, gold: str) -> Grade:
         process = await self._ready()
         assert process.stdin and process.stdout
         spent = _processor_seconds(process.pid)
@@ -84,23 +90,28 @@ class Worker:
                 await reading
 
     async def _ready(self) -> asyncio.subprocess.Process:
-        if self._process is None:
-            await self._start()
-            assert self._process and self._process.stdout
-            line = b""
-            try:
-                with suppress(TimeoutError):
-                    line = await asyncio.wait_for(self._process.stdout.readline(), _START_SECONDS)
-            finally:
-                if line.decode().strip() != READY:
-                    await self.stop()
+        for _ in range(_STARTS):
             if self._process is None:
-                raise RstarError(
-                    "grading: the process that compares answers ended while it started, or took more than "
-                    f"{_START_SECONDS:.0f} s for it; "
-                    f"try `{sys.executable} -m rstar_math.grading.child 3 0 0` to see why (is math-verify installed?)"
-                )
+                await self._start()
+                await self._hear_ready()
+        if self._process is None:
+            raise RstarError(
+                f"grading: the process that compares answers ended while it started, {_STARTS} times, or took more than "
+                f"{_START_SECONDS:.0f} s for it; "
+                f"try `{sys.executable} -m rstar_math.grading.child 3 0 0` to see why (is math-verify installed?)"
+            )
         return self._process
+
+    async def _hear_ready(self) -> None:
+        """Waits until it serves; stops it if it does not."""
+        assert self._process and self._process.stdout
+        line = b""
+        try:
+            with suppress(TimeoutError):
+                line = await asyncio.wait_for(self._process.stdout.readline(), _START_SECONDS)
+        finally:
+            if line.decode().strip() != READY:
+                await self.stop()
 
     async def _start(self) -> None:
         """Executes a fresh interpreter, with nothing of this process's environment but where modules are found."""
@@ -149,4 +160,4 @@ def _processor_seconds(pid: int) -> float:
 def _death(code: int, limit: float) -> str:
     if code == -signal.SIGPROF:
         return f"more than {limit:g} s of processor time"
-    return f"the process that compared died (exit code {code})"
+    return _KILLED if code == -signal.SIGKILL else f"the process that compared died (exit code {code})"

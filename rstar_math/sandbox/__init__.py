@@ -7,13 +7,14 @@ compute and print.
 The shape. The search process executes a fresh launcher with a fixed environment and one socket (`door`, `connection`,
 `launcher`). The launcher joins a control group, enters namespaces and a root of its own that shows libraries only
 (`cgroup`, `confine`, `root`), and becomes the controller, which runs no program (`controller`, `running`, `loop`).
-Below it stand warm parents, which have imported sympy and the like before and wait behind limits, Landlock and a
-seccomp allow-list (`warm`, `tiers`, `node`, `syscalls`); each program runs in a fork of one of them (`program`), and
-shares no variable with any other. A path that took some processor time stays as a stopped process, so that each next
-step runs in a fork of it instead of running the path again (`snapshots`): with what the path left in memory, as if both
-were one program. No process can fork by itself: the kernel holds every fork until the controller lets it pass, once for
-each time it asked for one (`forks`). What really holds on this machine is tested at every start (`canaries`); what does
-not is said once, as a warning, or is an error where `sandbox.require` asks for it.
+Below it stand warm parents, forked before the first program was read, which have imported sympy and the like and wait
+behind limits, Landlock and a seccomp allow-list (`warm`, `tiers`, `events`, `node`, `syscalls`); each program runs in
+a fork of one of them (`program`), and shares no variable with any other. A path that took some processor time stays as
+a stopped process, so that each next step runs in a fork of it instead of running the path again (`snapshots`): with
+what the path left in memory, as if both were one program. No process can fork by itself: the kernel holds every fork
+until the controller lets it pass, once for each time it asked for one (`forks`). What really holds on this machine is
+tested at every start (`canaries`); what does not is said once, as a warning, or is an error where `sandbox.require`
+asks for it.
 
 What it is to hold, on Linux on x86-64 with Landlock (5.13, signals and abstract sockets 6.12) and seccomp, as root or
 not:
@@ -29,12 +30,10 @@ What it does not hold:
 * A program can print what it likes, and with intent can forge its *own* success (the report comes from its process),
   or that of a program that continues it, never another's. Leaving early counts: `sys.exit(...)` is an error,
   `os._exit(...)` is "killed".
-* Time, processor load and the numbers of the sandbox's own processes are visible. A warm parent is a fork of the
-  controller, so a program can find in its memory what the controller held when its tier was first asked for: texts and
-  outputs of other programs, never an answer that is right (the search keeps those).
+* Time, processor load and the numbers of the sandbox's own processes are visible.
 * Run step by step, two things differ from running in one piece: what lies between steps (equal constants are two
   objects, a string at a step's head becomes `__doc__`), and the process number.
-* `asyncio.run` needs calls that are refused.
+* `asyncio` runs tasks, queues and timeouts; what would need a socket, a thread or a process is refused there as elsewhere.
 * With `file_mb` programs that run at the same time share one space for files.
 * Memory is counted a program. What all of them may hold together (`workers` times `memory_mb`, `snapshot_mb`, the warm
   parents) is held by a control group only where the kernel lends one.

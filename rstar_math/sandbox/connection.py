@@ -26,6 +26,7 @@ from rstar_math.sandbox import cgroup
 from rstar_math.sandbox.launcher import Plan
 from rstar_math.sandbox.node import Limits
 from rstar_math.sandbox.tiers import TIERS
+from rstar_math.sandbox.warm import PARENTS
 from rstar_math.sandbox.wire import HEADER, pack
 
 #: All that a program's environment holds. One BLAS thread: programs may start no other, and cores are shared anyway.
@@ -66,7 +67,7 @@ def _group(config: SandboxConfig, workers: int) -> cgroup.Group:
     """What all programs, snapshots and warm parents may take together."""
     memory = (workers * config.memory_mb + config.snapshot_mb) * _MB + len(TIERS) * _WARM_BYTES
     # As many again of each may have been killed and not be buried yet (`Snapshots.room`).
-    processes = 2 * (workers * (1 + config.processes) + config.snapshots) + len(TIERS) + _OWN_PROCESSES
+    processes = 2 * (workers * (1 + config.processes) + config.snapshots) + PARENTS + _OWN_PROCESSES
     return cgroup.make(memory, processes, cgroup.own_trees())
 
 

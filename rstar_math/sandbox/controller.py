@@ -57,6 +57,7 @@ class Controller:
             owner: pidfd of the search process; this process ends with it.
             listener: see `forks.listen`; None where forks are not held.
         """
+        self._warm.fork()
         self._loop.watch(owner, sys.exit)
         self._loop.watch(self._channel.fileno(), self._receive)
         if listener is not None:

@@ -25,7 +25,7 @@ from rstar_math.sandbox.node import REPORT, Cage, Limits
 from rstar_math.sandbox.root import WORKPLACE, own_processes, show_only
 from rstar_math.sandbox.snapshots import Snapshots
 from rstar_math.sandbox.syscalls import Filter, missing
-from rstar_math.sandbox.tiers import TIERS
+from rstar_math.sandbox.warm import PARENTS
 from rstar_math.sandbox.wire import pack
 
 #: What a library may open late: shared libraries, time zones, randomness. The interpreter's own folders are added.
@@ -157,7 +157,7 @@ def _cage(plan: Plan, readable: tuple[Path, ...], limits: Limits, walls: dict[st
         walls["seccomp"] = "allow-list" if reads else "allow-list without any opening of files"
     most, _, keep_after = plan.snapshots
     walls["snapshots"] = loose or ("" if most else "none (turned off)")
-    neighbours = 3 + 2 * (plan.workers + most) + len(TIERS)  # as in `connection._group`
+    neighbours = 3 + 2 * (plan.workers + most) + PARENTS  # as in `connection._group`
     return Cage(
         limits,
         None if fence is None else readable,

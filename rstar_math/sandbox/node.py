@@ -79,19 +79,23 @@ class Cage(NamedTuple):
     keep_after: float
 
 
-def live(tier: str, cage: Cage, channel: int, controller: int) -> NoReturn:
-    """The whole life of a warm parent, and of all that is forked from it. `channel`: where its orders come from."""
+def live(cage: Cage, channel: int, controller: int) -> NoReturn:
+    """The whole life of a warm parent, and of all that is forked from it. `channel`: it says which tier's, then orders."""
     code = 70
     try:
         confine.die_with_parent(controller)
+        cage = _keep_only(cage, channel)
+        channel_end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, REPORT)
+        if not (tier := channel_end.recv(REPORT_BYTES).decode()):
+            _leave(0)
         warm_up(tier)
+        _close_but(cage)
         program = Program()
         gc.collect()
         gc.freeze()
         confine.collapse_memory()
         keep_after = cage.keep_after * _fork_seconds() if cage.keep_after < math.inf else math.inf
-        cage = _keep_only(cage, channel)
-        receive = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, REPORT).recvmsg
+        receive = channel_end.recvmsg
         space = confine.address_space()
         if cage.held:
             _shut_in(cage, space)
@@ -129,8 +133,14 @@ def _keep_only(cage: Cage, channel: int) -> Cage:
     moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _OPEN_FILES) for descriptor in wanted]
     for number, descriptor in enumerate(moved):
         os.dup2(descriptor, number)
-    os.closerange(len(wanted), 1 << 30)
-    return cage if cage.fence is None else cage._replace(fence=REPORT + 1)
+    cage = cage if cage.fence is None else cage._replace(fence=REPORT + 1)
+    _close_but(cage)
+    return cage
+
+
+def _close_but(cage: Cage) -> None:
+    """Closes what is none of `_keep_only`'s: libraries may leave a file open."""
+    os.closerange((REPORT if cage.fence is None else cage.fence) + 1, 1 << 30)
 
 
 def _shut_in(cage: Cage, space: int) -> None:

@@ -2,7 +2,7 @@
 
 A fork of a process that has imported sympy and solved an equation starts in a millisecond; the same from cold costs
 300. But a fork copies the page tables of all that, so a program that needs no sympy is forked from a smaller process.
-The tiers, from the smallest: the standard library, numpy, sympy, scipy; the larger hold the smaller.
+The tiers, from the smallest: the standard library, numpy, sympy, scipy, asyncio; the larger hold the smaller.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import contextlib
 import importlib
 import re
 from collections.abc import Sequence
+
+from rstar_math.sandbox.events import without_sockets
 
 #: Modules that a tier imports before its first fork; one that is not installed is left out.
 _IMPORTS = {
@@ -21,9 +23,10 @@ _IMPORTS = {
     "numpy": "numpy numpy.linalg numpy.polynomial numpy.random",
     "sympy": "sympy sympy.core.random sympy.geometry sympy.ntheory sympy.stats",
     "scipy": "scipy.optimize scipy.special scipy.stats scipy.integrate",
+    "asyncio": "asyncio",
 }
 TIERS = tuple(_IMPORTS)
-_MENTION = re.compile(r"\b(numpy|sympy|scipy|pandas)\b")
+_MENTION = re.compile(r"\b(numpy|sympy|scipy|pandas|asyncio)\b")
 _SMALLEST = {"pandas": "numpy"}
 
 #: Typical calls of mathematical programs. Their first run in a process imports, builds tables and fills caches.
@@ -55,6 +58,7 @@ latex(x**2 / 2), trigsimp(sin(2*x)), apart(1/(x**2 - 1), x), re(2 + 3*I), Abs(3 
 Point(0, 0).distance(Point(3, 4)), Circle(Point(0, 0), 2).area
 """,
     "scipy": "",
+    "asyncio": "",
 }
 
 
@@ -71,3 +75,5 @@ def warm_up(tier: str) -> None:
             for module in _IMPORTS[name].split():
                 importlib.import_module(module)
             exec(_REHEARSAL[name], {})
+    if tier == "asyncio":
+        without_sockets()

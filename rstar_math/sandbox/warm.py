@@ -1,7 +1,8 @@
 """Is there a process that has imported what this program needs?
 
-tier -> its warm parent, forked from the controller when the tier's first program arrives. It takes a second or two until
-it is ready; meanwhile its programs wait here and hold up no others. If it dies, another takes its place.
+tier -> its warm parent. All are forked from the controller before it has read of any program, so that nothing of one can be
+found in their memory, and sleep; when a tier's first program arrives, one of them imports its libraries. It takes a second
+or two until it is ready; meanwhile its programs wait here and hold up no others. If it dies, another takes its place.
 """
 
 from __future__ import annotations
@@ -10,19 +11,30 @@ import math
 import os
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
 
 from rstar_math.sandbox import node
 from rstar_math.sandbox.loop import Loop
 from rstar_math.sandbox.node import Cage
 from rstar_math.sandbox.running import Waiting
 from rstar_math.sandbox.snapshots import Snapshot, memory
+from rstar_math.sandbox.tiers import TIERS
 
-#: After so many deaths of a tier's warm parents something is wrong with the machine.
-_MOST_DEATHS = 3
+#: Warm parents that may die in a sandbox's life; when one more does, something is wrong with the machine.
+_SPARE = 2
+#: Processes that are forked at the start.
+PARENTS = len(TIERS) + _SPARE
 #: No machine is so busy that a fork takes so long.
 _LONGEST_FORK_SECONDS = 30.0
+
+
+class _Sleeper(NamedTuple):
+    """A process that has imported nothing yet, and the near end of its channel."""
+
+    process: int
+    channel: socket.socket
 
 
 class WarmParents:
@@ -35,7 +47,12 @@ class WarmParents:
         self._cage, self._loop, self._enqueue, self._lost = cage, loop, enqueue, lost
         self._ready: dict[str, Snapshot] = {}
         self._starting: dict[str, list[Waiting]] = {}
-        self._deaths: Counter[str] = Counter()
+        self._sleepers: list[_Sleeper] = []
+        self._deaths = 0
+
+    def fork(self) -> None:
+        """Forks all of them; to be called before the first program is read."""
+        self._sleepers = [self._sleeper() for _ in range(PARENTS)]
 
     def __getitem__(self, tier: str) -> Snapshot:
         return self._ready[tier]
@@ -61,16 +78,22 @@ class WarmParents:
             return True
         if program.tier not in self._starting:
             self._starting[program.tier] = []
-            self._fork(program.tier)
+            self._wake(program.tier)
         self._starting[program.tier].append(program)
         return False
 
-    def _fork(self, tier: str) -> None:
+    def _sleeper(self) -> _Sleeper:
         channel, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         controller, process = os.getpid(), os.fork()
         if process == 0:
-            node.live(tier, self._cage, far.fileno(), controller)
+            node.live(self._cage, far.fileno(), controller)
         far.close()
+        return _Sleeper(process, channel)
+
+    def _wake(self, tier: str) -> None:
+        process, channel = self._sleepers.pop()
+        with suppress(ConnectionError):  # it died; the watch below sees it
+            channel.send(tier.encode())
         parent = Snapshot(tier, (), process, os.pidfd_open(process), channel)
         self._loop.watch(channel.fileno(), lambda: self._hear(parent))
         self._loop.watch(parent.process_fd, lambda: self._lost(parent))
@@ -90,8 +113,6 @@ class WarmParents:
             SystemExit: it ended before it was ready, or too many did.
         """
         self._loop.forget(parent.channel.fileno())
-        self._deaths[parent.tier] += 1
-        if self._ready.pop(parent.tier, None) is None or self._deaths[parent.tier] >= _MOST_DEATHS:
-            raise SystemExit(
-                f"the process with the libraries of '{parent.tier}' ended, {self._deaths[parent.tier]} in all"
-            )
+        self._deaths += 1
+        if self._ready.pop(parent.tier, None) is None or self._deaths > _SPARE:
+            raise SystemExit(f"the process with the libraries of '{parent.tier}' ended, the {self._deaths}. in all")

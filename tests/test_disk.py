@@ -12,7 +12,7 @@ import pytest
 from planting import plant
 
 from rstar_math.cli.launch import open_run
-from rstar_math.config import RunConfig, TrackingConfig
+from rstar_math.config import RunConfig, TrackingConfig, TrainingConfig
 from rstar_math.errors import DiskError, EngineError, StageError
 from rstar_math.evolution.room import check_room, say_if_short
 from rstar_math.evolution.stages import train_policy
@@ -74,16 +74,19 @@ def leave(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 10**12 - free, free))
 
 
-def test_a_training_whose_checkpoints_do_not_fit_is_refused_before_it_starts(tmp_path, monkeypatch) -> None:
-    parameters = 1_032_320
-    wanted = (3 * 14 + 2) * parameters
+@pytest.mark.parametrize(("precision", "width", "said"), [("bf16", 2, r"51\.6 MB"), ("fp32", 4, "64 MB")])
+def test_a_training_whose_checkpoints_do_not_fit_is_refused_before_it_starts(
+    precision, width, said, tmp_path, monkeypatch
+) -> None:
+    parameters, training = 1_032_320, TrainingConfig(precision=precision)
+    wanted = (3 * (12 + 2 * width) + 2) * parameters
     leave(monkeypatch, wanted)
-    check_room(tmp_path, MODEL_PATH)
+    check_room(tmp_path, MODEL_PATH, training)
     leave(monkeypatch, wanted - 1)
-    with pytest.raises(DiskError, match=r"45\.4 MB .*3 checkpoints of 1,032,320 parameters.*make room"):
-        check_room(tmp_path, MODEL_PATH)
+    with pytest.raises(DiskError, match=rf"{said} .*3 checkpoints of 1,032,320 parameters.*make room"):
+        check_room(tmp_path, MODEL_PATH, training)
     (tmp_path / "checkpoint").write_bytes(b"1")  # what is there of it already counts
-    check_room(tmp_path, MODEL_PATH)
+    check_room(tmp_path, MODEL_PATH, training)
 
 
 @pytest.mark.parametrize(("free", "lines"), [(10**12, 0), (10**7, 1)])

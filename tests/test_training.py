@@ -22,6 +22,7 @@ from worked_rows import QUICK, STEPS, pair, plain, write_rows
 from rstar_math import checkpoints
 from rstar_math.cluster.joining import quoted_interpreter
 from rstar_math.errors import TrainingError
+from rstar_math.forecast.stages import checkpoint_bytes
 from rstar_math.records import Step
 from rstar_math.reward import reward
 from rstar_math.training import rows
@@ -131,6 +132,9 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(trained: objec
 
     with pytest.raises(TrainingError, match="goes on from the last one"):
         train(again, kill_after_step_12)
+    (first, *_) = again.checkpoints.glob("checkpoint-*")
+    held = sum(file.stat().st_size for kind in ("*.pt", "*.safetensors") for file in first.rglob(kind))
+    assert held == pytest.approx(checkpoint_bytes(again.config) * checkpoints.parameters_of(again.base), rel=0.25)
     heard: list[Progress] = []
     metrics = train(again, heard.append)
     assert (metrics["resumed_from_step"], metrics["steps"]) == (8, 24)

@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from rstar_math.checkpoints import parameters_of
+from rstar_math.config import TrainingConfig
 from rstar_math.errors import ConfigError, DiskError
 from rstar_math.evolution.forecasting import foresee
 from rstar_math.evolution.run import Run
 from rstar_math.evolution.store import Place
-from rstar_math.forecast.stages import CHECKPOINT_BYTES, CHECKPOINTS, WEIGHT_BYTES
+from rstar_math.forecast.stages import CHECKPOINTS, WEIGHT_BYTES, checkpoint_bytes
 from rstar_math.report.quantities import in_bytes
 
 
@@ -35,14 +36,14 @@ def say_if_short(run: Run) -> None:
         )
 
 
-def check_room(folder: Path, base: Path) -> None:
+def check_room(folder: Path, base: Path, training: TrainingConfig) -> None:
     """Whether the checkpoints of a training from `base`, then its weights, fit into `folder`; what is there already counts.
 
     Raises:
         DiskError: they do not.
     """
     parameters = parameters_of(base)
-    wanted = (CHECKPOINTS * CHECKPOINT_BYTES + WEIGHT_BYTES) * parameters
+    wanted = (CHECKPOINTS * checkpoint_bytes(training) + WEIGHT_BYTES) * parameters
     there = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     free = shutil.disk_usage(folder).free
     if wanted > free + there:

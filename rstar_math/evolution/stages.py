@@ -195,7 +195,7 @@ def train_control(desk: Desk, folder: Path, *, training: TrainingConfig, base: s
 
 
 def _train(desk: Desk, job: TrainingJob, begun: Callable[[], None] = lambda: None) -> Metrics:
-    check_room(job.out, job.base)
+    check_room(job.out, job.base, job.config)
     connect(desk.config)
     with desk.bar(None, "steps") as bar:
 

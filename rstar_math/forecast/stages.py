@@ -15,8 +15,9 @@ from rstar_math.forecast.work import Work, search_work
 
 #: A model folder: bfloat16 weights, and tokenizer and card, whose size hardly depends on the model's.
 WEIGHT_BYTES, _FOLDER_BYTES = 2, 600_000
-#: A checkpoint that a training goes on from: fp32 weights and two moments of Adam, with the bfloat16 weights.
-CHECKPOINT_BYTES = 14
+#: In a checkpoint that a training goes on from: fp32 weights and two moments of Adam; the weights in training's own precision
+#: are there twice, as DeepSpeed's and as a model.
+_OPTIMISER_BYTES, _PRECISION_BYTES = 12, {"bf16": 2, "fp32": 4}
 #: Two are kept, and a new one is whole before the older goes.
 CHECKPOINTS = 3
 #: What a group's row holds, in whole solutions: what its up to four paths begin with is read once.
@@ -77,7 +78,14 @@ def forecast(config: RunConfig, model: ModelConfig, sizes: Sizes) -> Forecast:
         for number in range(1, config.rounds + 1)
         for stage in _Round(config, model, sizes, rates, number).stages()
     ]
-    return Forecast(tuple(found), CHECKPOINTS * CHECKPOINT_BYTES * model.parameters)
+    plans = [config.plan(number) for number in range(1, config.rounds + 1)]
+    largest = max(checkpoint_bytes(training) for plan in plans for training in (plan.policy, plan.ppm))
+    return Forecast(tuple(found), CHECKPOINTS * largest * model.parameters)
+
+
+def checkpoint_bytes(training: TrainingConfig) -> int:
+    """Of one checkpoint, a parameter."""
+    return _OPTIMISER_BYTES + 2 * _PRECISION_BYTES[training.precision]
 
 
 @dataclass(frozen=True)

@@ -190,10 +190,9 @@ class Controller:
         """The program has run, and its process stays: stopped from here on, so that it does nothing unseen."""
         os.kill(running.process, signal.SIGSTOP)
         self._collect(running)
-        base, program = running.base, running.program
+        base, program, limits = running.base, running.program, self._cage.limits
         cpu = processor_seconds(running.process) + base.cpu_seconds
-        too_much = len(running.printed) > self._cage.limits.output_bytes
-        if running.late or too_much or cpu >= math.ceil(self._cage.limits.cpu_seconds):
+        if running.late or len(running.printed) > limits.output_bytes or cpu >= math.ceil(limits.cpu_seconds):
             self._kill(running)
             return
         if base.trusted:  # it leads a group of its own, with all that will descend from it

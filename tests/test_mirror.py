@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import ArrowException, ArrowInvalid
 from pyarrow.fs import FileSystem
 
 from rstar_math.config import MirrorConfig
@@ -317,6 +318,36 @@ def test_what_was_sent_in_part_is_no_object(url, tmp_path) -> None:
     with pytest.raises(Killed):
         objects.put("file", file)
     assert objects.sizes() == {}
+
+
+@pytest.mark.parametrize("error", [ArrowException("code 14"), ArrowInvalid("malformed"), TimeoutError("no answer")])
+def test_whatever_kind_of_error_a_store_has_it_is_a_store_error(url, tmp_path, monkeypatch, error) -> None:
+    """Google's come as errors of Arrow's own, which are no `OSError`."""
+
+    class Ailing:
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            def fail(*_: object) -> None:
+                raise error
+
+            return fail
+
+    objects, file = Objects(url), tmp_path / "file"
+    file.write_text("content")
+    monkeypatch.setattr(objects, "_store", Ailing())
+    asked: list[Callable[[], object]] = [
+        objects.sizes,
+        lambda: objects.seconds_between("a", "b"),
+        lambda: objects.read("a"),
+        lambda: objects.write("a", b"content"),
+        lambda: objects.put("a", file),
+        lambda: objects.get("a", tmp_path / "got"),
+        lambda: objects.delete("a"),
+    ]
+    for ask in asked:
+        with pytest.raises(StoreError, match=str(error)):
+            ask()
+    assert not objects.copy("a", "b")
+    assert not (tmp_path / "got").exists()
 
 
 def test_a_finished_stage_that_is_lost_here_is_taken_from_the_copy(url, tmp_path) -> None:

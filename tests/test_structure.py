@@ -108,6 +108,12 @@ def test_every_module_says_what_it_is_for(path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())) or not path.read_text()
 
 
+def test_nothing_waits_by_a_clock_that_can_be_set() -> None:
+    """Machines' clocks jump. Only who compares clocks asks for the time of day; dates are for people to read."""
+    asking = [place(path) for path in MODULES if "time.time" in path.read_text()]
+    assert asking == ["cluster/survey.py"]
+
+
 def test_the_rules_of_the_method_load_no_torch() -> None:
     rooms = ("search.forest", "search.storage", "harvest.crop", "evaluation.scores", "evolution.evolve", "cli.main")
     code = (

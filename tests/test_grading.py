@@ -77,6 +77,46 @@ Yes.                     | \text{yes}
 0.3333333333333333       | 0.3333333333333333
 0.\overline{3}           | \frac{1}{3}
 2^{1000}                 | 4^{500}
+√13                      | \sqrt{13}
+2√x                      | 2\sqrt{x}
+sqrt13                   | \sqrt{13}
+3.2×10⁵                  | 3.2\times 10^5
+3.2 x 10^5               | 320000
+10⁻³                     | 0.001
+a₁+a₂                    | a_1+a_2
+2𝜋                       | 2\pi
+⅔                        | \frac{2}{3}
+（3，４）                 | (3,4)
+{1 \over 2}              | \frac{1}{2}
+{-}5                     | -5
+= 42                     | 42
+**Answer: 42**           | 42
+*Evelyn*                 | \text{Evelyn}
++-3                      | \pm 3
+(-inf, 2]                | (-\infty, 2]
+\boldsymbol{5}           | 5
+\textcolor{red}{5}       | 5
+\begin{pmatrix}1\\[2mm]2\end{pmatrix} | \begin{pmatrix}1\\2\end{pmatrix}
+3{:}30\text{ PM}         | 3:30 \text{ p.m.}
+12:00 AM                 | 0:00
+4\pi\text{ m}            | 4\pi
+2+3\mathrm{i}            | 2+3i
+3.0 \times 10^8 m/s      | 3 \times 10^8
+two                      | 2
+2                        | \text{two}
+twenty-one               | 21
+sixty                    | 60
+Yes!                     | \text{yes}
+Evelyn's cat             | \text{Evelyn's cat}
+TRUE                     | \text{True}
+90^\circ - x             | -x + 90^\circ
+30^\circ + 60^\circ      | 90^\circ
+30^\circ + 60^\circ      | 90
+45^\circ                 | \frac{\pi}{4}
+x=1, y=2                 | (1,2)
+y=2, x=1                 | x=1, y=2
+\{x \mid x > 2\}         | (2,\infty)
+\{x \in \mathbb{R} : x > 2\} | x > 2
 \frac{1}{2014!^{2014}}   | \frac{1}{2014!^{2014}}
 +\infty                  | \text{infinity}
 \boxed{1} and \boxed{-2} | -2,1
@@ -125,6 +165,16 @@ D                        | \text{(E)}\ 12
 13                       | \text{(E)}\ 12
 3:31                     | 3:30
 8:7                      | 8:7:3
+1+2\mathrm{i}            | 3
+(0,2\mathrm{e})          | (0,2)
+\{100,200\}              | 100200
+\{1,234\}                | 1234
+|x|+|y|=1                | x+y=1
+\sqrt{x^2}+y<1           | x+y<1
+\sqrt{x^2-600x+90000}    | 300-x
+x+0.000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001 | x
+three                    | 4
+5                        | (1,2)
 """
 
 UNREADABLE = r"""
@@ -152,6 +202,44 @@ I think it is 5.                            | 5
 1,2,3                                       | (1,2,3)
 eval("open('canary','w')")                  | 5
 12 marbles red                              | 13
+The slope is -2                             | The slope is 2
+Yes, -3                                     | Yes, 3
+radius: 5, center: (1,1,1)                  | \text{radius: 5, center: (-1,-1,-1)}
+converges to 1.2                            | converges to 1-2
+n! ways                                     | n ways
+f' is positive                              | f is positive
+Mg                                          | mg
+vt                                          | Vt
+ABCD                                        | abcd
+3\text{M}                                   | 3
+3 fourths                                   | 3
+3, -1\text{ rejected}                       | 3, -1
+n\text{ odd}                                | n
+0.3 repeating                               | 0.3
+\{x \in \mathbb{Z} \mid -1 \le x < 4\}      | [-1,4)
+\{x^2 \mid x > 2\}                           | (2,\infty)
+\{x > 0 \mid x < 2\}                         | (-\infty,2)
+y=1, x=2                                    | (1,2)
+(y,x)=(1,2)                                 | (1,2)
+b=1, a=2                                    | 1, 2
+\pi^\circ                                   | \pi
+\lfloor \frac{n+1}{2} \rfloor               | \lceil \frac{n}{2} \rceil
+\cos n\pi                                   | (-1)^n
+\frac12, 0.5                                | \frac12
+xy=1                                        | y=\frac{1}{x}
+|x|=2                                       | x=2
+x+y=2                                       | 5=|x-3|+|y-4|
+e                                           | E
+\text{Au}                                   | \text{AU}
+5 short                                     | 5
+\mathbb{R}^+                                | (0,\infty)
+no solution                                 | \emptyset
+5 N                                         | 5
+5m                                          | 5
+7th                                         | 7
+No solutions                                | no solution
+non-negative                                | nonnegative
+100                                         | one hundred
 """
 
 NO_ANSWER = r"""

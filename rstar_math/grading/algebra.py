@@ -57,10 +57,10 @@ class Algebra:
         if all(sampling.symbols(side) == set() for side in (*said, *meant)):
             # Side by side is all that tells equations without symbols apart.
             return all(self.same(one, other) for one, other in zip(said, meant, strict=True))
-        return _agreed(
-            sampling.proportional(said, meant, positive=positive),
-            lambda: symbolic.proportional(said, meant, positive=positive),
-        )
+        own = sampling.proportional(said, meant, positive=positive)
+        if own is False and not positive and sampling.share_a_solution(said, meant):
+            raise Unreadable("equations that may have the same solutions")
+        return _agreed(own, lambda: symbolic.proportional(said, meant, positive=positive))
 
     def rounds(self, decimal: str, formula: str) -> bool:
         """See `Formulas`."""

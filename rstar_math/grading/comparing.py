@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from rstar_math.grading import boxes, guards, listing, notations, reals, structure, surface
+from rstar_math.grading import boxes, guards, listing, notations, quantities, reals, structure, surface
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import Formulas, fraction
 from rstar_math.grading.kinds import Difference, by_text
 from rstar_math.grading.naming import Named, as_rows, named
-from rstar_math.grading.units import Quantity, quantity
 from rstar_math.records import Grade, Verdict
 
 
@@ -64,6 +63,10 @@ def _readable(text: str | None) -> str:
     return cleaned
 
 
+#: So many comparisons of members are made without looking for equal texts first, and so many at most.
+_MANY, _MOST = 100, 1_000
+
+
 class Comparison:
     """Compares two cleaned texts with one set of formulas."""
 
@@ -108,7 +111,7 @@ class Comparison:
         sets = (given.is_set or wanted.is_set) and (wanted.is_set or wanted.distinct())
         if counts[0] == counts[1] or sets:
             return self._lists(given.texts, wanted.texts, sets=sets)
-        if not (given.distinct() and wanted.distinct()) and not self._lists(given.texts, wanted.texts, sets=True):
+        if not self._lists(given.texts, wanted.texts, sets=True):
             if all(map(structure.row, wanted.texts)):
                 return ""  # solutions are a set, however often one is stated
             raise Unreadable("a value that is stated more than once")
@@ -120,6 +123,12 @@ class Comparison:
         """Every member of one has its equal in the other, in any order; in sets repeated ones count once."""
         in_order = listing.order_counts(given, wanted)
         unread: list[Unreadable] = []
+        if len(given) * len(wanted) > _MANY and not (sets or in_order):
+            both, given, wanted = listing.twins(given, wanted)
+            if not given and not any(self._single(twin, twin) for twin in both):
+                return ""
+        if len(given) * len(wanted) > _MOST:
+            raise Unreadable("more members than anybody wants to compare")
 
         def alike(i: int, j: int) -> bool:
             try:
@@ -150,6 +159,8 @@ class Comparison:
     def _equations(self, said: Named, meant: Named) -> Difference:
         """A name before "=" is no part of the answer, unless both have one; other equations stand as a whole."""
         said, meant = self._settled(said, meant), self._settled(meant, said)
+        if said.name != meant.name and (said.misplaced() or meant.misplaced()):
+            raise Unreadable("names in another order than the alphabet's")
         if said.name and meant.name and said.name != meant.name:
             return self._proportional(said, meant)
         if (said.sides and not said.name) or (meant.sides and not meant.name):
@@ -198,10 +209,12 @@ class Comparison:
             assert rows[0] and rows[1]
             return self._rows(rows[0], rows[1])
         if rows[0] or rows[1]:
+            if fraction(said if rows[1] else meant) is None:
+                raise Unreadable("a tuple or an interval beside what is none")
             return "a tuple or interval on one side only"
         if ":" in said or ":" in meant:
             return self._ratios(said, meant)
-        return self._quantities(quantity(structure.unwrapped(said)), quantity(structure.unwrapped(meant)))
+        return quantities.differ(structure.unwrapped(said), structure.unwrapped(meant), self._formulas)
 
     def _reals(self, said: str, meant: str) -> Difference:
         answers = []
@@ -231,7 +244,7 @@ class Comparison:
             return self._members(listing.members(said), listing.members(meant))
         if said.startswith("\\{") or meant.startswith("\\{"):
             return "a set on one side only"
-        return self._quantities(quantity(structure.unwrapped(said)), quantity(structure.unwrapped(meant)))
+        return quantities.differ(structure.unwrapped(said), structure.unwrapped(meant), self._formulas)
 
     def _matrices(self, said: structure.Matrix | None, meant: structure.Matrix | None) -> Difference:
         if said is None or meant is None:
@@ -277,34 +290,3 @@ class Comparison:
             for one, other in zip(parts[0][1:], parts[1][1:], strict=True)
         ]
         return "" if all(products) else "another ratio"
-
-    def _quantities(self, said: Quantity, meant: Quantity) -> Difference:
-        """Numbers with percent signs, degree signs and units; what one leaves out the other may state."""
-        same = self._formulas.same
-        if said.percent != meant.percent:
-            return self._percentages(*((said, meant) if said.percent else (meant, said)))
-        angles = {said.unit, meant.unit}
-        if angles == {"degree", "radian"}:
-            return "" if same(said.as_radians(), meant.as_radians()) else "another angle"
-        if not said.unit_agrees(meant):
-            if said.measured() and meant.measured() and same(said.text, meant.text):
-                return "another unit"
-            raise Unreadable("a value in another unit")
-        if same(said.text, meant.text):
-            return ""
-        if angles == {"degree", ""} and "\\pi" in said.text + meant.text:
-            return "" if same(said.as_radians(), meant.as_radians()) else "another angle"
-        return "another value"
-
-    def _percentages(self, percentage: Quantity, plain: Quantity) -> Difference:
-        """25% is 0.25, and 25 where percents are asked for; a number up to one is rather a share than so many percent."""
-        if percentage.unit or plain.unit:
-            return "a percentage and a unit"
-        if self._formulas.same(plain.text, f"({percentage.text})/100"):
-            return ""
-        if not self._formulas.same(plain.text, percentage.text):
-            return "another percentage"
-        value = fraction(plain.text)
-        if value is not None and abs(value) <= 1:
-            raise Unreadable("so many percent, or a share")
-        return ""

@@ -30,6 +30,8 @@ def by_text(said: str, meant: str) -> tuple[Difference] | None:
 
 def _nothing(said: str, meant: str) -> tuple[Difference] | None:
     sets = [EMPTY_SET.fullmatch(text) is not None for text in (said, meant)]
+    if any(sets) and not all(sets) and any(map(notations.prose, (said, meant))):
+        raise Unreadable("words beside the empty set")
     return None if not any(sets) else ("" if all(sets) else "the empty set on one side only",)
 
 
@@ -49,6 +51,13 @@ def _numbers(said: str, meant: str) -> tuple[Difference] | None:
     if values[0] is None or values[1] is None or values[0] != values[1]:
         return None
     return ("",)
+
+
+def _number_words(said: str, meant: str) -> tuple[Difference] | None:
+    values = notations.spoken_number(said), notations.spoken_number(meant)
+    if None in values or None not in map(notations.number, (said, meant)):
+        return None
+    return ("" if values[0] == values[1] else "another number",)
 
 
 def _choices(said: str, meant: str) -> tuple[Difference] | None:
@@ -87,11 +96,22 @@ def _times(said: str, meant: str) -> tuple[Difference] | None:
         return ("",)
     if not (times[0].half or times[1].half):
         return ("another time",) if re.search(r":0\d", said + meant) else None
-    if times[0].minutes_of_day() == times[1].minutes_of_day() and max(time.hour for time in times if time) > 12:
+    if times[0].minutes_of_day() == times[1].minutes_of_day() and any(
+        time and not 0 < time.hour <= 12 for time in times
+    ):
         return ("",)
     if times[0][:3] == times[1][:3] and "" in (times[0].half, times[1].half):
         raise Unreadable("half of the day is not stated")
     return ("another time",)
+
+
+def _same_words(said: str, meant: str) -> bool:
+    words, wanted = notations.words(said), notations.words(meant)
+    if words == wanted and notations.capitals_count(said, meant):
+        raise Unreadable("letters that differ in their capitals")
+    if words != wanted and notations.bare(words) == notations.bare(wanted):
+        raise Unreadable("nearly the same words, or the same around other signs")
+    return words == wanted
 
 
 def _spoken(said: str, meant: str) -> tuple[Difference] | None:
@@ -101,7 +121,7 @@ def _spoken(said: str, meant: str) -> tuple[Difference] | None:
             raise Unreadable("letters in another order")
         return None
     words, wanted = notations.words(said), notations.words(meant)
-    if words is not None and words == wanted:
+    if words is not None and _same_words(said, meant):
         return ("",)
     if any(structure.row(text) or reals.describes(text) or len(structure.elements(text)) > 1 for text in (said, meant)):
         return None
@@ -109,7 +129,7 @@ def _spoken(said: str, meant: str) -> tuple[Difference] | None:
         if words is None or notations.NUMERAL.search(words):
             raise Unreadable("words around a number")
         return ("words where none are asked for",)
-    if words is None and notations.number(said) is None:
+    if words is None and (notations.number(said) is None or notations.NUMERAL.search(wanted or "")):
         raise Unreadable("more or less than words where words are asked for")
     if f" {wanted} " in f" {words} ":
         raise Unreadable("more than the words that are asked for")
@@ -117,4 +137,4 @@ def _spoken(said: str, meant: str) -> tuple[Difference] | None:
 
 
 #: The kinds of answer that text decides, in this order.
-_KINDS: tuple[_TextOnly, ...] = (_nothing, _infinities, _numbers, _choices, _numerals, _times, _spoken)
+_KINDS: tuple[_TextOnly, ...] = (_nothing, _infinities, _numbers, _number_words, _choices, _numerals, _times, _spoken)

@@ -7,13 +7,14 @@ in which repetition means nothing. Members stay texts: whether two are the same 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from rstar_math.grading import reals, structure
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.kinds import EMPTY_SET
-from rstar_math.grading.naming import named
+from rstar_math.grading.naming import named, out_of_order
 
 
 class Members(NamedTuple):
@@ -38,6 +39,8 @@ def members(text: str, *, grouping: bool = True) -> Members:
     text = reals.membership(text)
     inside = braced(text)
     parts = structure.elements(text if inside is None else inside, grouping=grouping) or [text]
+    if inside is not None and len(parts) == 1:  # between braces a comma alone parts members
+        parts = structure.elements(inside, grouping=False) or [text]
     texts = [sign for part in parts for sign in _both_signs(reals.membership(part))]
     if inside is not None:
         texts = list({member.replace(" ", ""): member for member in texts}.values())
@@ -74,7 +77,17 @@ def order_counts(given: Sequence[str], wanted: Sequence[str]) -> bool:
     names = [[named(member).name for member in texts] for texts in (given, wanted)]
     if bool(any(names[0])) == bool(any(names[1])):
         return False
-    return len({name for name in (*names[0], *names[1]) if name}) > 1
+    stated = [name for name in (*names[0], *names[1]) if name]
+    if out_of_order(stated):
+        raise Unreadable("names in another order than the alphabet's, for values without names")
+    return len(set(stated)) > 1
+
+
+def twins(given: Sequence[str], wanted: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """What stands in both lists, as often as it does, and what is left of each: twins are the same if they can be read."""
+    common = Counter(given) & Counter(wanted)
+    left = [list((Counter(texts) - common).elements()) for texts in (given, wanted)]
+    return list(common), left[0], left[1]
 
 
 def _both_signs(text: str) -> list[str]:

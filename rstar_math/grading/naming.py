@@ -7,7 +7,7 @@ texts out; whether the values are the same is asked elsewhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -41,6 +41,11 @@ class Named(NamedTuple):
     def chain(self) -> Iterator[tuple[str, str]]:
         """The neighbouring values of "x = 1 = 2", which have to be the same."""
         return iter(pairwise(self.sides[1:])) if self.name else iter(())
+
+    def misplaced(self) -> bool:
+        """Whether it is "(y, x) = (1, 2)", which is not (1, 2)."""
+        row = structure.row(self.sides[0]) if self.name else None
+        return row is not None and out_of_order(row.members)
 
 
 def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:
@@ -99,7 +104,17 @@ def as_rows(text: str, other: str) -> str:
     return text
 
 
+def out_of_order(names: Iterable[str]) -> bool:
+    """Whether names are neighbours in the alphabet, in another order: who is asked for x and y and says "y = 1, x = 2" does
+    not mean (1, 2)."""
+    letters = [name for name in names if re.fullmatch("[A-Za-z]", name)]
+    near = len(letters) > 1 and ord(max(letters)) - ord(min(letters)) <= len(letters)
+    return near and letters != sorted(letters)
+
+
 def _row(pieces: list[Named]) -> str:
+    if out_of_order(piece.name for piece in pieces):
+        raise Unreadable("names in another order than the alphabet's, for values without names")
     return f"({','.join(piece.name for piece in pieces)}) = ({', '.join(piece.value for piece in pieces)})"
 
 

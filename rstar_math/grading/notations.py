@@ -41,7 +41,7 @@ _WORDS = re.compile(r"[(]?\s*[A-Za-z][\w\s'’.,;:!?()&/-]*", re.ASCII)
 _CHOICE = re.compile(r"\(?([A-J])\)?|\(([a-j])\)")
 #: A choice and what it says, or the word before it; what follows must not go on to another choice.
 _CHOSEN = re.compile(
-    r"(?:(?i:option|choice)\s)?\s*(?:\(([A-Ja-j])\)|([A-Ja-j])[).:]|([A-Ja-j])$)"
+    r"(?:(?i:option|choice)\s)?\s*(?:\(([A-Ja-j])\)|([A-Ja-j])[).:]|([A-Ja-df-hj])$)"
     r"(?!.*(?:\([A-Ja-j]\)|\b[A-J]\b|\b(?:and|or)\b)).*",
     re.DOTALL,
 )
@@ -50,10 +50,28 @@ _SHORT_WORDS = ("yes", "no", "odd", "on", "off", "up")
 _WORDLIKE = re.compile(rf"(?<![A-Za-z])(?:[A-Za-z]{{4,}}|[A-Z][a-z]+|(?i:{'|'.join(_SHORT_WORDS)}))(?![A-Za-z])")
 #: Words that are numbers after all: nobody wrong who says "five" for 5.
 NUMERAL = re.compile(
-    r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|"
-    r"thousand|million|dozen|half|third|quarter|infinit\w+)s?\b"
+    r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|"
+    r"sixty|seventy|eighty|ninety|hundred|thousand|million|dozen|half|third|quarter|infinit\w+)s?\b"
 )
 _ARTICLE = re.compile(r"^(?:the|an?) (?=\w)")
+#: What of a text in words counts: the words, decimals, a minus sign, the sign of a factorial or of a derivative.
+_SIGNS = re.compile(
+    r"-(?=\s?[\d.(]|\s?[a-z](?![a-z]))|\d*\.\d+|(?<![a-z])[a-z]'+(?![a-z])|(?:(?<=\d)|(?<=\))|(?<=\b[a-z]))!|[a-z0-9/]+"
+)
+#: Letters that are a product of symbols, not a word: no vowel, or none where a word has one.
+_SYLLABLES = re.compile(r"(?=.{3})[^aeiouy]{0,3}[aeiouy]{1,2}[^aeiouy]{0,2}(?:[aeiouy]{1,2}[^aeiouy]?)?")
+_ONES = re.findall(
+    r"\w+",
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen",
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+#: Numbers that are one word, or two as in "twenty-one".
+_SPOKEN = {word: number for number, word in enumerate(_ONES)} | {
+    tens + join + ones: 20 + 10 * at + number
+    for at, tens in enumerate(_TENS)
+    for join, ones, number in (("", "", 0), *((join, _ONES[one], one) for one in range(1, 10) for join in (" ", "-")))
+}
 #: What programs print for no value.
 NOTHING = frozenset(["n/a", "na", "nan", "null", "?", "-", "..."])
 
@@ -150,11 +168,32 @@ def chosen(answer: str) -> str | None:
 
 
 def words(text: str) -> str | None:
-    """The words of a cleaned text in lower case, without punctuation and article; None if it has more than words."""
+    """The words of a cleaned text in lower case, without punctuation and article, but with the signs that make another
+    formula or number; None if it has more than words."""
     plain = _TEXT.sub(r" \1 ", text).strip()
     if not _WORDS.fullmatch(plain):
         return None
-    return _ARTICLE.sub("", " ".join(re.findall(r"[a-z0-9/]+", plain.casefold())))
+    return _ARTICLE.sub("", " ".join(_SIGNS.findall(plain.casefold())))
+
+
+def bare(spoken: str | None) -> str | None:
+    """What remains of words without those signs, without blanks and without a plural's ending."""
+    return None if spoken is None else "".join(word.removesuffix("s") for word in re.findall(r"[a-z0-9/]+", spoken))
+
+
+def spoken_number(text: str) -> Fraction | None:
+    """The number that a text is, in digits or in a word; None of all else."""
+    said = _SPOKEN.get(_TEXT.sub(r"\1", text).strip().lower().rstrip("."))
+    return number(text) if said is None else Fraction(said)
+
+
+def capitals_count(answer: str, gold: str) -> bool:
+    """Whether two texts of the same letters, differing in capitals, may be products of symbols: Mg is not mg."""
+    runs = [_TEXT.sub(r"\1", text).strip() for text in (answer, gold)]
+    return runs[0] != runs[1] and any(
+        re.fullmatch("[A-Za-z]{2,4}", run) and run.lower() not in _SHORT_WORDS and not _SYLLABLES.fullmatch(run.lower())
+        for run in runs
+    )
 
 
 def prose(text: str) -> bool:

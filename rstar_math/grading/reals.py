@@ -25,6 +25,7 @@ _MEMBER = re.compile(r"^\s*[A-Za-z](?:_\{?\w+\}?)?\s*\\in(?![a-z])\s*")
 _REAL = r"\\(?:mathbb|text|Bbb|mathbf)\s*\{?\s*R\s*\}?|\\R(?![a-z])"
 _REALS = re.compile(rf"{_REAL}|\\text\{{\s*all real numbers?\s*\}}|(?i:all real numbers?)")
 _OF_REALS = re.compile(rf"^(\s*[A-Za-z])\s*\\in\s*(?:{_REAL})\s*")
+_ANY_REAL = re.compile(rf"[A-Za-z](?:\s*\\in\s*(?:{_REAL}))?\s*")
 _SUCH_THAT = re.compile(r"^\\\{\s*(.*?[A-Za-z].*?)\s*(?:\||:|\\mid(?![a-z])|\\vert)\s*(.*)\\\}$")
 _OR = re.compile(
     r"\s*(?:\\cup(?![a-z])|\\text\{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])|\\(?:lor|vee)(?![a-z]))\s*,?\s*"
@@ -146,7 +147,7 @@ class Reader:
         """
         text = text.strip()
         if found := _SUCH_THAT.match(text):
-            return self.read(_without_domain(found[2]))
+            return self._such_that(found[1], found[2])
         text = _without_domain(text)
         if relational(text):
             return self._relations(text)
@@ -166,6 +167,11 @@ class Reader:
         if opened and opened[0] == "(":
             return self.read(opened[1])
         raise Unreadable("no set of real numbers")
+
+    def _such_that(self, member: str, condition: str) -> Reals:
+        if not _ANY_REAL.fullmatch(member):
+            raise Unreadable("a set of other members than all real numbers for which something holds")
+        return self.read(_without_domain(condition))
 
     def _interval(self, row: structure.Row) -> Reals:
         low, high = (self._end(member) for member in row.members)

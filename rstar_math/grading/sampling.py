@@ -6,6 +6,7 @@ there is none is one witness's word (`algebra` asks for two).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,10 +14,12 @@ from rstar_math.grading import grammar, notations, trees, values
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import half_unit
 
-#: Points where all symbols are positive: near one, far from zero and near it; and points where some are negative.
-_POSITIVE, _SIGNED = (1, 3, 4), (2, 7, 12, 17)
+#: Points where all symbols are positive: near one, far from zero, near it and farther; and points where some are negative.
+_POSITIVE, _SIGNED = (1, 3, 4, 5), (2, 8, 14, 20)
 #: Two values are the same if they agree to all their digits but so many, which rounding may take.
 _ROUNDING = 30
+#: Digits that a solution of an equation is looked for with.
+_ROOT_DIGITS = 30
 
 #: True: the same. False: they differ. None: this witness cannot tell.
 Testimony = bool | None
@@ -49,8 +52,24 @@ def same(said: str, meant: str) -> Testimony:
     one, other = tree(said), tree(meant)
     if one is None or other is None:
         return None
-    points = _points(values.symbols_of(one) | values.symbols_of(other))
+    names = values.symbols_of(one) | values.symbols_of(other)
+    points = _points(names)
     agreed = 0
+    for found in _pairs(one, other, points):
+        if not alike(*found):
+            if names and _speaks_of_whole_numbers(one, other) and _alike_at_whole_numbers(one, other):
+                raise Unreadable("the same for whole numbers, and not for others")
+            return False
+        agreed += 1
+    return True if agreed >= min(2, len(points)) else None
+
+
+def _pairs(one: trees.Node, other: trees.Node, points: Sequence[values.Point]) -> Iterator[_Pair]:
+    """Both values wherever both have one.
+
+    Raises:
+        TooLarge: it would take long, even at the first point.
+    """
     for point in points:
         try:
             found = _pair_at(one, other, point)
@@ -58,12 +77,36 @@ def same(said: str, meant: str) -> Testimony:
             if point is points[0]:
                 raise
             continue  # far from zero much is large
-        if found is None:
-            continue
-        if not alike(*found):
-            return False
-        agreed += 1
-    return True if agreed >= min(2, len(points)) else None
+        if found is not None:
+            yield found
+
+
+def _speaks_of_whole_numbers(*nodes: trees.Node) -> bool:
+    """Whether a formula has a part that is written for whole numbers: a rounding, a negative number's power, half turns."""
+    for node in nodes:
+        if node.op in ("floor", "ceiling") and values.symbols_of(node):
+            return True
+        if node.op == "power" and values.symbols_of(node.parts[1]) and _is_negative(node.parts[0]):
+            return True
+        if node.op in ("sin", "cos", "tan") and values.symbols_of(node) and _holds_pi(node):
+            return True
+        if _speaks_of_whole_numbers(*node.parts):
+            return True
+    return False
+
+
+def _is_negative(node: trees.Node) -> bool:
+    value = None if values.symbols_of(node) else values.exact(node)
+    return value is not None and value < 0
+
+
+def _holds_pi(node: trees.Node) -> bool:
+    return node.value == "pi" or any(map(_holds_pi, node.parts))
+
+
+def _alike_at_whole_numbers(one: trees.Node, other: trees.Node) -> bool:
+    found = list(_pairs(one, other, [values.Point(number, whole=True) for number in _POSITIVE[:3]]))
+    return len(found) > 1 and all(alike(*pair) for pair in found)
 
 
 def _points(names: set[str]) -> list[values.Point]:
@@ -83,17 +126,36 @@ def proportional(said: tuple[str, str], meant: tuple[str, str], *, positive: boo
         return None
     if values.symbols_of(one) != values.symbols_of(other):
         return False
-    pairs = [_pair_at(one, other, values.Point(number)) for number in (0, 1, 2)]
+    pairs = _pairs(one, other, _points(values.symbols_of(one)))
     ratios = [
-        (pair.one / pair.other, pair.margin)
-        for pair in pairs
-        if pair and min(abs(pair.one), abs(pair.other)) > pair.margin
+        (pair.one / pair.other, pair.margin) for pair in pairs if min(abs(pair.one), abs(pair.other)) > pair.margin
     ]
     if len(ratios) < 2:
         return None
     if positive and not (ratios[0][0].imag == 0 and ratios[0][0].real > 0):
         return False
     return all(alike(ratio / ratios[0][0], 1, max(margin, ratios[0][1])) for ratio, margin in ratios)
+
+
+def share_a_solution(said: tuple[str, str], meant: tuple[str, str]) -> bool:
+    """Whether what solves the first of two equations solves the second too, at a place where it was looked for: `xy = 1` and
+    `y = 1/x` differ by a factor that is not the same everywhere."""
+    one, other = _difference(said), _difference(meant)
+    if one is None or other is None:
+        return False
+    point = values.Point(_POSITIVE[0], digits=_ROOT_DIGITS)
+    for name in sorted(values.symbols_of(one) & values.symbols_of(other)):
+        try:
+            root = point.mp.findroot(
+                lambda value, name=name: point.placed(name, value).at(one),
+                (point.symbol(name), point.symbol(name) * 2),
+                solver="secant",
+            )
+            left = abs(point.placed(name, root).at(other))
+        except (ValueError, ZeroDivisionError, Unreadable):  # none was found, or no value lies there
+            continue
+        return bool(left < point.mp.mpf(10) ** (-_ROOT_DIGITS // 2))
+    return False
 
 
 class _Pair(NamedTuple):

@@ -9,53 +9,20 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from rstar_math.grading import characters
+
 _FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp"
 _GREEK = "alpha|beta|gamma|delta|epsilon|theta|lambda|mu|rho|sigma|tau|phi|omega|pi"
-_PLAIN = str.maketrans(
-    {
-        "−": "-",
-        "–": "-",
-        "—": "-",
-        "×": r"\times ",
-        "·": r"\cdot ",
-        "⋅": r"\cdot ",
-        "÷": r"\div ",
-        "π": r"\pi ",
-        "θ": r"\theta ",
-        "α": r"\alpha ",
-        "β": r"\beta ",
-        "λ": r"\lambda ",
-        "∞": r"\infty ",
-        "∪": r"\cup ",
-        "∩": r"\cap ",
-        "∈": r"\in ",
-        "∅": r"\emptyset ",
-        "ℝ": r"\mathbb{R}",
-        "≤": r"\leq ",
-        "≥": r"\geq ",
-        "≠": r"\neq ",
-        "≈": r"\approx ",
-        "±": r"\pm ",
-        "°": r"^\circ",
-        "º": r"^\circ",
-        "²": "^2",
-        "³": "^3",
-        "½": r"\frac{1}{2}",
-        "’": "'",
-        "“": '"',
-        "”": '"',
-        "\u00a0": " ",
-        "\u2009": " ",
-        "\u202f": " ",
-        "\u2061": "",
-        "\u200b": "",
-    }
-)
 #: What is rewritten, in this order; each line is a spelling of the same answer.
 _REWRITES = tuple(
     (re.compile(pattern, re.ASCII), replacement)
     for pattern, replacement in (
         (r"(?<!\\)\\[()\[\]]", ""),
+        (r"\\\\\[[\d.]+[a-z]{2}\]", r"\\\\"),
+        (r"\\textcolor\s*\{[a-z]+\}\s*\{([^{}]*)\}|\\color\s*\{[a-z]+\}", r"\1"),
+        (r"\\(?:underline|pmb)\s*\{([^{}]*)\}|\\(?:boldsymbol|bm|mathbf)\s*\{([^{}a-zA-Z]*)\}", r"\1\2"),
+        (r"\{\s*([-+:])\s*\}|\\text\{\s*([-+])\s*\}", r"\1\2"),
+        (r"\{([^{}]*?)\\over(?![a-z])([^{}]*?)\}", r"\\frac{\1}{\2}"),
         (r"\\(?:left|right|middle)(?![a-z])\.?|\\[bB]igg?[lrm]?(?![a-z])|\\limits(?![a-z])", ""),
         (r"\\(?:displaystyle|textstyle)(?![a-z])|\\!\s*|\\[hv]?phantom\s*(?:\{[^{}]*\}|[^\s{}\\])", ""),
         (r"(?<=[\w})])\s*\\q?quad\s*(?=[-\w\\({])(?!\\text|and\b|or\b|\\q?quad)", "; "),
@@ -83,7 +50,8 @@ _REWRITES = tuple(
         (r"\{\\(?:rm|bf|it)\s+([^{}]*)\}", r"\\text{\1}"),
         (r"\\text\{\s*\}", ""),
         (r"^\s*\\text\{([^{}]*\d[^{}]*)\}\s*$", r"\1"),
-        (r"(?<![\d}\s])\\text\{\s*([a-zA-Z])\s*\}|^\\text\{\s*([+-]?[\d.,]+)\s*\}$", r"\1\2"),
+        (r"(?<=[\d})\s])\s*\\text\{\s*([a-fijknopqrt-z])\s*\}", r" \1"),
+        (r"(?<![\d}\sA-Za-z])\\text\{\s*([a-zA-Z])\s*\}|^\\text\{\s*([+-]?[\d.,]+)\s*\}$", r"\1\2"),
         (r"\\text\{\s*(?:\\?infinity)\s*\}|(?<![A-Za-z\\])(?:infinity|infty)(?![A-Za-z])", r"\\infty "),
         (r"\\(leq|geq)slant(?![a-z])", r"\\\1"),
         (r"\\le(?![a-z])|<=", r"\\leq "),
@@ -101,12 +69,17 @@ _REWRITES = tuple(
         (r"\s*\\rangle(?![a-z])", ")"),
         (r"\\[lr]?vert(?![a-z])", "|"),
         (r"(?<=\d)\{(m|[a-z]{2,})\}", r"\\text{\1}"),
-        (r"√\s*(\d+|\()", r"\\sqrt \1"),
+        (r"(?:√|(?<![A-Za-z\\])sqrt)\s*(\d+(?:\.\d+)?|[a-z](?![a-z]))", r"\\sqrt{\1}"),
+        (r"√\s*\(", r"\\sqrt ("),
+        (r"(?<![A-Za-z\\])inf(?![A-Za-z])", r"\\infty "),
+        (r"(?<=\d)\s?[xX]\s?(?=10\s*(?:\^|\*\*))", r"\\times "),
+        (r"^\s*\+\s?/?\s?-\s?(?=[\d\\])", r"\\pm "),
         (rf"(?<![A-Za-z\\])(sqrt|{_FUNCTIONS}|{_GREEK})(?![A-Za-z])", r"\\\1 "),
         (r"\\log_e(?![a-z])|\\log_\{e\}", r"\\ln "),
         (r"\\sqrt\s+(?=\d)", r"\\sqrt"),
-        (r"^\s*(?i:(?:final |correct )?answer)\s*:\s*(?=\S)", ""),
+        (r"^\s*(?:\*\*)?\s*(?i:(?:final |correct )?answer)\s*:\s*(?=\S)|^\s*[:=]\s*(?=\S)", ""),
         (r"^\s*(?:\*\*|__|[\"'`]+)\s*|\s*(?:\*\*|__|[\"`]+)\s*$", ""),
+        (r"^\*([^*]+)\*$", r"\1"),
         (r"\s*\*\*\s*(?=[\d({A-Za-z-])", "^"),
         (r"\s+", " "),
         (r"(?<!\.)\.\s*$|[\s\\]+$", ""),
@@ -120,7 +93,7 @@ _SQUEEZED = re.compile(r"(?<=\^)\s*\(|(?<=\\sqrt)\s*\(")
 @lru_cache(maxsize=8192)
 def clean(text: str) -> str:
     """`text` without dollar signs, fonts, spacing commands and a final full stop; its own markup spelt one way."""
-    text = text.translate(_PLAIN).strip()
+    text = characters.plain(text).strip()
     if len(re.findall(r"(?<!\\)[$]", text)) == 1:
         text = text.replace("$", "\\$").replace("\\\\$", "\\$")  # one alone is the currency, not a delimiter
     if "\\begin" not in text:

@@ -77,19 +77,21 @@ def verified(said: str, meant: str) -> Testimony:
 
 
 def proportional(said: tuple[str, str], meant: tuple[str, str], *, positive: bool) -> Testimony:
-    """Whether the differences of the sides have the same quotient at two points, one greater than 0 with `positive`."""
+    """Whether the differences of the sides have the same quotient at all points, one greater than 0 with `positive`."""
     sides = [expression(side) for side in (*said, *meant)]
     if any(side is None for side in sides):
         return None
     differences = sides[0] - sides[1], sides[2] - sides[3]
-    ratios = []
-    for point in _points(*differences)[:2]:
+    ratios: list[Any] = []
+    for point in _points(*differences):
+        if ratios[1:] and not all(_stays_real(difference, point) for difference in differences):
+            continue
         found = [value_at(difference, point) for difference in differences]
         if None not in found and 0 not in found:
             ratios.append(found[0] / found[1])
     if len(ratios) < 2 or (positive and not ratios[0].is_positive):
         return None
-    return alike(ratios[0], ratios[1])
+    return all(alike(ratios[0], ratio) for ratio in ratios[1:])
 
 
 def near(said: str, meant: str, bound: Fraction) -> bool:

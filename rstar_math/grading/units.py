@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 _PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*(?:percent(?:age)?|pct|%)\s*\}|\b(?:percent(?:age)?|pct)\b)\s*$")
 _DEGREES = re.compile(r"\s*(?:\^\s*\\circ)\s*(?:([CF])|\\text\{\s*([CF])\s*\})?$")
+_APPLIED = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
 _PLAIN_UNIT = re.compile(
-    r"(?<=[\d})\s])\s*([A-Za-z]{2,}(?:[ /][A-Za-z]+){0,2}|(?<=\d )[mgsh])(?:\s*\^\s*\{?\s*([23])\s*\}?)?$"
+    r"(?<=[\d})\s])\s*([A-Za-z]{2,}(?:[ /][A-Za-z]+){0,2}|(?<=[\d}] )[mgsh](?:/[a-z]+)?)(?:\s*\^\s*\{?\s*([23])\s*\}?)?$"
 )
 _TEXT_UNIT = re.compile(
     r"\s*\\text\{\s*([A-Za-z]+(?:[\s./-]+[A-Za-z]+){0,3})\.?\s*\}"
@@ -23,11 +24,21 @@ _THING = re.compile(r"[a-z]{5,}|[a-z]{3,}s")
 _COUNT = re.compile(r"[-+]?(?:[\d.,]+|(?:\d+ )?\d+/\d+|\d*\s?\\frac\{\d+\}\{\d+\})", re.ASCII)
 #: Words after a number that say how much of it there is, or on what condition, so they are no mere units.
 _NOT_UNITS = re.compile(
-    r"ones|twos|fives|tens|below|under|above|negative|loss|deficit|before|after|ago|dozens?|scores?|gross|couples?|pairs?|hundred(?:th)?s?|thousand(?:th)?s?|[mbtr]+illion(?:th)?s?|tenths?|thirds?|k|or|"
+    r"ones|twos|fives|tens|below|under|above|negative|loss|deficit|before|after|ago|dozens?|scores?|gross|couples?|pairs?|hundreds?|thousands?|[mbtr]+illions?|quadrillions?|"
+    r"lakhs?|crores?|grand|bn|thirds?|(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|hundred|thousand|[mbtr]+illion)ths?|k|or|"
     r"and|if|for|when|where|not?|otherwise|unless|maybe|is|to|mod|pi|sin|cos|tan|log|ln|exp|half|quarters?|halves|infinity|"
     r"each|least|most|more|less|fewer|than|about|approximately|roughly|almost|around|nearly|plus|minus|times|over|squared|then|wrong|incorrect|false|"
+    r"rejected|extraneous|excluded|invalid|impossible|repeating|recurring|inverse|conjugate|transpose|odd|even|prime|composite|"
+    r"lost|lower|higher|down|ad|bc|short|backwards?|reversed|"
     r"cubed|factorial|point|only|base|but|from|through|until|between|choose|with|without"
 )
+#: Letters that are units; any other behind a number is a factor, or a million.
+_LETTERS = frozenset("mgshlLNJWVAKCFT")
+#: May be a unit without \\text around it, or a factor.
+_EITHER = re.compile(
+    r"([\d})])\s?(?:\{?(?:[mshgNJVWKCFLTA]|k[JNWV]|eV|mol|Hz|Pa|sq in|\\Omega|th|st|nd|rd)\}?|\([a-z]+\))(?:\^\{?[23]\}?)?$"
+)
+_NUMERIC = re.compile(r"[^A-Za-z]*(?:\\(?:pi|[dt]?frac|sqrt|times|cdot)[^A-Za-z]*)*")
 #: Units by their spellings; those that nobody would confuse with another have no name of their own.
 _MEASURES = {
     **dict.fromkeys(("cm", "centimeter", "centimetre"), "cm"),
@@ -93,16 +104,27 @@ class Quantity(NamedTuple):
         return f"({self.text})\\pi/180" if self.unit == "degree" else self.text
 
 
+def in_angles(text: str) -> bool:
+    r"""Whether a formula computes with degrees (`90^\circ - x`), or a degree sign behind it would belong to its last term."""
+    return not _APPLIED.search(text) and bool(re.search(r"\\circ|(?<=[^\s(^{])\s*[-+]", text))
+
+
+def perhaps_unit(text: str) -> str | None:
+    """The number before what may be a unit or a factor, as in "5 N"; None where nothing may."""
+    bare = _EITHER.sub(r"\1", text)
+    return bare if bare != text and _NUMERIC.fullmatch(bare) else None
+
+
 def quantity(text: str) -> Quantity:
     """`text` without its percent sign, degree sign or unit."""
     text = text.strip()
     if found := _PERCENT.search(text):
         return Quantity(text[: found.start()], percent=True)
-    if (found := _DEGREES.search(text)) and not re.search(r"\\(?:sin|cos|tan|cot|sec|csc)", text):
+    if (found := _DEGREES.search(text)) and not (in_angles(text[: found.start()]) or _APPLIED.search(text)):
         return Quantity(text[: found.start()], unit=" ".join(filter(None, ("degree", found[1], found[2]))))
     if (found := _TEXT_UNIT.search(text)) and found.start() > 0:
         spoken = re.findall("[a-z]+", f"{found[1]} {found[2] or ''}".lower())
-        if not any(map(_NOT_UNITS.fullmatch, spoken)):
+        if not any(map(_NOT_UNITS.fullmatch, spoken)) and (len(found[1]) > 1 or found[1] in _LETTERS):
             return Quantity(text[: found.start()], unit=_measure(found[1].lower(), found[2], found[3]))
     if (found := _PLAIN_UNIT.search(text)) and found.start() > 0:
         spoken = re.findall("[a-z]+", found[1].lower())

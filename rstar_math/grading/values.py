@@ -26,7 +26,7 @@ _LARGEST_EXPONENT = 200_000
 DIGITS = 100
 _MOST_DIGITS, _MOST_FAR_DIGITS = 4_000, 400
 #: Size of the symbols at a point, by its number: absolute values and the like differ far from zero.
-_SCALES = (1, 1, 1, 50, 0.015625)
+_SCALES = (1, 1, 1, 50, 0.015625, 1000)
 _HYPERBOLIC = frozenset(["sinh", "cosh", "tanh"])
 _NO_SYMBOLS: Mapping[str, Fraction] = {}
 CONSTANTS = frozenset(["e", "pi", "i", "\\imath"])
@@ -161,8 +161,12 @@ class Point:
     Where some are, roots and logarithms of negative numbers have no value: beyond the reals the usual laws do not hold.
     """
 
-    def __init__(self, number: int, negative: frozenset[str] = frozenset(), *, digits: int = DIGITS) -> None:
-        self.number, self.negative, self.digits = number, negative, digits
+    def __init__(
+        self, number: int, negative: frozenset[str] = frozenset(), *, digits: int = DIGITS, whole: bool = False
+    ) -> None:
+        """`whole`: symbols are whole numbers, of two digits at most."""
+        self.number, self.negative, self.digits, self.whole = number, negative, digits, whole
+        self._placed: dict[str, Any] = {}
         self.mp = _arithmetic(digits)
         self._smallest = self._largest = 0
 
@@ -182,7 +186,13 @@ class Point:
             return None
         if wanted > (_MOST_DIGITS if _SCALES[self.number % len(_SCALES)] == 1 else _MOST_FAR_DIGITS):
             raise TooLarge("values too far apart")
-        return Point(self.number, self.negative, digits=wanted)
+        return Point(self.number, self.negative, digits=wanted, whole=self.whole)
+
+    def placed(self, name: str, value: Any) -> Point:
+        """The same point but for the value of one symbol."""
+        other = Point(self.number, self.negative, digits=self.digits, whole=self.whole)
+        other._placed = {name: value}
+        return other
 
     def symbol(self, name: str) -> Any:
         """The value of a symbol here; `e`, `i` and pi have their own."""
@@ -190,7 +200,11 @@ class Point:
             return +self.mp.e if name == "e" else +self.mp.pi
         if name in ("i", "\\imath"):
             return self.mp.mpc(0, 1)
+        if name in self._placed:
+            return self._placed[name]
         draw = int.from_bytes(blake2b(f"{self.number} {name}".encode(), digest_size=8).digest(), "big")
+        if self.whole:
+            return self.mp.mpf(2 + draw % 29)
         size = self.mp.mpf(draw % 7_919_999 + 2_000_003) / 3_999_971 * _SCALES[self.number % len(_SCALES)]
         return -size if name in self.negative else size
 
@@ -204,7 +218,10 @@ class Point:
         mp = self.mp
         if node.op == "number":
             assert isinstance(node.value, Fraction)
-            return mp.mpf(node.value.numerator) / node.value.denominator
+            whole = node.value.denominator == 1
+            value = mp.mpf(node.value.numerator) / node.value.denominator
+            # Of a decimal every digit counts, and of a whole number, which has its own size, the first.
+            return self._met(value, 0 if whole else node.value.numerator.bit_length())
         if node.op == "symbol":
             return self.symbol(str(node.value))
         parts = [self.at(part) for part in node.parts]
@@ -214,9 +231,13 @@ class Point:
             raise Undefined("no value here") from None
         if not mp.isfinite(value):
             raise Undefined("no value here")
-        if value != 0 and node.op != "add":
-            size = int(mp.mag(value))
-            self._smallest, self._largest = min(self._smallest, size), max(self._largest, size)
+        return value if node.op == "add" else self._met(value)
+
+    def _met(self, value: Any, bits: int = 0) -> Any:
+        """Notes a value's size; `bits` of it count."""
+        if value != 0:
+            size = int(self.mp.mag(value))
+            self._smallest, self._largest = min(self._smallest, size - bits), max(self._largest, size)
         return value
 
     def _apply(self, op: str, parts: list[Any]) -> Any:

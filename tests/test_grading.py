@@ -293,6 +293,18 @@ def test_the_tables_above_are_judged_as_they_say(text: str, expected: Verdict) -
     assert all(given.reason for _, given in found)
 
 
+def test_equal_members_of_long_lists_go_first_and_what_is_left_is_not_compared_without_end() -> None:
+    """Two lists of 300 numbers had held up the search for seconds: every member was compared with every other."""
+    numbers = [str(number) for number in range(300)]
+    meant = ", ".join(numbers)
+    assert grade(", ".join(reversed(numbers)), meant).verdict is Verdict.CORRECT
+    assert grade(", ".join([*numbers[1:], "300"]), meant).verdict is Verdict.WRONG
+    assert grade(", ".join([*numbers[1:], "0.0"]), meant).verdict is Verdict.CORRECT
+    others, meant = ", ".join(f"{number}.5" for number in range(200)), ", ".join(numbers[:200])
+    assert grade(others, meant) == Grade(Verdict.UNREADABLE, "more members than anybody wants to compare")
+    assert grade("?, ".join(numbers), "?, ".join(numbers)).verdict is not Verdict.CORRECT
+
+
 def test_what_is_right_is_right_both_ways_and_with_a_box_around_it() -> None:
     for said, meant in table(RIGHT):
         if "boxed" not in said:

@@ -52,6 +52,22 @@ SHAPES = (
     r"34x+45y-20z+100",
     r"\sqrt{\sqrt{11}+\sqrt{194}}",
     r"\sum_{k=0}^{n-1} a_{n-k-1} b_k",
+    r"-2(x-1)^{2}+5",
+    r"a_{n-1}+2^{n}",
+    r"(x^{2}+1)e^{x}",
+    r"\arctan(x)+C",
+    r"\sqrt{a^{2}+b^{2}}",
+    r"\frac{\pi^{2}}{6}",
+    r"3\sqrt[3]{4}",
+    r"x^{\frac{1}{3}}",
+    r"-\frac{1}{2}\ln|x|",
+    r"\frac{x^2}{4}+\frac{y^2}{9}-1",
+    r"\frac{3}{4}x+\frac{1}{2}",
+    r"(x-2)(x+3)^2",
+    r"2^{n-1}",
+    r"\frac{a}{b}\cdot c",
+    r"\cos(2x)-\sin x",
+    r"e^{i\pi/3}",
 )
 
 

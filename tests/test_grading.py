@@ -100,6 +100,14 @@ a₁+a₂                    | a_1+a_2
 3{:}30\text{ PM}         | 3:30 \text{ p.m.}
 12:00 AM                 | 0:00
 4\pi\text{ m}            | 4\pi
+9.8\ \mathrm{m/s^2}      | 9.8 \text{ m/s}^2
+9.8 \frac{\mathrm{m}}{\mathrm{s}} | 9.8
+9.8\ \mathrm{m}/\mathrm{s} | 9.8 \text{ m/s}
+\pounds 40               | 40
+7 years old              | 7
+8 sandwiches per day     | 8
+3 million                | 3{,}000{,}000
+2.5\text{ billion}       | 2.5 \times 10^9
 2+3\mathrm{i}            | 2+3i
 3.0 \times 10^8 m/s      | 3 \times 10^8
 two                      | 2
@@ -174,6 +182,7 @@ D                        | \text{(E)}\ 12
 \sqrt{x^2-600x+90000}    | 300-x
 x+0.000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001 | x
 three                    | 4
+3 million                | 3
 5                        | (1,2)
 """
 
@@ -236,6 +245,9 @@ e                                           | E
 no solution                                 | \emptyset
 5 N                                         | 5
 5m                                          | 5
+\overline{AB}                               | AB
+\angle ABC                                  | ABC
+\text{segment }AB                           | AB
 7th                                         | 7
 No solutions                                | no solution
 non-negative                                | nonnegative

@@ -126,7 +126,7 @@ def _spoken(said: str, meant: str) -> tuple[Difference] | None:
     if any(structure.row(text) or reals.describes(text) or len(structure.elements(text)) > 1 for text in (said, meant)):
         return None
     if not asked:
-        if words is None or notations.NUMERAL.search(words):
+        if words is None or notations.NUMERAL.search(words) or f" {wanted} " in f" {words} ":
             raise Unreadable("words around a number")
         return ("words where none are asked for",)
     if words is None and (notations.number(said) is None or notations.NUMERAL.search(wanted or "")):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import Formulas, fraction
 from rstar_math.grading.kinds import Difference
-from rstar_math.grading.units import Quantity, in_angles, perhaps_unit, quantity
+from rstar_math.grading.units import Quantity, in_angles, perhaps_unit, quantity, without_signs_of_names
 
 
 def differ(said: str, meant: str, formulas: Formulas) -> Difference:
@@ -24,6 +24,8 @@ def differ(said: str, meant: str, formulas: Formulas) -> Difference:
     difference = _amounts(*amounts, formulas)
     if difference:
         # "5 N" has been read as a product; as five newtons it might be right.
+        if without_signs_of_names(said) == without_signs_of_names(meant):
+            raise Unreadable("a name with and without its sign")
         bare = [perhaps_unit(text) or text for text in (said, meant)]
         if bare != [said, meant] and not _amounts(quantity(bare[0]), quantity(bare[1]), formulas):
             raise Unreadable("a unit, or a factor")

@@ -13,6 +13,8 @@ from rstar_math.grading import characters
 
 _FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp"
 _GREEK = "alpha|beta|gamma|delta|epsilon|theta|lambda|mu|rho|sigma|tau|phi|omega|pi"
+#: Words that multiply the number before them.
+_ZEROS = (("thousand", 3), ("million", 6), ("billion", 9), ("trillion", "{12}"))
 #: What is rewritten, in this order; each line is a spelling of the same answer.
 _REWRITES = tuple(
     (re.compile(pattern, re.ASCII), replacement)
@@ -32,6 +34,8 @@ _REWRITES = tuple(
             r"(?<![\d}])\\[$]\s*([\d.,]*\d)(?=\s*(?:$|[,;)}\]]|\\text\{\s*(?:and|or)|(?:and|or)\b))",
             r"\1\\text{ dollars}",
         ),
+        *((rf"\\{name}(?![a-z])\s*", sign) for name, sign in (("pounds", "£"), ("euro", "€"), ("yen", "¥"))),
+        *((rf"(?<=\d)\s*(?:\\text\{{\s*{word}\s*\}}|{word})$", rf"\\cdot 10^{zeros}") for word, zeros in _ZEROS),
         *(
             (
                 rf"{sign}\s*([\d.,]*\d)(?=\s*(?:$|[,;)}}\]]))|(?<![^\s,;(]){sign}?([\d.,]*\d)\s*{sign}",
@@ -49,9 +53,11 @@ _REWRITES = tuple(
         (r"\\(?:text(?:bf|it|rm|sf|normal|tt)?|mbox|hbox|math(?:rm|bf|it|sf)|operatorname\*?)\s*\{", r"\\text{"),
         (r"\{\\(?:rm|bf|it)\s+([^{}]*)\}", r"\\text{\1}"),
         (r"\\text\{\s*\}", ""),
+        (r"\\text\{\s*([A-Za-z/ ]+?)\s*\^\s*\{?([23])\}?\s*\}", r"\\text{\1}^\2"),
         (r"^\s*\\text\{([^{}]*\d[^{}]*)\}\s*$", r"\1"),
+        (r"\\frac\s*\{\s*\\text\{\s*([A-Za-z]+)\s*\}\s*\}\s*\{\s*\\text\{\s*([A-Za-z]+)\s*\}\s*\}", r"\\text{ \1/\2}"),
         (r"(?<=[\d})\s])\s*\\text\{\s*([a-fijknopqrt-z])\s*\}", r" \1"),
-        (r"(?<![\d}\sA-Za-z])\\text\{\s*([a-zA-Z])\s*\}|^\\text\{\s*([+-]?[\d.,]+)\s*\}$", r"\1\2"),
+        (r"(?<![\d}\sA-Za-z/])\\text\{\s*([a-zA-Z])\s*\}|^\\text\{\s*([+-]?[\d.,]+)\s*\}$", r"\1\2"),
         (r"\\text\{\s*(?:\\?infinity)\s*\}|(?<![A-Za-z\\])(?:infinity|infty)(?![A-Za-z])", r"\\infty "),
         (r"\\(leq|geq)slant(?![a-z])", r"\\\1"),
         (r"\\le(?![a-z])|<=", r"\\leq "),

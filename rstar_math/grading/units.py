@@ -38,6 +38,7 @@ _LETTERS = frozenset("mgshlLNJWVAKCFT")
 _EITHER = re.compile(
     r"([\d})])\s?(?:\{?(?:[mshgNJVWKCFLTA]|k[JNWV]|eV|mol|Hz|Pa|sq in|\\Omega|th|st|nd|rd)\}?|\([a-z]+\))(?:\^\{?[23]\}?)?$"
 )
+_OF_NAMES = re.compile(r"\\(?:overline|bar|vec|overrightarrow|hat|angle|triangle)(?![a-z])\s*\{?\s*([A-Za-z]+)\s*\}?")
 _NUMERIC = re.compile(r"[^A-Za-z]*(?:\\(?:pi|[dt]?frac|sqrt|times|cdot)[^A-Za-z]*)*")
 #: Units by their spellings; those that nobody would confuse with another have no name of their own.
 _MEASURES = {
@@ -115,6 +116,11 @@ def perhaps_unit(text: str) -> str | None:
     return bare if bare != text and _NUMERIC.fullmatch(bare) else None
 
 
+def without_signs_of_names(text: str) -> str:
+    r"""`\overline{AB}` and `\angle ABC` as the letters alone."""
+    return _OF_NAMES.sub(r"\1", text)
+
+
 def quantity(text: str) -> Quantity:
     """`text` without its percent sign, degree sign or unit."""
     text = text.strip()
@@ -129,7 +135,8 @@ def quantity(text: str) -> Quantity:
     if (found := _PLAIN_UNIT.search(text)) and found.start() > 0:
         spoken = re.findall("[a-z]+", found[1].lower())
         counted = _COUNT.fullmatch(text[: found.start()]) is not None and text[found.start()] == " "
-        things = counted and _THING.fullmatch(spoken[-1]) is not None
+        head = spoken[0] if spoken[1:2] in (["per"], ["old"], ["of"], ["a"], ["an"]) else spoken[-1]
+        things = counted and _THING.fullmatch(head) is not None
         known = things or all(_singular(word) in (*_MEASURES, *_NEUTRAL, "per") for word in spoken)
         if known and not any(map(_NOT_UNITS.fullmatch, spoken)):
             return Quantity(text[: found.start()], unit=_measure(found[1].lower(), None, found[2]))

@@ -315,6 +315,8 @@ def test_equal_members_of_long_lists_go_first_and_what_is_left_is_not_compared_w
     others, meant = ", ".join(f"{number}.5" for number in range(200)), ", ".join(numbers[:200])
     assert grade(others, meant) == Grade(Verdict.UNREADABLE, "more members than anybody wants to compare")
     assert grade("?, ".join(numbers), "?, ".join(numbers)).verdict is not Verdict.CORRECT
+    false = "; ".join(f"x_{{{number}}} = {number} = {number + 1}" for number in range(12))
+    assert grade(false, false).verdict is Verdict.WRONG
 
 
 def test_what_is_right_is_right_both_ways_and_with_a_box_around_it() -> None:

@@ -125,8 +125,8 @@ class Comparison:
         unread: list[Unreadable] = []
         if len(given) * len(wanted) > _MANY and not (sets or in_order):
             both, given, wanted = listing.twins(given, wanted)
-            if not given and not any(self._single(twin, twin) for twin in both):
-                return ""
+            if not given:
+                return next(filter(None, (self._single(twin, twin) for twin in both)), "")
         if len(given) * len(wanted) > _MOST:
             raise Unreadable("more members than anybody wants to compare")
 

@@ -34,7 +34,7 @@ _NOT_UNITS = re.compile(
 )
 #: Letters that are units; any other behind a number is a factor, or a million.
 _LETTERS = frozenset("mgshlLNJWVAKCFT")
-#: May be a unit without \\text around it, or a factor.
+#: May be a unit without \text around it, or a factor.
 _EITHER = re.compile(
     r"([\d})])\s?(?:\{?(?:[mshgNJVWKCFLTA]|k[JNWV]|eV|mol|Hz|Pa|sq in|\\Omega|th|st|nd|rd)\}?|\([a-z]+\))(?:\^\{?[23]\}?)?$"
 )

@@ -128,6 +128,14 @@ y=2, x=1                 | x=1, y=2
 \frac{1}{2014!^{2014}}   | \frac{1}{2014!^{2014}}
 +\infty                  | \text{infinity}
 \boxed{1} and \boxed{-2} | -2,1
+n\pi | n\pi, n \in \mathbb{Z}
+\frac{\pi}{2}+2k\pi, k\in\mathbb{Z} | x = \frac{\pi}{2}+2n\pi \text{ for any integer } n
+2k\pi, \pi+2k\pi, k\in\mathbb{Z} | \pi+2n\pi\text{ or }2n\pi \quad (n \in \mathbb{Z})
+n\pi \text{ where } n \text{ is an integer} | n\pi
+\sin^2 15^\circ | \frac{2-\sqrt{3}}{4}
+2^3 5 | 40
+x>0, y>0 | y > 0 \text{ and } x > 0
+0 < a < 1 and b \geq 2 | b \ge 2, a > 0, a < 1
 """
 
 WRONG = r"""
@@ -185,6 +193,9 @@ x+0.0000000000000000000000000000000000000000000000000000000000000000000000000000
 three                    | 4
 3 million                | 3
 5                        | (1,2)
+\pi | n\pi, n \in \mathbb{Z}
+x>0, y>0 | x>0, y \geq 0
+x>0, y>0 | x>0, z>0
 """
 
 UNREADABLE = r"""
@@ -253,6 +264,9 @@ no solution                                 | \emptyset
 No solutions                                | no solution
 non-negative                                | nonnegative
 100                                         | one hundred
+n\pi, n \in \mathbb{N} | n\pi, n \in \mathbb{Z}
+(2k-1)\pi, k \in \mathbb{Z} | (2k+1)\pi, k \in \mathbb{Z}
+2n\pi | n\pi, n \in \mathbb{Z}
 """
 
 NO_ANSWER = r"""

@@ -402,6 +402,26 @@ def test_a_second_start_is_refused_until_the_first_was_not_heard_of_for_long(url
     second.update()
 
 
+def test_a_store_that_fails_once_the_card_lies_there_keeps_nobody_waiting(url, tmp_path, monkeypatch) -> None:
+    """The card stayed, and every other folder was refused for three intervals."""
+    stage(tmp_path / "here", 0, "problems", "sums")
+    up_to_date(url, tmp_path / "here")
+    read, failures = Objects.read, [StoreError("gone for a moment")]
+
+    def failing(self: Objects, name: str) -> bytes | None:
+        there = read(self, name)
+        if there and name == "mirror-writer.json" and failures:
+            raise failures.pop()
+        return there
+
+    with monkeypatch.context() as patch, pytest.raises(ConfigError, match="gone for a moment"):
+        patch.setattr(Objects, "read", failing)
+        mirror(url, tmp_path / "there").open()
+    assert not failures
+    up_to_date(url, tmp_path / "elsewhere")
+    assert content(tmp_path / "elsewhere") == content(tmp_path / "here")
+
+
 def test_a_start_of_the_same_folder_takes_the_place_of_one_that_was_killed(url, tmp_path) -> None:
     stage(tmp_path, 0, "problems", "sums")
     mirror(url, tmp_path).open()
@@ -458,6 +478,35 @@ def test_a_start_that_is_killed_while_it_takes_the_run_takes_the_rest_later(url,
     Objects(url).delete("mirror-writer.json")
     up_to_date(url, there)
     assert content(there) == content(here)
+
+
+def test_a_start_that_is_told_to_end_while_it_takes_the_run_lets_the_next_one_in_at_once(
+    url, tmp_path, monkeypatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    stage(here, 0, "problems", "sums")
+    stage(here, 1, "trees", "grown")
+    up_to_date(url, here)
+    get = Objects.get
+
+    def ended(self: Objects, name: str, path: Path) -> None:
+        if "trees" in name:
+            os.kill(os.getpid(), signal.SIGTERM)
+        get(self, name, path)
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as every start of a run has it
+    try:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Objects, "get", ended)
+            there.mkdir()
+            with mirrored(MirrorConfig(url=url), there, lambda _: None):
+                raise AssertionError("it began in spite of the signal")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not (there / "round-1" / "trees").exists()
+    for folder in (tmp_path / "elsewhere", there):
+        up_to_date(url, folder)
+        assert content(folder) == content(here)
 
 
 def test_the_copy_of_another_run_is_left_alone(url, tmp_path) -> None:
@@ -532,8 +581,8 @@ def test_a_run_whose_machine_is_lost_ends_on_another_as_it_would_have(url, tmp_p
         "until=round-1.policy",
         f"mirror.url={url}",
         "mirror.minutes=0.01",
-        "round.r1.policy.save_steps=5",
-        "round.r1.policy.epochs=12",
+        "round.r1.policy.save_steps=20",
+        "round.r1.policy.epochs=18",
     ]
     command = [sys.executable, str(Path(__file__).with_name("scripted_evolve.py")), "evolve", *given]
     roots = [tmp_path / name for name in ("lost", "found", "unbroken")]

@@ -60,8 +60,8 @@ class Mirror:
             ConfigError: there is another run, or nobody may write.
         """
         try:
-            self._card.take()
             try:
+                self._card.take()
                 self._catch_up()
             except BaseException:
                 self._card.give_back()

@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from rstar_math.grading import boxes, guards, listing, notations, quantities, reals, structure, surface
+from rstar_math.grading import (
+    boxes,
+    families,
+    guards,
+    listing,
+    notations,
+    quantities,
+    reals,
+    structure,
+    surface,
+    systems,
+)
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import Formulas, fraction
 from rstar_math.grading.kinds import Difference, by_text
@@ -83,6 +94,14 @@ class Comparison:
             return self._option(said, option)
         if by_text_alone := by_text(said, meant):
             return by_text_alone[0]
+        said, meant, numbered = families.settled(said, meant)
+        difference = self._answers(said, meant)
+        if difference and numbered:
+            raise Unreadable("values for every integer, which may be numbered otherwise")
+        return difference
+
+    def _answers(self, said: str, meant: str) -> Difference:
+        """Why two answers that are no choice differ: as lists, where one is one."""
         said, meant = as_rows(said, meant), as_rows(meant, said)
         if not (named(said).name and named(meant).name):
             said, meant = listing.unnamed(said), listing.unnamed(meant)
@@ -199,7 +218,7 @@ class Comparison:
         if listing.braced(said) or listing.braced(meant):
             return self._sets(said, meant)
         if reals.describes(said) or reals.describes(meant):
-            return self._reals(said, meant) if not reals.many_symbols(said, meant) else self._regions(said, meant)
+            return self._described(said, meant)
         if "\\begin{" in said + meant:
             return self._matrices(structure.matrix(said), structure.matrix(meant))
         rows = structure.row(said), structure.row(meant)
@@ -215,6 +234,15 @@ class Comparison:
         if ":" in said or ":" in meant:
             return self._ratios(said, meant)
         return quantities.differ(structure.unwrapped(said), structure.unwrapped(meant), self._formulas)
+
+    def _described(self, said: str, meant: str) -> Difference:
+        """Inequalities and other sets of reals; those of symbols that have nothing to do with each other one by one."""
+        own = systems.by_symbol(said), systems.by_symbol(meant)
+        if own[0] and own[1]:
+            if own[0].keys() != own[1].keys():
+                return "inequalities of different symbols"
+            return next(filter(None, (self._reals(own[0][symbol], own[1][symbol]) for symbol in own[1])), "")
+        return self._regions(said, meant) if reals.many_symbols(said, meant) else self._reals(said, meant)
 
     def _reals(self, said: str, meant: str) -> Difference:
         answers = []

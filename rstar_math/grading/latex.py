@@ -26,7 +26,9 @@ _NORMALIZATION = NormalizationConfig(
 )
 _CONVERSION = ConversionConfig(lowercase_symbols=False)
 #: What the parser takes for something else, or drops without a word.
-_MISREAD = re.compile(r"\\text|\\pm|\\mp|(?<![_\d])\d+\s+\d|\d\s*_|%|\\approx|\\sim|\\ldots|\\dots|\\cdots|\.\.|<|>")
+_MISREAD = re.compile(r"\\text|\\pm|\\mp|(?<![_\d^])\d+\s+\d|\d\s*_|%|\\approx|\\sim|\\ldots|\\dots|\\cdots|\.\.|<|>")
+#: Not behind the name of a function, whose power it is.
+_NO_FUNCTION = r"(?<!\\(?:sin|cos|tan|cot|sec|csc|log))(?<!\\ln)"
 #: Formulas of the usual shapes, for the parser builds its tables from what it meets: the first of a shape takes ten times
 #: as long as the next.
 SHAPES = (
@@ -108,8 +110,9 @@ def _parsed(text: str) -> Any:
 
 
 def _prepared(text: str) -> str:
-    """`text` with "*" as a product, a blank between an exponent and a number as one too, and x^2 as {x}^2, which the quicker
-    way of looking ahead can read."""
-    text = re.sub(r"(\^(?:\d+|\{\d+\}))\s*(?=(?<=\})\d|(?<=\s)\d)", r"\1\\cdot ", text)
+    """`text` with "*" as a product, a blank between an exponent and a number as one too, unless a function stands before
+    it, and x^2 as {x}^2, which the quicker way of looking ahead can read."""
+    text = re.sub(rf"{_NO_FUNCTION}(\^(?:\d+|\{{\d+\}}))\s*(?=(?<=\}})\d|(?<=\s)\d)", r"\1\\cdot ", text)
+    text = re.sub(r"\^(\d+)(?=\s\d)", r"^{\1}", text)
     text = re.sub(r"\\[A-Za-z]+|([A-Za-z])(?=\s*\^)", lambda found: f"{{{found[1]}}}" if found[1] else found[0], text)
     return text.replace("*", "\\cdot ")

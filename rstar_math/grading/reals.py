@@ -27,10 +27,10 @@ _REALS = re.compile(rf"{_REAL}|\\text\{{\s*all real numbers?\s*\}}|(?i:all real 
 _OF_REALS = re.compile(rf"^(\s*[A-Za-z])\s*\\in\s*(?:{_REAL})\s*")
 _ANY_REAL = re.compile(rf"[A-Za-z](?:\s*\\in\s*(?:{_REAL}))?\s*")
 _SUCH_THAT = re.compile(r"^\\\{\s*(.*?[A-Za-z].*?)\s*(?:\||:|\\mid(?![a-z])|\\vert)\s*(.*)\\\}$")
-_OR = re.compile(
+OR = re.compile(
     r"\s*(?:\\cup(?![a-z])|\\text\{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])|\\(?:lor|vee)(?![a-z]))\s*,?\s*"
 )
-_AND = re.compile(
+AND = re.compile(
     r"\s*(?:\\text\{\s*,?\s*and\s*\}|(?<![A-Za-z\\])and(?![A-Za-z])|\\(?:land|wedge)(?![a-z])|,|;)\s*(?:\\text\{\s*and\s*\})?"
 )
 _INFINITE = re.compile(r"[+-]?\s*\\infty")
@@ -109,9 +109,14 @@ def many_symbols(said: str, meant: str) -> bool:
     """Whether both are inequalities, without lists and conditions, and one of them of more than one symbol."""
     plain = [re.sub(rf"{_REAL}|[A-Za-z]\([\w,\s]*\)", "f", text) for text in (said, meant)]
     single = all(relational(text) and not re.search(r"[,;|:]|\\in(?![a-z])|\\(?:cup|text)", text) for text in plain)
-    letters = [set(re.findall(r"(?<![\\A-Za-z])[a-zA-Z](?![A-Za-z])", text)) for text in plain]
+    letters = [symbols(text) for text in plain]
     applied = any(len(re.findall(r"[A-Za-z]\([\w,\s]*\)", text)) > 1 for text in (said, meant))
     return single and (max(map(len, letters)) > 1 or applied)
+
+
+def symbols(text: str) -> set[str]:
+    """The single letters in a text that are no part of a command."""
+    return set(re.findall(r"(?<![\\A-Za-z])[a-zA-Z](?![A-Za-z])", text))
 
 
 def membership(text: str) -> str:
@@ -196,10 +201,10 @@ class Reader:
 
     def _relations(self, text: str) -> Reals:
         """Inequalities joined by "or", or by "and"; by a comma, both hold if they can, else one of them."""
-        either = [part for part in _OR.split(text) if part.strip()]
+        either = [part for part in OR.split(text) if part.strip()]
         if len(either) > 1:
             return _combined([self._relations(part) for part in either], "or")
-        parts = [part for part in _AND.split(text) if part.strip()]
+        parts = [part for part in AND.split(text) if part.strip()]
         if len(parts) > 1:
             sets = [self.read(part) for part in _repeated(parts)]
             both = _combined(sets, "and")

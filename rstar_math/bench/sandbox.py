@@ -13,9 +13,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psutil
@@ -34,6 +35,11 @@ STEPS = {
 }
 _TIER = {"trivial": "bare", "numpy": "numpy", "sympy numbers": "sympy", "sympy": "sympy"}
 _CANDIDATES = 8
+#: Times the processes are looked at before one that ends meanwhile is an error: a program's end is known a moment before.
+_LOOKS = 100
+#: Seconds until the processes of the last programs are gone for certain.
+_MOMENT = 1.0
+T = TypeVar("T")
 #: Run in a fresh interpreter: milliseconds of processor time of a bare fork, and of `exec` of a step, in a warm process.
 _LIMITS = """
 import gc, json, os, resource, sys, time
@@ -163,12 +169,12 @@ async def _row(kind: str, depth: int, expansions: int, *, snapshots: bool = True
     async with open_sandbox(_config(snapshots, without)) as sandbox:
         for length in range(1, depth + 1):
             await sandbox.run([_path(kind, length, candidate) for candidate in range(2)])
-        before, started, latencies = _spent(), time.perf_counter(), []
+        before, started, latencies = _steadily(_spent), time.perf_counter(), []
         for turn in range(expansions):
             asked = time.perf_counter()
             await _run(sandbox, [_path(kind, depth, 10 + turn * _CANDIDATES + own) for own in range(_CANDIDATES)])
             latencies.append(1000 * (time.perf_counter() - asked))
-        seconds, cpu = time.perf_counter() - started, 1000 * (_spent() - before)
+        seconds, cpu = time.perf_counter() - started, 1000 * (_steadily(_spent) - before)
     count = expansions * _CANDIDATES
     p50, p99 = np.percentile(latencies, (50, 99)).tolist()
     return Row(kind, depth, snapshots, without, cpu / count, count / seconds, p50, p99)
@@ -178,6 +184,14 @@ async def _run(sandbox: ProcessSandbox, programs: Sequence[Program]) -> None:
     for execution in await sandbox.run(programs):
         if execution.status is not Status.OK:
             raise RuntimeError(f"a benchmark's program failed: {execution}")
+
+
+def _steadily(look: Callable[[], T]) -> T:
+    """What `look` finds, once no process ends while it looks."""
+    for _ in range(_LOOKS - 1):
+        with suppress(psutil.NoSuchProcess, OSError):
+            return look()
+    return look()
 
 
 def _spent() -> float:
@@ -194,10 +208,12 @@ async def _growth(programs: int) -> dict[str, tuple[float, float]]:
     """Megabytes, processes and descriptors of the sandbox before and after so many programs."""
     async with open_sandbox(_config()) as sandbox:
         await _many(sandbox, 0, 512)
-        before = _holdings()
+        await asyncio.sleep(_MOMENT)
+        before = _steadily(_holdings)
         for start in range(512, 512 + programs, 512):
             await _many(sandbox, start, 512)
-        after = _holdings()
+        await asyncio.sleep(_MOMENT)
+        after = _steadily(_holdings)
     return {name: (before[name], after[name]) for name in before}
 
 

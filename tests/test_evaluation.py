@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import combinations
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,7 @@ from rstar_math.evaluation.scores import (
     score_trees,
 )
 from rstar_math.evaluation.strategies import Strategy, all_readings, possible, strategies
+from rstar_math.evolution.tally import Tally
 from rstar_math.records import End, Rollout, Tree
 from rstar_math.report.scaling import plot_scaling
 from rstar_math.scripted import ExactJudge
@@ -213,3 +215,20 @@ def test_what_has_one_trajectory_alone_is_not_plotted(tmp_path) -> None:
     (folder / "scaling.json").write_text(json.dumps([row, {**row, "trajectories": 2}]))
     assert plot_scaling(tmp_path / "plot.svg", {"gsm8k": [folder]})
     assert "greedy, majority" in (tmp_path / "plot.svg").read_text()
+
+
+def test_problems_that_leave_the_policy_no_room_are_told_of_and_not_just_wrong() -> None:
+    """A few-shot prompt longer than a small model's context gave a table of zeros, without a word."""
+    bar = SimpleNamespace(total=0, found=lambda _: None, advance=lambda _: None)
+    said: list[str] = []
+    tally = Tally(bar, graded=False)  # type: ignore[arg-type]
+    silent = plant("")
+    uncounted = plant("dead q=-1 n=1 code=1")  # a server that counts no tokens
+    for trees in ([silent], [silent, silent], [uncounted], [silent, uncounted]):
+        tally.hear(trees, before=trees == [silent])
+    tally.say_speechless(said.append)
+    assert len(said) == 1 and said[0].startswith(
+        "For 2 of 4 problems the policy generated nothing: the prompt alone fills"
+    )
+    Tally(bar, graded=False).say_speechless(said.append)  # type: ignore[arg-type]
+    assert len(said) == 1

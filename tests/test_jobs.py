@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +65,22 @@ def test_a_script_is_one_that_bash_reads(script: Path) -> None:
     assert re.search(r"rstar-math (evolve|\$command)", script.read_text())
 
 
-def under_slurm(folder: Path, *arguments: str, code: int = 0, state: str = "RUNNING", **environment: str) -> list[str]:
-    """What the job did, command by command, where Slurm, Ray and `rstar-math` only note that they were called."""
+def under_slurm(
+    folder: Path, *arguments: str, code: int = 0, state: str = "RUNNING", head: str = "", **environment: str
+) -> list[str]:
+    """What the job did, command by command, where Slurm, Ray and `rstar-math` only note that they were called; the second
+    node takes a second to join. `head`: what Ray does first on any node."""
     bodies = {
         "srun": 'while [[ $1 == --* ]]; do shift; done; exec "$@"',
         "scontrol": f'[ "$1" = show ] && printf "n1\\nn2\\n" || echo "scontrol $*" >>{folder}/done',
         "squeue": f"echo {state}",
         "hostname": "echo 10.0.0.7 172.17.0.1",
-        ".venv/bin/ray": f'[ $1 = status ] || echo "ray $* mode=$RAY_AUTH_MODE ${{#RAY_AUTH_TOKEN}}" >>{folder}/done',
-        ".venv/bin/rstar-math": f"until [ $(grep -c 'ray start' {folder}/done) = 2 ]; do sleep 0.1; done\n"
-        f'echo "rstar-math $* at=$RAY_ADDRESS" >>{folder}/done; exit {code}',
+        ".venv/bin/ray": f"""[ $1 = start ] || exec sed -n 's/.*ray start.*/ 1 node_&/p' {folder}/done
+{head}
+[[ $* == *--head* ]] || sleep 1
+echo "ray $* mode=$RAY_AUTH_MODE ${{#RAY_AUTH_TOKEN}}" >>{folder}/done
+exec sleep 20""",
+        ".venv/bin/rstar-math": f'echo "rstar-math $* at=$RAY_ADDRESS" >>{folder}/done; exit {code}',
     }
     for name, body in bodies.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +98,8 @@ def under_slurm(folder: Path, *arguments: str, code: int = 0, state: str = "RUNN
         timeout=60,
     )
     assert ended.returncode == code
-    return (folder / "done").read_text().splitlines()
+    done = folder / "done"
+    return done.read_text().splitlines() if done.exists() else []
 
 
 def test_under_slurm_a_head_and_workers_with_one_token_serve_the_run(tmp_path: Path) -> None:
@@ -101,6 +109,13 @@ def test_under_slurm_a_head_and_workers_with_one_token_serve_the_run(tmp_path: P
         "ray start --address=10.0.0.7:6379 --block mode=token 64",
         "ray start --head --node-ip-address=10.0.0.7 --port=6379 --block mode=token 64",
     ]
+
+
+def test_a_slurm_job_whose_ray_does_not_start_ends_at_once(tmp_path: Path) -> None:
+    """It waited two minutes for it, and a run that began before all nodes were there was refused what they have in common."""
+    began = time.monotonic()
+    assert under_slurm(tmp_path, "name=a", code=1, head="exit 1") == []
+    assert time.monotonic() - began < 30
 
 
 def test_in_a_slurm_array_each_task_evaluates_its_benchmark_into_a_folder_of_its_own(tmp_path: Path) -> None:

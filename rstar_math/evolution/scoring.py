@@ -73,6 +73,7 @@ def score(
                 next_one = partial(desk.soon, "policy") if desk.control_follows and search == last else None
                 tally = Tally(bar, graded=False, near_the_end=next_one)
                 await grow_into(sets, desk.fleet, order, tally.hear)
+            tally.say_speechless(desk.progress.say)
             say_poisoned(desk, folder / "trees" / search)
         await desk.fleet.stage_over()
         rows: dict[str, list[Scored]] = {}
@@ -105,7 +106,9 @@ def reason(
     async def work() -> dict[str, list[Scored]]:
         order = Order(Models(policy), plan, desk.seed, graded=False)
         with desk.bar(len(held_out), "problems") as bar:
-            await grow_into({trees: held_out}, desk.fleet, order, Tally(bar, graded=False).hear)
+            tally = Tally(bar, graded=False)
+            await grow_into({trees: held_out}, desk.fleet, order, tally.hear)
+        tally.say_speechless(desk.progress.say)
         say_poisoned(desk, trees)
         async with ProcessJudge(desk.config.grading) as judge:
             judged: Mapping[str, Judged] = {}

@@ -119,6 +119,7 @@ def grow(
             await desk.fleet.stage_over()
 
         asyncio.run(work())
+    tally.say_speechless(desk.progress.say)
     return tally.metrics() | {"poisoned": sum(say_poisoned(desk, folder / name) for name in sets)}
 
 

@@ -40,11 +40,14 @@ class Tally:
     graded: bool
     near_the_end: Callable[[], None] | None = None
     solved: int = 0
+    speechless: int = 0
     sums: Counter[str] = field(default_factory=Counter)
 
     def hear(self, trees: list[Tree], before: bool) -> None:
         """Of one problem's trees; `before`: an earlier start grew them."""
         self.solved += any(rollout.value > 0 for rollout in trees[-1].rollouts)
+        # Tokens alone would not tell: some servers do not count them.
+        self.speechless += all(tree.cost.tokens == 0 and len(tree.nodes) == 1 for tree in trees)
         self.sums["problems"] += 1
         for tree in trees:
             self.sums.update({name: value for name, value in asdict(tree.cost).items() if name != "seconds"})
@@ -56,6 +59,15 @@ class Tally:
         if self.near_the_end and self.bar.total and self.bar.done >= _NEAR_THE_END * self.bar.total:
             self.near_the_end()
             self.near_the_end = None
+
+    def say_speechless(self, say: Callable[[str], None]) -> None:
+        """Says how many problems the policy had not one token for."""
+        if self.speechless:
+            say(
+                f"For {self.speechless} of {self.sums['problems']} problems the policy generated nothing: the prompt alone "
+                "fills its context. Raise engine.max_model_tokens, take a model with a longer context, or shorten what "
+                "stands before the question (worked examples: mutual.task=FOLDER, policy.few_shot=FILE)."
+            )
 
     def metrics(self) -> dict[str, Any]:
         """The sums so far."""

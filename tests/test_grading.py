@@ -132,6 +132,8 @@ n\pi | n\pi, n \in \mathbb{Z}
 \frac{\pi}{2}+2k\pi, k\in\mathbb{Z} | x = \frac{\pi}{2}+2n\pi \text{ for any integer } n
 2k\pi, \pi+2k\pi, k\in\mathbb{Z} | \pi+2n\pi\text{ or }2n\pi \quad (n \in \mathbb{Z})
 n\pi \text{ where } n \text{ is an integer} | n\pi
+\{ \frac{\pi}{4} + k\pi : k \in \mathbb{Z} \} | \frac{\pi}{4} + n\pi, n \in \mathbb{Z}
+\{ k\pi \mid k \in \mathbb{Z} \} | \{ n\pi : n\in\mathbb{Z} \}
 \sin^2 15^\circ | \frac{2-\sqrt{3}}{4}
 2^3 5 | 40
 x>0, y>0 | y > 0 \text{ and } x > 0

@@ -10,6 +10,8 @@ import re
 from typing import NamedTuple
 
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
+#: { n\\pi : n \\in Z } states what "n\\pi, n \\in Z" does.
+_BUILT = re.compile(r"\\\{\s*(.+?)\s*(?::|\||\\mid(?![a-z]))\s*([a-z]\s*\\in.*?)\s*\\\}", re.DOTALL)
 _FOR = r"[\s,;(]*(?:(?:where|for|with)\s+)?(?:(?:all|any|every|each|some)\s+)?"
 _RANGES = (
     re.compile(
@@ -41,6 +43,8 @@ def settled(said: str, meant: str) -> tuple[str, str, bool]:
 
 def _family(text: str) -> Family | None:
     plain = _TEXT.sub(r" \1 ", text).strip()
+    if built := _BUILT.fullmatch(plain):
+        plain = f"{built[1]}, {built[2]}"
     found = next(filter(None, (pattern.fullmatch(plain) for pattern in _RANGES)), None)
     return Family(found[1], found[2]) if found and _mentions(found[1], found[2]) else None
 

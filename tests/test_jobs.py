@@ -69,7 +69,7 @@ def under_slurm(
     folder: Path, *arguments: str, code: int = 0, state: str = "RUNNING", head: str = "", **environment: str
 ) -> list[str]:
     """What the job did, command by command, where Slurm, Ray and `rstar-math` only note that they were called; the second
-    node takes a second to join. `head`: what Ray does first on any node."""
+    node takes seconds to join. `head`: what Ray does first on any node."""
     bodies = {
         "srun": 'while [[ $1 == --* ]]; do shift; done; exec "$@"',
         "scontrol": f'[ "$1" = show ] && printf "n1\\nn2\\n" || echo "scontrol $*" >>{folder}/done',
@@ -77,7 +77,7 @@ def under_slurm(
         "hostname": "echo 10.0.0.7 172.17.0.1",
         ".venv/bin/ray": f"""[ $1 = start ] || exec sed -n 's/.*ray start.*/ 1 node_&/p' {folder}/done
 {head}
-[[ $* == *--head* ]] || sleep 1
+[[ $* == *--head* ]] || sleep 3
 echo "ray $* mode=$RAY_AUTH_MODE ${{#RAY_AUTH_TOKEN}}" >>{folder}/done
 exec sleep 20""",
         ".venv/bin/rstar-math": f'echo "rstar-math $* at=$RAY_ADDRESS" >>{folder}/done; exit {code}',

@@ -227,8 +227,6 @@ def test_problems_that_leave_the_policy_no_room_are_told_of_and_not_just_wrong()
     for trees in ([silent], [silent, silent], [uncounted], [silent, uncounted]):
         tally.hear(trees, before=trees == [silent])
     tally.say_speechless(said.append)
-    assert len(said) == 1 and said[0].startswith(
-        "For 2 of 4 problems the policy generated nothing: the prompt alone fills"
-    )
+    assert len(said) == 1 and said[0].startswith("For 2 of 4 problems the policy generated nothing,")
     Tally(bar, graded=False).say_speechless(said.append)  # type: ignore[arg-type]
     assert len(said) == 1

@@ -65,8 +65,8 @@ class Tally:
         if self.speechless:
             say(
                 f"For {self.speechless} of {self.sums['problems']} problems the policy generated nothing, as where the "
-                "prompt alone fills its context. Raise engine.max_model_tokens, take a model with a longer context, or shorten "
-                "what stands before the question (worked examples: mutual.task=FOLDER, policy.few_shot=FILE)."
+                "prompt alone fills its context. Raise engine.max_model_tokens, take a model with a longer context, or "
+                "shorten what stands before the question (worked examples: mutual.task=FOLDER, policy.few_shot=FILE)."
             )
 
     def metrics(self) -> dict[str, Any]:

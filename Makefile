@@ -7,6 +7,8 @@ HARDWARE := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev
 BIN := .venv/bin
 CLUSTER := $(if $(filter gpu,$(HARDWARE)),1gpu,laptop)
 READY := .venv/.ready-$(HARDWARE)
+# What the tests need besides; `make setup TOOLS=` leaves it out.
+TOOLS ?= ,dev
 
 .PHONY: demo test chaos setup format clean
 
@@ -35,7 +37,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv for this machine ($(HARDWARE)); this takes some minutes, once."
 	@$(PYTHON) -m venv .venv
 	@DS_BUILD_OPS=0 $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
-	@DS_BUILD_OPS=0 $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(HARDWARE),dev]'
+	@DS_BUILD_OPS=0 $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(HARDWARE)$(TOOLS)]'
 ifeq ($(HARDWARE),cpu)
 	@$(BIN)/python -m pip uninstall -q -y torchvision torchaudio torchcodec
 endif

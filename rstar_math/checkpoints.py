@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,6 +36,11 @@ def locate(model: str) -> Path:
     """
     if Path(model).is_dir():
         return Path(model)
+    if Path(model).is_absolute():
+        raise ConfigError(
+            f"{model}: there is no such folder on {socket.gethostname()}. On a cluster models belong on a disk that all "
+            "nodes see: base=FOLDER there, or HF_HOME there for those that are downloaded."
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 

@@ -5,7 +5,8 @@ offline without a key, online with one. It does not choose what is worth trackin
 decide anything: a tracker that fails says so once, in words, and the run goes on.
 
 wandb sees one group a run, one job type and one wandb run a stage. A stage that is continued after a stop goes on under
-the same id, so `wandb sync` (or the server, when online) joins the two parts. wandb is imported at the first stage.
+the same id, so `wandb sync` (or the server, when online) joins the two parts; one that is done again gets another id.
+wandb is imported at the first stage.
 """
 
 from __future__ import annotations
@@ -52,12 +53,16 @@ class Tracker:
         self._attempt(_METRICS, self._repair)
 
     @contextmanager
-    def stage(self, round: int, stage: str) -> Iterator[StageLog]:
-        """Opens the log of one stage; a stage left by an exception is marked as failed in wandb."""
-        run = self._attempt(_WANDB, lambda: self._open_wandb(round, stage)) if self._config.wandb else None
+    def stage(self, round: int, stage: str, attempt: str, label: str = "") -> Iterator[StageLog]:
+        """Opens the log of one stage; a stage left by an exception is marked as failed in wandb. `attempt` tells it from
+        others of its round and name, `label` says what it is done for, where that is not the round itself."""
+        run = None
+        if self._config.wandb:
+            name = " ".join(filter(None, (self._name, label, f"round {round}", stage)))
+            run = self._attempt(_WANDB, lambda: self._open_wandb(name, f"r{round}-{stage}-{attempt}", stage))
         exit_code = 1
         try:
-            yield StageLog(self, round, stage, run)
+            yield StageLog(self, {"round": round, "stage": stage} | ({"label": label} if label else {}), run)
             exit_code = 0
         finally:
             if run is not None and _WANDB not in self._failed:
@@ -79,8 +84,8 @@ class Tracker:
         with self._metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event, allow_nan=False) + "\n")
 
-    def _open_wandb(self, round: int, stage: str) -> Any:
-        """A new or continued wandb run. Its files stay in `run_dir/wandb`."""
+    def _open_wandb(self, name: str, key: str, stage: str) -> Any:
+        """A new or continued wandb run; `key` tells it from the group's others. Its files stay in `run_dir/wandb`."""
         if _WANDB in self._failed:
             return None
         mode: Any = os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")
@@ -104,8 +109,8 @@ class Tracker:
             project=self._config.project,
             entity=self._config.entity,
             dir=self._dir,
-            id=f"{token}-r{round}-{stage}",
-            name=f"{self._name} round {round} {stage}",
+            id=f"{token}-{key}",
+            name=name,
             group=f"{self._name}-{token}",
             job_type=stage,
             config=self._resolved,
@@ -141,17 +146,17 @@ class Tracker:
 class StageLog:
     """The log of one stage, given by `Tracker.stage`."""
 
-    def __init__(self, tracker: Tracker, round: int, stage: str, run: Any) -> None:
-        self._tracker, self._round, self._stage, self._run = tracker, round, stage, run
+    def __init__(self, tracker: Tracker, place: Mapping[str, Any], run: Any) -> None:
+        self._tracker, self._place, self._run = tracker, place, run
 
     def log(self, step: int | None = None, **numbers: float) -> None:
         """Keeps `numbers` as they stand now. `step` counts the stage's own unit (problems, optimiser steps), if any.
 
-        Never raises. A number that is not finite is null in metrics.jsonl; `time`, `round`, `stage` and `step` are
-        written beside the numbers.
+        Never raises. A number that is not finite is null in metrics.jsonl; `time`, `round`, `stage` (with its `label`, if
+        it has one) and `step` are written beside the numbers.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        event = {"time": now, "round": self._round, "stage": self._stage, "step": step}
+        event = {"time": now, **self._place, "step": step}
         self._tracker._write(self._run, event, numbers)
 
 

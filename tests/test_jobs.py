@@ -43,6 +43,9 @@ def test_a_kuberay_cluster_has_the_projects_ray_and_one_volume_and_one_image_in_
         assert container["resources"]["requests"] == container["resources"]["limits"]
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["terminationGracePeriodSeconds"] > compose([]).cluster.shutdown_grace_seconds
+        named = {variable["name"]: variable["value"] for variable in container["env"]}
+        assert Path(named["HF_HOME"]).is_relative_to("/shared")  # a model in one pod's own cache is in no other's
+        assert int(named["RAY_JOB_STOP_WAIT_TIME_S"]) < pod["terminationGracePeriodSeconds"]
     assert len({pod["containers"][0]["image"] for pod in found}) == 1
 
 
@@ -65,6 +68,13 @@ SCRIPTS = sorted([*(ROOT / "jobs").glob("*.sh"), *(ROOT / "jobs").glob("*.sbatch
 def test_a_script_is_one_that_bash_reads(script: Path) -> None:
     subprocess.run(["bash", "-n", script], check=True)
     assert re.search(r"rstar-math (evolve|\$command)", script.read_text())
+
+
+def test_a_ray_job_whose_runs_would_lie_in_a_nodes_temporary_folder_is_not_submitted() -> None:
+    environment = os.environ | {"RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1"}
+    script = [ROOT / "jobs" / "ray_job.sh", "preset=demo"]
+    done = subprocess.run(["bash", *script], env=environment, capture_output=True, text=True)
+    assert (done.returncode, "runs=/shared/runs" in done.stderr) == (2, True)
 
 
 def under_slurm(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 from rstar_math.cli import launch
 from rstar_math.cli.compose import compose
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.config import RunConfig
+from rstar_math.config import RunConfig, TrackingConfig
 from rstar_math.errors import EngineError, StageError
 from rstar_math.evolution.run import Desk, Run, UntilReached
 from rstar_math.evolution.store import Place, Store
@@ -63,6 +64,50 @@ def test_what_does_not_change_a_result_does_not_change_its_fingerprint(tmp_path)
     moved = compose(["cluster.trees_in_flight=7", "engine.replicas=3"])
     folder = open_here(tmp_path, moved).once(2, "trees", work, search=moved.plan(2).search)
     assert (folder / "done.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("stage", "knob"),
+    [
+        ("trees", "grading.tolerance=0.01"),
+        ("problems", "grading.rounded_digits=4"),
+        ("trees", "sandbox.wall_seconds=1.0"),
+        ("trees", "engine.max_model_tokens=256"),
+        ("control-scores", "sandbox.memory_mb=64"),
+    ],
+)
+def test_what_an_answer_is_compared_by_and_a_program_may_use_up_stays_the_same_within_a_stage(
+    tmp_path, stage, knob
+) -> None:
+    """Half of a stage's trees were graded by one rule and half by another, without a word."""
+    open_here(tmp_path, compose([])).once(1, stage, work)
+    with pytest.raises(StageError, match=rf"'{knob.partition('=')[0]}' was .* and is now {knob.partition('=')[2]}"):
+        open_here(tmp_path, compose([knob])).once(1, stage, work)
+    assert open_here(tmp_path, compose([knob])).once(1, "harvest", work).is_dir()
+
+
+def test_stages_of_one_name_and_one_that_is_done_again_are_tracked_apart(tmp_path) -> None:
+    """All benchmarks of an evaluation, and a stage done anew, wrote into one wandb run."""
+    attempts: list[str] = []
+
+    class Noting(Tracker):
+        def stage(self, round: int, stage: str, attempt: str, label: str = "") -> Any:
+            attempts.append(attempt)
+            return super().stage(round, stage, attempt, label)
+
+    def stop(_desk: Desk, folder: Path, **_: object) -> dict[str, float]:
+        (folder / "part").touch()
+        raise KeyboardInterrupt
+
+    run = replace(open_here(tmp_path, compose([])), tracker=Noting(tmp_path, TrackingConfig(wandb=False), "x", {}))
+    with pytest.raises(KeyboardInterrupt):
+        run.alone(Place.of(4, "scores"), tmp_path / "first", stop)
+    run.alone(Place.of(4, "scores"), tmp_path / "first", work)
+    run.alone(Place.of(4, "scores"), tmp_path / "second", work)
+    shutil.rmtree(tmp_path / "first")
+    run.alone(Place.of(4, "scores"), tmp_path / "first", work)
+    assert attempts[0] == attempts[1]
+    assert len(set(attempts)) == 3
 
 
 def test_a_finished_training_may_move_to_other_machines(tmp_path) -> None:

@@ -52,7 +52,7 @@ def wandb_ids(run_dir: Path) -> list[str]:
 
 def test_every_number_becomes_one_json_line_that_names_round_stage_and_step(tmp_path: Path) -> None:
     tracker = Tracker(tmp_path, ALONE, "demo", {})
-    with tracker.stage(2, "policy") as log:
+    with tracker.stage(2, "policy", "a") as log:
         log.log(10, loss=0.5, rows=64)
         log.log(step=None, seconds=12.25)
     first, second = lines(tmp_path)
@@ -62,20 +62,20 @@ def test_every_number_becomes_one_json_line_that_names_round_stage_and_step(tmp_
 
 
 def test_a_number_is_on_disk_before_the_stage_ends(tmp_path: Path) -> None:
-    with Tracker(tmp_path, ALONE, "demo", {}).stage(1, "trees") as log:
+    with Tracker(tmp_path, ALONE, "demo", {}).stage(1, "trees", "a") as log:
         log.log(1, solved=1)
         assert lines(tmp_path)[0]["solved"] == 1
 
 
 def test_a_number_that_is_not_finite_is_null_and_every_line_stays_json(tmp_path: Path) -> None:
-    with Tracker(tmp_path, ALONE, "demo", {}).stage(1, "policy") as log:
+    with Tracker(tmp_path, ALONE, "demo", {}).stage(1, "policy", "a") as log:
         log.log(1, loss=float("nan"), top=float("inf"))
     assert (lines(tmp_path)[0]["loss"], lines(tmp_path)[0]["top"]) == (None, None)
 
 
 def test_a_line_torn_by_a_kill_is_cut_off_at_the_next_start(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
-    with Tracker(tmp_path, ALONE, "demo", {}).stage(1, "trees") as log:
+    with Tracker(tmp_path, ALONE, "demo", {}).stage(1, "trees", "a") as log:
         log.log(3)
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3]
 
@@ -92,7 +92,7 @@ def test_numbers_that_cannot_be_written_are_said_once_and_the_run_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
-    with caplog.at_level(logging.WARNING), Tracker(tmp_path, ALONE, "demo", {}).stage(1, "trees") as log:
+    with caplog.at_level(logging.WARNING), Tracker(tmp_path, ALONE, "demo", {}).stage(1, "trees", "a") as log:
         log.log(1, solved=1)
         log.log(2, solved=2)
         (tmp_path / "metrics.jsonl").rmdir()
@@ -104,7 +104,7 @@ def test_numbers_that_cannot_be_written_are_said_once_and_the_run_goes_on(
 
 
 def test_an_error_of_the_stage_itself_passes_through(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), Tracker(tmp_path, ALONE, "demo", {}).stage(1, "trees"):
+    with pytest.raises(ZeroDivisionError), Tracker(tmp_path, ALONE, "demo", {}).stage(1, "trees", "a"):
         _ = 1 / 0
 
 
@@ -112,7 +112,7 @@ def test_wandb_is_not_imported_before_the_first_stage_that_wants_it(tmp_path: Pa
     script = """
         import sys
         assert "wandb" not in sys.modules
-        with Tracker(Path("."), TrackingConfig(wandb=False), "demo", {}).stage(1, "trees") as log:
+        with Tracker(Path("."), TrackingConfig(wandb=False), "demo", {}).stage(1, "trees", "a") as log:
             log.log(1, solved=1)
         assert "wandb" not in sys.modules
     """
@@ -121,7 +121,7 @@ def test_wandb_is_not_imported_before_the_first_stage_that_wants_it(tmp_path: Pa
 
 STAGES = """
     for stage in ("trees", "policy"):
-        with tracker.stage(1, stage) as log:
+        with tracker.stage(1, stage, "a") as log:
             log.log(1, loss=0.5)
             log.log(2, loss=0.25)
 """
@@ -148,14 +148,14 @@ def test_without_a_key_wandb_writes_offline_says_nothing_and_calls_nobody(tmp_pa
     assert len(lines(tmp_path)) == 4
     token = (tmp_path / "wandb" / "group").read_text()
     offline = [path.stem for path in (tmp_path / "wandb").glob("offline-run-*/*.wandb")]
-    assert sorted(offline) == [f"run-{token}-r1-policy", f"run-{token}-r1-trees"]
+    assert sorted(offline) == [f"run-{token}-r1-policy-a", f"run-{token}-r1-trees-a"]
 
 
 def test_a_stage_that_is_continued_keeps_its_wandb_id_and_another_run_directory_has_its_own(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     script = f"""
         for number, run_dir in enumerate((Path({str(here)!r}), Path({str(there)!r}), Path({str(here)!r}))):
-            with Tracker(run_dir, TrackingConfig(), "demo", {{}}).stage(1, "trees") as log:
+            with Tracker(run_dir, TrackingConfig(), "demo", {{}}).stage(1, "trees", "a") as log:
                 log.log(1, solved=1)
             for folder in list((run_dir / "wandb").glob("offline-run-*")):
                 folder.rename(folder.with_name(f"part-{{number}}"))  # their names count seconds: too few for a test

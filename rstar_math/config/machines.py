@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -46,6 +46,9 @@ class PolicyConfig:
 class EngineConfig:
     """A vLLM engine: generation (policy) or pooling (PPM)."""
 
+    #: Those that decide what comes out; a stage that was begun keeps to them.
+    RULES: ClassVar[tuple[str, ...]] = ("dtype", "max_model_tokens")
+
     #: Engines of this kind; each is one Ray actor.
     replicas: Count = 1
     tensor_parallel: Count = 1
@@ -70,6 +73,16 @@ class EngineConfig:
 class SandboxConfig:
     """What one generated program may use up."""
 
+    #: Those that decide whether a program runs; a stage that was begun keeps to them.
+    RULES: ClassVar[tuple[str, ...]] = (
+        "wall_seconds",
+        "cpu_seconds",
+        "memory_mb",
+        "output_bytes",
+        "processes",
+        "file_mb",
+    )
+
     #: Programs run at once by one search worker; 0: one a core of its machine.
     workers: Natural = 0
     wall_seconds: Positive = 5.0
@@ -92,6 +105,9 @@ class SandboxConfig:
 @dataclass(frozen=True, config=STRICT)
 class GradingConfig:
     """How answers are compared: exactly, unless a benchmark says otherwise."""
+
+    #: Those that decide which answers are right; a stage that was begun keeps to them.
+    RULES: ClassVar[tuple[str, ...]] = ("rounded_digits", "tolerance")
 
     #: Limit of one comparison on the clock; a process that got less than half of it on a processor is given up to 8 times
     #: as long. The kernel ends it after so much processor time too, where nobody is left to kill it.

@@ -20,7 +20,17 @@ from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig, RunCon
 from rstar_math.engines.few_shot import few_shot
 from rstar_math.errors import RstarError
 from rstar_math.evolution.models import resolve
-from rstar_math.evolution.store import MANIFEST, Fingerprint, Place, Store, check_whole, digest_of, once, write_json
+from rstar_math.evolution.store import (
+    MANIFEST,
+    Fingerprint,
+    Place,
+    Store,
+    attempt_of,
+    check_whole,
+    digest_of,
+    once,
+    write_json,
+)
 from rstar_math.evolution.versions import versions
 from rstar_math.mutual.tasks import task_folder
 from rstar_math.report.progress import Bar, Progress
@@ -30,6 +40,10 @@ from rstar_math.training.launch import Trainings
 
 #: A disk with less than so many bytes left is full, whatever the message of a library says.
 _FULL = 1 << 20
+#: The parts of the configuration that a stage goes by without being given them.
+_RULED_BY = {"problems": ("grading",)} | dict.fromkeys(
+    ("trees", "scores"), ("grading", "sandbox", "engine", "ppm_engine")
+)
 #: What a stage reads: a folder of an earlier stage, a model's folder or name, an endpoint, or nothing.
 Input = Path | str | PolicyConfig | None
 
@@ -150,7 +164,7 @@ class Run:
                 check_whole(Path(value))
         # Written by work alone: a start that is refused, or has nothing left to do, leaves what made the results.
         write_json(self.store.root / "run.json", {"config": asdict(self.config), "versions": versions()})
-        with self.tracker.stage(place.round, place.stage) as watch:
+        with self.tracker.stage(place.round, place.stage, attempt_of(folder), self.label) as watch:
             desk = Desk(self.config, place, self.fleet, self.trainings, self.progress, watch.log, rounds, self.label)
             try:
                 metrics = work(desk, folder, **given)
@@ -162,7 +176,7 @@ class Run:
         return metrics
 
     def _fingerprint(self, place: Place, given: Mapping[str, Any]) -> Fingerprint:
-        knobs: dict[str, Any] = {"seed": self.config.seed}
+        knobs: dict[str, Any] = {"seed": self.config.seed} | self._rules(place, given)
         form: dict[str, Any] = {}
         inputs: dict[str, str] = {}
         for name, value in given.items():
@@ -179,6 +193,17 @@ class Run:
             elif value is not None:
                 inputs[name] = _digest(value)
         return Fingerprint(knobs, inputs, form)
+
+    def _rules(self, place: Place, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The knobs of the machinery that decide what comes out: what an answer is compared by, what a program may use up,
+        what an engine reads and reckons with. The others say where and how fast."""
+        parts = _RULED_BY.get(place.stage.removeprefix("control-"), ())
+        return {
+            f"{part}.{knob}": getattr(getattr(self.config, part), knob)
+            for part in parts
+            if part != "ppm_engine" or given.get("ppm") is not None
+            for knob in getattr(self.config, part).RULES
+        }
 
 
 def _last(until: tuple[int, str | None]) -> Place:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -192,9 +193,15 @@ def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]
         _refuse_change(partial, fingerprint.difference(begun["fingerprint"], finished=False), redo)
         return begun
     partial.mkdir(parents=True, exist_ok=True)
-    begun = {"fingerprint": asdict(fingerprint), "seconds": 0.0}
+    begun = {"attempt": secrets.token_hex(3), "fingerprint": asdict(fingerprint), "seconds": 0.0}
     write_json(partial / _BEGUN, begun)
     return begun
+
+
+def attempt_of(partial: Path) -> str:
+    """What tells the work on a stage from an earlier one that was set aside; it stays the same after a stop."""
+    attempt: str = json.loads((partial / _BEGUN).read_text())["attempt"]
+    return attempt
 
 
 def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mapping[str, Any], seconds: float) -> None:

@@ -7,7 +7,9 @@ in words what it achieved, or why not; it never decides what is enough. Seccomp 
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
+import resource
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -121,9 +123,10 @@ def stay_behind(ruleset: int) -> None:
 
 
 def collapse_memory() -> None:
-    """Asks for huge pages under all private memory: a fork then copies few page tables. A refusal costs time only."""
-    collapse, huge_page = 25, 1 << 21
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    """Asks for huge pages under all private memory: a fork then copies few page tables. A refusal, or no /proc to find it
+    in, costs time only."""
+    collapse, huge_page, maps = 25, 1 << 21, Path("/proc/self/maps")
+    for line in maps.read_text().splitlines() if maps.exists() else ():
         span, permissions, _, _, inode, *_ = line.split()
         if permissions != "rw-p" or inode != "0" or "[stack" in line:
             continue
@@ -135,4 +138,27 @@ def collapse_memory() -> None:
 
 def address_space() -> int:
     """Bytes of address space that this process has; a fork begins with as much."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    sizes = Path("/proc/self/statm")
+    return int(sizes.read_text().split()[0]) * mmap.PAGESIZE if sizes.exists() else _found_by_trying()
+
+
+def _found_by_trying() -> int:
+    """The same where there is no /proc: the most that can be forbidden before another page is refused."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    fits, most = 0, (1 << 47) // mmap.PAGESIZE
+    try:
+        while fits < most:
+            middle = (fits + most) // 2
+            resource.setrlimit(resource.RLIMIT_AS, (middle * mmap.PAGESIZE, before[1]))
+            fits, most = (fits, middle) if _another_page() else (middle + 1, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    return (fits - 1) * mmap.PAGESIZE
+
+
+def _another_page() -> bool:
+    try:
+        mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE).close()
+    except OSError:
+        return False
+    return True

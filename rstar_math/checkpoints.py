@@ -85,8 +85,7 @@ def _check_weights(path: Path, kind: Kind) -> None:
     from safetensors import SafetensorError, safe_open
 
     index = path / _SHARDS
-    names = sorted(set(_read_json(index, kind)["weight_map"].values())) if index.is_file() else [_WEIGHTS]
-    for name in names:
+    for name in _shards(index, kind) if index.is_file() else [_WEIGHTS]:
         if not (path / name).is_file():
             raise InputError(f"The {kind} in {path} lacks {name}. Copy the folder again, or train the {kind} again.")
         try:
@@ -97,12 +96,20 @@ def _check_weights(path: Path, kind: Kind) -> None:
             ) from error
 
 
+def _shards(index: Path, kind: Kind) -> list[str]:
+    """The files that the weights of a model are spread over."""
+    shards = _read_json(index, kind).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+        raise InputError(f"{index} has no weight_map of names of files. Copy the model folder again.")
+    return sorted(set(shards.values()))
+
+
 def _read_json(file: Path, kind: Kind) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"The {kind} in {file.parent} lacks {file.name}: it is no model folder.") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or not in UTF-8
         raise InputError(f"{file} is no JSON ({error}). Copy the model folder again.") from error
     if not isinstance(content, dict):
         raise InputError(f"{file} holds no JSON object. Copy the model folder again.")

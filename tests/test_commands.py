@@ -1,7 +1,9 @@
 """What the commands do where nothing more is said."""
 
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import json
+import sys
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +13,12 @@ from planting import plant
 
 from rstar_math.cli import alone
 from rstar_math.cli import evaluate as evaluating
-from rstar_math.cli.compose import compose, compose_benchmark, options
+from rstar_math.cli import solve as solving
+from rstar_math.cli.compose import compose, compose_again, compose_benchmark, options
+from rstar_math.cli.doctor import _machine
 from rstar_math.cli.main import main
 from rstar_math.cli.solve import choice_of
+from rstar_math.cli.speaking import program
 from rstar_math.config import EvaluationConfig, PolicyConfig, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.records import End, Rollout
@@ -161,3 +166,130 @@ def test_the_seedling_is_made_from_the_shipped_ones_seed_unless_told(given, seed
     result = CliRunner().invoke(main, ["seedling", f"out={tmp_path}", *given])
     assert result.exit_code == 0, result.output
     assert made == [(tmp_path, seed)]
+
+
+def test_the_seedling_refuses_what_it_would_not_look_at(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(alone, "grow_seedling_alone", lambda out, seed: None)
+    result = CliRunner().invoke(main, ["seedling", f"out={tmp_path}", "round.r1.policy.epochs=9"])
+    assert result.exit_code == 2
+    assert "round.r1.policy.epochs=9: seedling takes out=, seed= and variant= alone" in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "row", "said"),
+    [
+        ("grade", b'{"prediction": null, "answer": "1"}', "line 2: 'prediction' is text or a number; got null"),
+        ("grade", b'{"prediction": "1", "answer": ["1"]}', "line 2: 'answer' is text or a number; got ["),
+        ("grade", b'{"prediction": true, "answer": "1"}', "line 2: 'prediction' is text or a number; got true"),
+        ("grade", b'{"prediction": "1"}', "line 2: no field answer"),
+        ("grade", '{"prediction": "\xe9"}'.encode("latin-1"), "line 2: not in UTF-8"),
+        ("run-code", '{"id": "\xe9"}'.encode("latin-1"), "line 2: not in UTF-8"),
+        ("run-code", b'{"id": 1, "steps": "print(1)"}', "line 2: 'steps' is a list of code texts; got"),
+    ],
+)
+def test_a_row_that_cannot_be_taken_is_refused_with_its_line(command, row, said, tmp_path) -> None:
+    """Null was graded as the word None, a list as its brackets, and other encodings ended in a traceback."""
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b"\n" + row + b"\n")
+    result = CliRunner().invoke(main, [command, str(file)])
+    assert result.exit_code == 2
+    assert f"{file}, {said}" in result.output
+
+
+@pytest.mark.parametrize("command", ["grade", "run-code"])
+def test_rows_of_a_file_that_is_not_there_are_refused_in_one_message(command, tmp_path) -> None:
+    result = CliRunner().invoke(main, [command, str(tmp_path / "none.jsonl")])
+    assert (result.exit_code, "none.jsonl: No such file" in result.output) == (2, True)
+
+
+def test_the_doctor_looks_at_the_disk_of_a_folder_that_is_yet_to_be_made(tmp_path) -> None:
+    (disk,) = (found for found in _machine(compose([f"runs={tmp_path}/no/such/runs"])) if found.part == "free disk")
+    assert disk.seen.endswith(" GB")
+
+
+@pytest.mark.parametrize(
+    ("started", "on_path", "said"),
+    [
+        (["python", ".venv/bin/rstar-math", "evolve"], False, ".venv/bin/rstar-math"),
+        (["python", ".venv/bin/rstar-math", "evolve"], True, "rstar-math"),
+        (["/a b/python", "-m", "rstar_math.cli.main", "evolve"], False, "'/a b/python' -m rstar_math.cli.main"),
+    ],
+)
+def test_the_way_to_go_on_names_the_program_as_it_can_be_started(started, on_path, said, monkeypatch, tmp_path) -> None:
+    """After `make demo` the program is in .venv/bin alone, and the closing lines said `rstar-math`."""
+    script = tmp_path / ".venv/bin/rstar-math"
+    script.parent.mkdir(parents=True)
+    script.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(script.parent if on_path else tmp_path))
+    monkeypatch.setattr(sys, "orig_argv", started)
+    monkeypatch.setattr(sys, "argv", [started[1] if "-m" not in started else "/x/main.py", "evolve"])
+    assert program() == said
+
+
+@pytest.fixture
+def solve(monkeypatch, tmp_path):
+    """Solves with a fleet that grows the given tree; the exit code, what was said, and the configuration asked for."""
+
+    def run(tree, *words: str):
+        asked: list[RunConfig] = []
+
+        class Grown:
+            def grow(self, *_, **__):
+                async def grown():
+                    yield [tree]
+
+                return grown()
+
+        def opened(config):
+            asked.append(config)
+            return nullcontext(Grown())
+
+        monkeypatch.setattr(solving, "open_fleet", opened)
+        result = CliRunner().invoke(main, ["solve", "1 + 3?", f"runs={tmp_path}", *words])
+        return result.exit_code, result.output, asked[0]
+
+    return run
+
+
+def solved(*answers: str):
+    tree = plant("\n".join(f"{letter} answer={answer}" for letter, answer in zip("abc", answers, strict=False)) or "a")
+    leaves = range(1, len(answers) + 1)
+    nodes = tuple(node._replace(prior=0.5) for node in tree.nodes)
+    return replace(tree, nodes=nodes, rollouts=tuple(Rollout(leaf, End.ANSWER, 0.0) for leaf in leaves))
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_a_question_without_an_answer_is_not_solved(words, solve) -> None:
+    """It printed null and ended with 0."""
+    code, said, _ = solve(solved(), f"policy={MODEL_PATH}", *words)
+    assert code == 1
+    assert "No answer: none of 0 rollouts reached one; try more, with round.r4.evaluation.rollouts=" in said
+    assert solve(solved("4"), f"policy={MODEL_PATH}", *words)[0] == 0
+
+
+def test_a_question_is_solved_by_the_knobs_of_the_run_that_made_the_policy(solve, tmp_path) -> None:
+    """It went by the demo's: steps of 32 tokens in a context of 512."""
+    policy = tmp_path / "other" / "round-2" / "policy"
+    policy.parent.mkdir(parents=True)
+    policy.symlink_to(MODEL_PATH)
+    kept = compose(["preset=paper", "cluster=laptop", "round.r4.evaluation.candidates=3"])
+    (tmp_path / "other" / "run.json").write_text(json.dumps({"config": asdict(kept), "versions": {}}))
+    _, _, config = solve(solved("4"), f"policy={policy}", "round.r4.evaluation.rollouts=5")
+    evaluation = config.plan(4).evaluation
+    assert (evaluation.candidates, evaluation.rollouts, evaluation.max_step_tokens) == (3, 5, 512)
+    assert config.engine.max_model_tokens == 4096
+
+
+def test_a_runs_knobs_take_groups_and_maps_on_top_and_make_room_for_a_preset(tmp_path) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps({"config": asdict(compose(["preset=paper", "engine.extra.a=1"])), "versions": {}}))
+    assert compose_again(file) == compose(["preset=paper", "engine.extra.a=1"])
+    moved = compose_again(file, ["cluster=1gpu", "engine.extra.b=2"])
+    assert (moved.engine.gpus, moved.engine.extra, moved.name) == (0.6, {"a": 1, "b": 2}, "paper")
+    assert compose_again(file, ["preset=demo"]) == compose(["preset=demo"])
+    with pytest.raises(ConfigError, match=r"did you mean round\.r4\.evaluation\.rollouts"):
+        compose_again(file, ["round.r4.evaluation.rolouts=5"])
+    file.write_text('{"config": {"nmae": "x"}}')
+    with pytest.raises(ConfigError, match=r"run\.json holds no configuration of a run \(nmae.*preset=NAME"):
+        compose_again(file)

@@ -3,11 +3,13 @@
 from itertools import product
 
 import pytest
+import yaml
 from click.testing import CliRunner
+from pydantic import TypeAdapter
 
 from rstar_math.cli.compose import compose, options
 from rstar_math.cli.main import main, take
-from rstar_math.config import SearchConfig
+from rstar_math.config import RunConfig, SearchConfig
 from rstar_math.errors import ConfigError
 
 
@@ -66,6 +68,32 @@ def test_a_wrong_override_is_named_with_the_way_out(override, parts) -> None:
     assert all(part in str(refused.value) for part in parts), refused.value
 
 
+@pytest.mark.parametrize(
+    ("override", "shown"),
+    [
+        ("problems.columns.question=Question text", "problems.columns={'question': 'Question text'}"),
+        ("problems.columns={question: Q}", "problems.columns={'question': 'Q'}"),
+        ("engine.extra.enforce_eager=true", "engine.extra={'enforce_eager': True}"),
+        ("ppm_engine.extra.a.b=1", "ppm_engine.extra={'a': {'b': 1}}"),
+        ("+engine.extra.swap_space=0", "engine.extra={'swap_space': 0}"),
+    ],
+)
+def test_a_map_with_keys_of_ones_own_takes_new_keys(override, shown) -> None:
+    """Hydra refused them, though messages and README say to write them so."""
+    config = compose([override])
+    maps = {
+        "problems.columns": config.problems.columns,
+        "engine.extra": config.engine.extra,
+        "ppm_engine.extra": config.ppm_engine.extra,
+    }
+    assert [f"{name}={values}" for name, values in maps.items() if values] == [shown]
+
+
+def test_a_column_of_ones_own_is_not_taken_for_the_override_that_is_wrong() -> None:
+    with pytest.raises(ConfigError, match=r"override 'rounds'"):
+        compose(["problems.columns.question=Q", "rounds"])
+
+
 def test_two_sources_of_problems_contradict_each_other() -> None:
     with pytest.raises(ConfigError, match=r"problems\.path and problems\.dataset"):
         compose(["problems.path=a.jsonl", "problems.dataset=b"])
@@ -94,6 +122,18 @@ def test_plan_prints_the_resolved_rounds_and_starts_nothing(tmp_path, monkeypatc
     assert shown.exit_code == 0
     assert "17" in shown.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_full_plan_is_every_knob_and_can_be_read_back() -> None:
+    overrides = ["preset=paper", "round.r3.search.rollouts=17", "engine.extra.swap_space=0"]
+    shown = CliRunner().invoke(main, ["plan", *overrides, "--full"])
+    assert shown.exit_code == 0
+    assert TypeAdapter(RunConfig).validate_python(yaml.safe_load(shown.output)) == compose(overrides)
+
+
+def test_a_knob_like_none_is_sent_to_the_list_of_all() -> None:
+    with pytest.raises(ConfigError, match=r"no knob 'zzzz\.q'; `rstar-math plan --full` prints all of them"):
+        compose(["zzzz.q=1"])
 
 
 @pytest.mark.parametrize("command", sorted(main.commands))

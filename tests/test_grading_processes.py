@@ -206,8 +206,8 @@ def test_grade_prints_a_verdict_and_a_reason_a_row(tmp_path: Path, capsys: pytes
     rows = [("\\boxed{0.5}", "1/2"), ("6", "5"), ("\\boxed{}", "5"), ("A or C", "C"), ("5", "\\frac{1}{0}")]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps({"prediction": p, "answer": g, "kept": 1}) + "\n" for p, g in rows))
-    with file.open() as stream:
-        grade_rows(stream)
+    with file.open("rb") as stream:
+        grade_rows(stream, GradingConfig())
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["verdict"] for row in shown] == ["correct", "wrong", "no-answer", "unreadable", "gold-unreadable"]
     assert all(row["reason"] and row["kept"] == 1 for row in shown)

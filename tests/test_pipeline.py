@@ -127,7 +127,7 @@ def test_the_held_out_trees_never_saw_the_ground_truth(run) -> None:
 @pytest.mark.slow
 def test_the_run_ends_with_its_table_and_how_to_go_on(run) -> None:
     printed = (run.parent.parent / "printed.txt").read_text()
-    for part in ("base", "round 1", "round 2", "control", "report.md", "rstar-math evolve", "problems.path="):
+    for part in ("base", "round 1", "round 2", "control", "report.md", "rstar_math.cli.main evolve", "problems.path="):
         assert part in printed
     assert (run / "report.md").is_file()
     assert len((run / "metrics.jsonl").read_text().splitlines()) > 10
@@ -258,6 +258,21 @@ def test_grade_reads_and_writes_rows(tmp_path) -> None:
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     verdicts = [json.loads(line)["verdict"] for line in rstar("grade", "rows.jsonl", cwd=tmp_path).splitlines()]
     assert verdicts == ["correct", "wrong"]
+
+
+def test_grade_takes_the_knobs_of_grading_with_a_file_and_with_standard_input(tmp_path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"prediction": "3.1415", "answer": 3.14159}\n')
+    for words, given in ((["rows.jsonl"], None), ([], (tmp_path / "rows.jsonl").read_text())):
+        graded = subprocess.run(
+            command("grade", *words, "grading.tolerance=0.01"),
+            input=given,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert json.loads(graded.stdout)["verdict"] == "correct"
 
 
 def test_run_code_reads_and_writes_rows(tmp_path) -> None:

@@ -16,6 +16,7 @@ from rstar_math.errors import ConfigError, Interrupted
 from rstar_math.records import Step
 from rstar_math.report.console import is_live, open_console
 from rstar_math.report.errors import show_error
+from rstar_math.report.levels import levels_markdown, show_levels
 from rstar_math.report.plan import show_plan
 from rstar_math.report.progress import Progress
 from rstar_math.report.quantities import duration, number, percent, rate
@@ -259,6 +260,43 @@ def test_the_report_file_holds_the_table_and_the_three_closing_lines(tmp_path: P
     assert text.startswith("# demo\n\n|  | greedy pass@1 |")
     assert [line[2:] for line in text.splitlines() if line.startswith("- ")] == list(lines)
     assert [str(tmp_path) in lines[0], "rstar-math again" in lines[1], "rstar-math own" in lines[2]] == [True] * 3
+
+
+BY_LEVEL = [
+    row("base", levels={"greedy": {"2": score(0.25, 0.1, 0.4, 40), "1": score(0.5, 0.35, 0.65, 42)}, "system2": {}}),
+    row("round 1", levels={"greedy": {}, "system2": {"1": score(0.8, 0.7, 0.9, 42)}}),
+    row("round 2", levels={"greedy": {}, "system2": {"2": score(1.0, 1.0, 1.0, 40)}}),
+    row("control", levels={"greedy": {"1": score(0.0, 0.0, 0.0, 42)}, "system2": {}}),
+    row("round 3"),
+]
+
+
+def test_a_second_table_shows_held_out_accuracy_by_level_with_its_interval() -> None:
+    """It stood in metrics.json alone."""
+    assert levels_markdown(BY_LEVEL).splitlines() == [
+        "|  | L1 (42) | L2 (40) |",
+        "| --- | ---: | ---: |",
+        "| base, greedy | 50±15 | 25±15 |",
+        "| round 1, System 2 | 80±10 | – |",
+        "| round 2, System 2 | – | 100±0 |",
+        "| control, greedy | 0±0 | – |",
+        "",
+        "Held-out problems by level (how many): percent answered right, ± half the 95% interval.",
+    ]
+
+
+def test_on_a_console_the_levels_are_those_of_base_last_round_and_control_where_they_fit() -> None:
+    lines = shown(lambda console: show_levels(BY_LEVEL[:-1], console))
+    named = [line.split(",")[0] for line in lines if "±" in line and "interval" not in line]
+    assert named == ["base", "round 2", "control"]
+    wide = [row("base", levels={"greedy": {f"Competition level {letter}": score(1, 1, 1) for letter in "ABCDEF"}})]
+    assert shown(lambda console: show_levels(wide, console)) == []
+    assert shown(lambda console: show_levels(ROWS, console)) == []
+
+
+def test_the_report_file_holds_both_tables_and_one_where_there_are_no_levels(tmp_path: Path) -> None:
+    assert "| base, greedy |" in write_report(tmp_path, "demo", BY_LEVEL, ["end"]).read_text(encoding="utf-8")
+    assert "by level (how many)" not in write_report(tmp_path, "demo", ROWS, ["end"]).read_text(encoding="utf-8")
 
 
 # The plan

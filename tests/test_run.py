@@ -58,6 +58,39 @@ def test_a_knob_is_named_as_a_user_would_turn_it(tmp_path) -> None:
         open_here(tmp_path, changed).once(2, "policy", work, training=changed.plan(2).policy)
 
 
+@pytest.mark.parametrize(
+    ("number", "stage", "overrides", "named"),
+    [
+        (5, "harvest", ["round.r4.harvest.trajectories=5"], "round.r4.harvest.trajectories"),
+        (4, "control", ["round.r4.policy.epochs=7"], "round.r4.policy.epochs"),
+        (4, "ppm", ["round.r4.ppm.epochs=7"], "round.r4.ppm.epochs"),
+        (4, "scores", ["mutual.rollouts=7"], "mutual.rollouts"),
+    ],
+)
+def test_a_changed_knob_is_named_by_one_that_there_is(number, stage, overrides, named, tmp_path) -> None:
+    """The messages said round.r5.…, round.r4.control.… and round.r4.mutual.…, which nobody can turn."""
+
+    def given(config: RunConfig) -> dict[str, Any]:
+        plan = config.plan(number)
+        knobs = {"harvest": plan.harvest, "control": plan.policy, "ppm": plan.ppm}
+        name = {"harvest": "harvest", "scores": "mutual"}.get(stage, "training")
+        return {name: knobs.get(stage, config.mutual)}
+
+    before, after = (compose(["rounds=5", "mutual.task=gsm8k", *more]) for more in ([], overrides))
+    open_here(tmp_path, before).once(number, stage, work, **given(before))
+    with pytest.raises(StageError, match=rf"the knob '{re.escape(named)}' was"):
+        open_here(tmp_path, after).once(number, stage, work, **given(after))
+    compose([f"{named}=7"])
+
+
+def test_another_base_is_refused_with_the_knob_that_names_it(tmp_path) -> None:
+    open_here(tmp_path, compose([])).once(0, "scores", work, policy="org/one")
+    with pytest.raises(
+        StageError, match=r"the input 'policy' \(what policy= or base= names, or an earlier stage made\)"
+    ):
+        open_here(tmp_path, compose([])).once(0, "scores", work, policy="org/another")
+
+
 def test_what_does_not_change_a_result_does_not_change_its_fingerprint(tmp_path) -> None:
     config = compose([])
     open_here(tmp_path, config).once(2, "trees", work, search=config.plan(2).search)

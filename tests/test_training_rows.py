@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -333,6 +334,22 @@ def test_a_model_folder_is_checked_file_by_file(tmp_path: Path) -> None:
     (ppm / "tokenizer.json").unlink()
     with pytest.raises(InputError, match="has no tokenizer"):
         checkpoints.check_model_folder(ppm, "ppm")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", b'{"architectures": ["\xff"]}', r"config\.json is no JSON"),
+        ("model.safetensors.index.json", b"{}", r"index\.json has no weight_map"),
+        ("model.safetensors.index.json", b'{"weight_map": ["model.safetensors"]}', r"index\.json has no weight_map"),
+        ("model.safetensors.index.json", b'{"weight_map": {"a": 1}}', r"index\.json has no weight_map"),
+    ],
+)
+def test_a_model_folder_with_a_file_of_another_form_is_refused_by_name(name, content, said, tmp_path: Path) -> None:
+    policy = shutil.copytree(MODEL_PATH, tmp_path / "policy")
+    (policy / name).write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        checkpoints.check_model_folder(policy, "policy")
 
 
 def test_a_checkpoint_that_a_kill_cut_off_is_not_resumed_from(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ that names the knob and the way out. No command is run here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -30,17 +32,46 @@ def compose(overrides: Sequence[str] = ()) -> RunConfig:
         ConfigError: an unknown key or group, an override that cannot be read, a value of the wrong kind, or knobs that
             contradict each other.
     """
-    overrides = [_name_the_path(override) for override in overrides]
     ConfigStore.instance().store("defaults", asdict(RunConfig()))
+    return _composed("config", overrides, new=())
+
+
+def compose_again(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The configuration that a run left in `file` (its run.json), with overrides on top. `preset=` stands for a whole
+    configuration: with one, the run's is left out.
+
+    Raises:
+        ConfigError: as above, or the file holds none that can be read today.
+    """
+    if any(override.startswith("preset=") for override in overrides):
+        return compose(overrides)
+    try:
+        kept = TypeAdapter(RunConfig).validate_python(json.loads(file.read_text(encoding="utf-8"))["config"])
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        why = _list_faults(error) if isinstance(error, ValidationError) else str(error)
+        raise ConfigError(f"{file} holds no configuration of a run ({why}); take a preset's with preset=NAME") from None
+    ConfigStore.instance().store("again", asdict(kept))
+    return _composed("again", overrides, new=_groups())  # what a run left names no group
+
+
+def _composed(start: str, overrides: Sequence[str], *, new: Collection[str]) -> RunConfig:
+    """`start` with the overrides. `new`: keys that hydra takes as additions alone."""
+    overrides = [_name_the_path(override) for override in overrides]
+    written = [_as_addition(override, new) for override in overrides]
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            composed = OmegaConf.to_container(hydra_compose("config", overrides), resolve=True)
+            composed = OmegaConf.to_container(hydra_compose(start, written), resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(str(error), overrides)) from None
     try:
         return TypeAdapter(RunConfig).validate_python(composed)
     except ValidationError as error:
         raise ConfigError(_list_faults(error)) from None
+
+
+def as_yaml(config: RunConfig) -> str:
+    """Every knob with the value that it resolved to."""
+    return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
 
 
 def compose_benchmark(name: str) -> BenchmarkConfig:
@@ -66,23 +97,43 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+def _groups() -> list[str]:
+    return [path.name for path in CONF.iterdir() if path.is_dir()]
+
+
 def _name_the_path(override: str) -> str:
     """`policy=FOLDER` means `policy.path=FOLDER`, unless FOLDER is one of the group's own names."""
     key, _, value = override.partition("=")
     return f"policy.path={value}" if key == "policy" and value not in options("policy") else override
 
 
+def _as_addition(override: str, new: Collection[str]) -> str:
+    """Hydra refuses a key that is not there yet unless it is an addition: so is every key below a map of the user's own."""
+    key = override.partition("=")[0]
+    if key in new:
+        return f"+{override}"
+    return f"++{override}" if any(f"{key}.".startswith(f"{free}.") for free in _free_maps()) else override
+
+
+def _free_maps() -> list[str]:
+    """The knobs that are maps with keys of the user's choice, such as `problems.columns`."""
+    return [name for name, value in _leaves(asdict(RunConfig())) if value == {}]
+
+
 def _explain(reason: str, overrides: Sequence[str]) -> str:
     """What is wrong with the overrides, and the nearest knob that exists."""
-    known = sorted(_leaves(asdict(RunConfig())))
+    known, free, groups = sorted(name for name, _ in _leaves(asdict(RunConfig()))), _free_maps(), _groups()
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
-        groups = [path.name for path in CONF.iterdir() if path.is_dir()]
         if key in groups and override.partition("=")[2] not in options(key):
             return f"{override}: conf/{key} has no such file; choose one of: {', '.join(options(key))}"
+        if key.startswith(tuple(f"{name}." for name in free)):
+            continue
         if key not in known and key not in groups and not any(name.startswith(f"{key}.") for name in known):
             near = get_close_matches(key, [*known, *groups], n=3, cutoff=0.5)
-            way_out = f"; did you mean {' or '.join(near)}?" if near else "; `rstar-math plan` prints all of them"
+            way_out = (
+                f"; did you mean {' or '.join(near)}?" if near else "; `rstar-math plan --full` prints all of them"
+            )
             return f"{override}: there is no knob '{key}'{way_out}"
     return f"the overrides cannot be read: {reason.splitlines()[0]} (write key=value; quote values with spaces)"
 
@@ -96,9 +147,9 @@ def _list_faults(error: ValidationError) -> str:
     return "\n".join(faults)
 
 
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}"
+            yield f"{prefix}{name}", value

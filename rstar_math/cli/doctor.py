@@ -71,7 +71,9 @@ def _machine(config: RunConfig) -> Iterator[Finding]:
     yield Finding("C++ compiler", bool(compiler), compiler or "none", "" if compiler else "apt-get install g++")
     if on_cpu():
         yield _numa()
-    free = shutil.disk_usage(Path(config.runs).parent.resolve()).free / 1e9
+    runs = Path(config.runs).resolve()
+    there = next(folder for folder in (runs, *runs.parents) if folder.is_dir())  # runs= may be yet to be made
+    free = shutil.disk_usage(there).free / 1e9
     roomy = free > _NEEDED_FREE_GB
     yield Finding("free disk", roomy, f"{free:.0f} GB", "" if roomy else f"the demo needs {_NEEDED_FREE_GB:g} GB")
     keyed = bool(os.environ.get("WANDB_API_KEY")) or Path("~/.netrc").expanduser().exists()

@@ -1,12 +1,13 @@
 """The commands.
 
-Each takes `key=value` overrides of the configuration (`rstar-math plan` shows what they resolve to). The exit code is 0
-only when the work was done.
+Each takes `key=value` overrides of the configuration (`rstar-math plan --full` shows what they resolve to). The exit code is
+0 only when the work was done.
 """
 
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,12 @@ from typing import Any
 import click
 
 from rstar_math.cli.benches import bench
-from rstar_math.cli.compose import compose
-from rstar_math.cli.speaking import OVERRIDES, needed, spoken, take
+from rstar_math.cli.compose import as_yaml, compose
+from rstar_math.cli.speaking import OVERRIDES, needed, program, spoken, take
 from rstar_math.errors import ConfigError
+
+#: What a command that reads rows is given; rows.open_rows tells the file from the overrides.
+_ROWS = click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]...")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -54,13 +58,16 @@ def evolve(overrides: tuple[str, ...]) -> None:
             )
         run_all(run)
         run.store.forget_start()
-    show_summary(config, root, shlex.join(["rstar-math", "evolve", *rest]))
+    cluster = "1gpu" if shutil.which("nvidia-smi") else "laptop"
+    own = f"preset=paper cluster={cluster} name=mine base=MODEL_FOLDER problems.path=PROBLEMS.jsonl"
+    show_summary(config, root, f"{program()} {shlex.join(['evolve', *rest])}", f"{program()} evolve {own}")
 
 
 @main.command()
+@click.option("--full", is_flag=True, help="Print every resolved knob, in YAML, instead of the plan and what it takes.")
 @OVERRIDES
 @spoken
-def plan(overrides: tuple[str, ...]) -> None:
+def plan(full: bool, overrides: tuple[str, ...]) -> None:
     """Print the resolved plan of all rounds and what it will take; nothing is started.
 
     measured=runs/NAME predicts by the habits and speeds of that run, else forecast.* holds.
@@ -71,6 +78,9 @@ def plan(overrides: tuple[str, ...]) -> None:
 
     taken, rest = take(overrides, "measured")
     config = compose(rest)
+    if full:
+        click.echo(as_yaml(config), nl=False)
+        return
     show_plan(config)
     try:
         made, shown = foresee(config, Path(taken["measured"]) if "measured" in taken else None)
@@ -167,32 +177,42 @@ def compare(overrides: tuple[str, ...]) -> None:
 @OVERRIDES
 @spoken
 def solve(question: str, as_json: bool, overrides: tuple[str, ...]) -> None:
-    """Answer one QUESTION with System 2: [policy=MODEL [ppm=MODEL]]; default: the last round of the run."""
+    """Answer one QUESTION with System 2: [policy=MODEL [ppm=MODEL]]; default: the last round of the run.
+
+    Knobs are those of the run that made the policy, with overrides on top; preset=NAME takes that preset's instead.
+    """
     from rstar_math.cli.solve import solve_one
 
     taken, rest = take(overrides, "policy", "ppm")
-    solve_one(question, compose(rest), taken, as_json=as_json)
+    if not solve_one(question, rest, taken, as_json=as_json):
+        sys.exit(1)
 
 
 @main.command()
-@click.argument("file", type=click.File("r"), default="-")
+@_ROWS
 @spoken
-def grade(file: Any) -> None:
-    """Grade answers: JSONL {prediction, answer} in (a FILE or standard input), JSONL {verdict, reason} out."""
-    from rstar_math.cli.rows import grade_rows
+def grade(words: tuple[str, ...]) -> None:
+    """Grade answers: JSONL {prediction, answer} in (a FILE or standard input), JSONL {verdict, reason} out.
 
-    grade_rows(file)
+    grading.* says how answers are compared, such as grading.tolerance=0.01.
+    """
+    from rstar_math.cli.rows import grade_rows, open_rows
+
+    file, overrides = open_rows(words)
+    with file:
+        grade_rows(file, compose(overrides).grading)
 
 
 @main.command("run-code")
-@click.argument("file", type=click.File("r"), default="-")
-@OVERRIDES
+@_ROWS
 @spoken
-def run_code(file: Any, overrides: tuple[str, ...]) -> None:
+def run_code(words: tuple[str, ...]) -> None:
     """Run programs in the sandbox: JSONL {id, steps: [code, ...]} in, JSONL {id, status, stdout, error} out."""
-    from rstar_math.cli.rows import run_rows
+    from rstar_math.cli.rows import open_rows, run_rows
 
-    run_rows(file, compose(overrides).sandbox)
+    file, overrides = open_rows(words)
+    with file:
+        run_rows(file, compose(overrides).sandbox)
 
 
 @main.command()
@@ -206,13 +226,17 @@ def seedling(overrides: tuple[str, ...]) -> None:
     from rstar_math.cli.alone import grow_mutual_alone, grow_seedling_alone
     from rstar_math.seedling import SEED
 
-    taken, rest = take(overrides, "out", "variant")
+    taken, rest = take(overrides, "out", "variant", "seed")
     (out,) = needed(taken, "seedling", "out")
+    if rest:
+        raise ConfigError(
+            f"{rest[0]}: seedling takes out=, seed= and variant= alone; how it is made stands in its recipe"
+        )
     kinds = {"seedling": grow_seedling_alone, "mutual": grow_mutual_alone}
     variant = taken.get("variant", "seedling")
     if variant not in kinds:
         raise ConfigError(f"variant={variant}: choose from {', '.join(kinds)}")
-    kinds[variant](Path(out), compose([f"seed={SEED}", *rest]).seed)
+    kinds[variant](Path(out), compose([f"seed={taken.get('seed', SEED)}"]).seed)
 
 
 @main.command()

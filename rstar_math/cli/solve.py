@@ -1,18 +1,19 @@
 """question -> answer, with the path that leads to it.
 
 System 2 on one question (paper §4.1): the search of a run's evaluation, read out for a person. Which models, if none are
-named: those of the run's last finished round.
+named: those of the run's last finished round. By which knobs: those of the run that made them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
+from rstar_math.cli.compose import compose, compose_again
 from rstar_math.cli.launch import open_fleet
 from rstar_math.cluster.fleet import Fleet, Models, Poisoned
 from rstar_math.config import EvaluationConfig, RunConfig
@@ -28,13 +29,17 @@ from rstar_math.report.solution import show_solution
 from rstar_math.search.agreement import alike
 
 
-def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_json: bool) -> None:
-    """Searches, chooses by the PPM (without one: the answer that most trajectories reach), prints.
+def solve_one(question: str, overrides: Sequence[str], given: Mapping[str, str], *, as_json: bool) -> bool:
+    """Searches, chooses by the PPM (without one: the answer that most trajectories reach), prints; whether there is one.
 
     Raises:
         ConfigError: no models were named and the run has no finished round.
     """
+    config = compose(overrides)
     models = _models(config, given)
+    record = _record(str(models.policy))
+    if record:
+        config = compose_again(record, overrides)
     plan = config.plan(config.rounds)
 
     async def work(fleet: Fleet) -> tuple[Tree, Choice | None]:
@@ -51,10 +56,13 @@ def solve_one(question: str, config: RunConfig, given: Mapping[str, str], *, as_
         tree, choice = asyncio.run(work(fleet))
     if as_json:
         click.echo(json.dumps(_object(tree, choice), ensure_ascii=False))
-        return
-    leaf = choice.leaf if choice else 0
-    scores = [tree.nodes[index].prior for index in tree.path(leaf)]
-    show_solution(tree.steps(leaf), scores, choice.answer if choice else None, choice.score if choice else None)
+    elif choice:
+        scores = [tree.nodes[index].prior for index in tree.path(choice.leaf)]
+        show_solution(tree.steps(choice.leaf), scores, choice.answer, choice.score)
+    if choice is None:
+        more = f"round.{config.plan_name(config.rounds)}.evaluation.rollouts={4 * plan.evaluation.rollouts}"
+        click.echo(f"No answer: none of {len(tree.rollouts)} rollouts reached one; try more, with {more}", err=True)
+    return choice is not None
 
 
 async def choice_of(tree: Tree, evaluation: EvaluationConfig, judge: Judge, *, guided: bool) -> Choice | None:
@@ -63,6 +71,12 @@ async def choice_of(tree: Tree, evaluation: EvaluationConfig, judge: Judge, *, g
     same = await alike([choice.answer for choice in found], judge)
     rule, top = (evaluation.choose, evaluation.top) if guided else ("majority", len(found))
     return choose(found, rule, top, same)
+
+
+def _record(policy: str) -> Path | None:
+    """The record of the run that made a policy, RUN/round-N/policy or RUN/policy; None where no run made it."""
+    folders = list(Path(policy).absolute().parents)[:2]
+    return next((folder / "run.json" for folder in folders if (folder / "run.json").is_file()), None)
 
 
 def _object(tree: Tree, choice: Choice | None) -> dict[str, object]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec
 
 import click
@@ -22,6 +24,7 @@ from rstar_math.report.errors import show_error
 _P = ParamSpec("_P")
 #: What a disk says that takes no more.
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+_NAME = "rstar-math"
 _WAY_OUT = (
     "make room there, or let this user read and write it (runs=FOLDER and out=FOLDER say where things are written)"
 )
@@ -45,14 +48,20 @@ def spoken(command: Callable[_P, None]) -> Callable[_P, None]:
             show_error(refused)
             sys.exit(refused.exit_code)
         except KeyboardInterrupt:
-            stopped = Interrupted(
-                f"Everything finished is kept. Go on with: {shlex.join(['rstar-math', *sys.argv[1:]])}"
-            )
+            stopped = Interrupted(f"Everything finished is kept. Go on with: {program()} {shlex.join(sys.argv[1:])}")
             show_error(stopped)
             sys.stdout.flush()
             os._exit(stopped.exit_code)  # an engine's threads may outlive the request to end
 
     return run
+
+
+def program() -> str:
+    """What a person types to start this program again: its name where the shell finds it, else what started it now."""
+    if Path(sys.argv[0]).name == _NAME:
+        found = shutil.which(_NAME)
+        return _NAME if found and Path(found).samefile(sys.argv[0]) else shlex.quote(sys.argv[0])
+    return shlex.join(sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])])
 
 
 def take(overrides: Sequence[str], *names: str) -> tuple[dict[str, str], list[str]]:

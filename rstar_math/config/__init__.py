@@ -51,7 +51,9 @@ CONF = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if pa
 class TrackingConfig:
     """Who watches: metrics.jsonl always; wandb offline without a key, online with one."""
 
+    #: Whether wandb is told as well.
     wandb: bool = True
+    #: The project, and the user or team, that wandb files the run under; None: the key's own.
     project: str = "rstar-math"
     entity: str | None = None
 
@@ -70,9 +72,11 @@ class MirrorConfig:
 class RunConfig:
     """A whole run."""
 
+    #: The run's folder below `runs`, and what wandb calls it.
     name: str = "demo"
     #: Folder that holds the run directories.
     runs: str = "runs"
+    #: Every random stream of the run is drawn from it: the split of the problems, searches, trainings, intervals.
     seed: int = 0
     #: Rounds to run; beyond r4, r4's plan is used again.
     rounds: Count = 4
@@ -80,17 +84,26 @@ class RunConfig:
     base: str = "seedling"
     #: Train the base on its own solved problems for as many steps as the last round's policy (embedded default only).
     control: bool = False
+    #: What is trained on and what is held out.
     problems: ProblemsConfig = ProblemsConfig()
+    #: Who generates in round 1, or for one command.
     policy: PolicyConfig = PolicyConfig()
     #: rStar's second model where it stands behind a server (`rstar-math evaluate discriminator=endpoint`).
     discriminator: PolicyConfig = PolicyConfig()
+    #: The engines that serve the policy, and those that serve the PPM.
     engine: EngineConfig = EngineConfig()
     ppm_engine: EngineConfig = EngineConfig()
+    #: What a generated program may do and use up.
     sandbox: SandboxConfig = SandboxConfig()
+    #: When two answers are the same.
     grading: GradingConfig = GradingConfig()
+    #: Machines, search workers, and what becomes of those that fail.
     cluster: ClusterConfig = ClusterConfig()
+    #: Who else is told the numbers.
     tracking: TrackingConfig = TrackingConfig()
+    #: A copy for machines that share no disk.
     mirror: MirrorConfig = MirrorConfig()
+    #: rStar: answers of two models without training; a run of `evolve` does not look at it.
     mutual: MutualConfig = MutualConfig()
     #: What `rstar-math plan` predicts by; a run does not look at it.
     forecast: ForecastConfig = ForecastConfig()
@@ -99,4 +112,8 @@ class RunConfig:
 
     def plan(self, number: int) -> RoundConfig:
         """The plan of round `number` (from 1); rounds beyond the last file use the last file's plan."""
-        return self.round[f"r{min(number, len(self.round))}"]
+        return self.round[self.plan_name(number)]
+
+    def plan_name(self, number: int) -> str:
+        """The name of that plan, below which its knobs stand: "r4" for round 4, and for round 5."""
+        return f"r{min(number, len(self.round))}"

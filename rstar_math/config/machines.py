@@ -17,6 +17,7 @@ SandboxWall = Literal["namespaces", "root", "landlock", "seccomp", "cgroup"]
 class PolicyConfig:
     """The policy that generates in round 1 (the bootstrap model) or for one command; rStar's second model."""
 
+    #: "local": an engine of this run. "endpoint": a server that is there already.
     kind: Literal["local", "endpoint"] = "local"
     #: Model folder or Hugging Face name; None: the base model.
     path: str | None = None
@@ -51,8 +52,9 @@ class EngineConfig:
 
     #: Engines of this kind; each is one Ray actor.
     replicas: Count = 1
+    #: GPUs that one engine spreads its model over.
     tensor_parallel: Count = 1
-    #: Share of a GPU each replica asks Ray for when there are GPUs (two engines may share one).
+    #: Share of a GPU each replica asks Ray for when there are GPUs (two engines may share one), and its CPUs.
     gpus: NotNegative = 1.0
     cpus: NotNegative = 1.0
     #: Share of a GPU's memory vLLM takes.
@@ -61,7 +63,9 @@ class EngineConfig:
     cpu_cache_gb: Count = 1
     #: Threads of a CPU engine; 0: one core's worth for the embedded model, vLLM's own choice otherwise.
     cpu_threads: Natural = 0
+    #: Numbers that the weights are held in; "auto": those of the model's folder.
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    #: Longest text in tokens, the prompt included.
     max_model_tokens: Count = 4096
     #: Sequences decoded at once.
     max_sequences: Count = 256
@@ -85,10 +89,14 @@ class SandboxConfig:
 
     #: Programs run at once by one search worker; 0: one a core of its machine.
     workers: Natural = 0
+    #: Time on the clock and on processors, of all steps of the program together.
     wall_seconds: Positive = 5.0
     cpu_seconds: Positive = 5.0
+    #: Memory that it may ask for.
     memory_mb: Count = 1024
+    #: What it may print; more ends it.
     output_bytes: Count = 16_384
+    #: Processes and threads that it may start, and space for the files that it may write; 0: none.
     processes: Natural = 0
     file_mb: Natural = 0
     #: Promises without which nothing runs; `rstar-math doctor` shows all, and by what wall each is kept here.
@@ -97,6 +105,7 @@ class SandboxConfig:
     without: tuple[SandboxWall, ...] = ()
     #: Processes kept where a path's steps ended, for the next step to run in a fork of. 0: none.
     snapshots: Natural = 64
+    #: Memory of all of them together.
     snapshot_mb: Count = 1024
     #: A path is worth one if it cost so many forks, which are measured at the start: cheaper ones are run again.
     snapshot_forks: Positive = 3.0
@@ -112,6 +121,7 @@ class GradingConfig:
     #: Limit of one comparison on the clock; a process that got less than half of it on a processor is given up to 8 times
     #: as long. The kernel ends it after so much processor time too, where nobody is left to kill it.
     timeout_seconds: Positive = 3.0
+    #: Processes that compare, a judge.
     workers: Count = 1
     #: Accept a decimal of so many digits that is the exact value, correctly rounded (at least 4); 0: never.
     rounded_digits: Literal[0] | Annotated[int, Field(ge=4)] = 0
@@ -142,6 +152,6 @@ class ClusterConfig:
     #: Deaths of its worker after which a problem is set aside, the last time with it alone; deaths of any worker at which
     #: the stage stops.
     deaths_per_problem: Count = 3
+    deaths_per_stage: Count = 50
     #: Seconds without a finished tree after which everybody is asked what they do, and who hangs is ended and started anew.
     silence_seconds: Positive = 600.0
-    deaths_per_stage: Count = 50

@@ -28,10 +28,12 @@ class MutualConfig:
     subquestions: Count = 5
     #: Lines drawn where one is kept (A2, A3's answers, A4): the one that most of them agree with.
     votes: Count = 8
+    #: Of every draw, and the share of the probability that it is drawn from.
     temperature: NotNegative = 0.8
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     #: Longest line, in tokens.
     max_line_tokens: Count = 256
+    #: c of UCT, as in SearchConfig.
     exploration: NotNegative = 2.0
     #: Actions that may be used; the paper's ablation leaves some out.
     actions: tuple[ActionName, ...] = (
@@ -43,6 +45,7 @@ class MutualConfig:
     )
     #: How often the second model completes each trajectory, each time with another share of it given (paper: once, 20-80%).
     masks: Count = 1
+    #: The least and the most of a trajectory that is given.
     least_given: Share = 0.2
     most_given: Share = 0.8
     #: A trajectory is mutually consistent if one of its completions agrees with it, more than half of them, or all.

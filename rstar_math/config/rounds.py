@@ -28,6 +28,7 @@ class SearchConfig:
     candidates: Count = 8
     #: Samples of the step that only words the final answer: its code has run already, so more bring nothing.
     answer_candidates: Count = 1
+    #: Of every draw; 0: the likeliest step.
     temperature: NotNegative = 1.0
     #: Tokens are drawn from the likeliest that hold this share of the probability together; 1: from all.
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -87,6 +88,7 @@ class TrainingConfig:
     )
     FORM: ClassVar[frozenset[str]] = frozenset({"ranks", "micro_batch_size", "gradient_checkpointing", "deepspeed"})
 
+    #: Passes over all rows.
     epochs: Positive = 2.0
     #: Exactly so many optimiser steps, whatever the epochs say; None: as many as the epochs take.
     max_steps: Count | None = None
@@ -94,14 +96,20 @@ class TrainingConfig:
     batch_size: Count = 128
     #: How many of them one rank holds at once; the rest is gradient accumulation.
     micro_batch_size: Count = 4
+    #: AdamW's highest rate, and how it falls to 0 after the warm-up ("constant": not at all).
     learning_rate: Positive = 7e-6
     scheduler: Literal["linear", "cosine", "constant"] = "linear"
+    #: AdamW's.
     weight_decay: NotNegative = 0.1
+    #: Share of the steps in which the rate rises to its highest.
     warmup_ratio: Share = 0.0
+    #: Longer gradients are cut to this length.
     max_grad_norm: Positive = 1.0
     #: Longest row in tokens; longer rows are left out and counted.
     max_tokens: Count = 4096
+    #: Numbers that it computes in; what is saved is bfloat16.
     precision: Literal["bf16", "fp32"] = "bf16"
+    #: Compute activations again in the backward pass instead of keeping them: less memory, more time.
     gradient_checkpointing: bool = True
     #: Name of a file in conf/deepspeed (zero1, zero2, zero3, zero2-offload, zero3-offload) or a path to one.
     deepspeed: str = "zero2"
@@ -125,6 +133,7 @@ Objective = Literal["pairwise", "pqm", "orm"]
 class PPMConfig(TrainingConfig):
     """The training of a reward model; the paper's is the PPM, the others are there to be compared with it."""
 
+    #: What it is trained to say; see above.
     objective: Objective = "pairwise"
 
 
@@ -137,6 +146,7 @@ class EvaluationConfig:
     #: Candidates a step and trajectories of System 2 (paper: 32 and 8; headline 64 trajectories).
     candidates: Count = 32
     rollouts: Count = 8
+    #: Of every draw but greedy decoding's.
     temperature: NotNegative = 1.0
     #: Tokens are drawn from the likeliest that hold this share of the probability together; 1: from all.
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -148,6 +158,7 @@ class EvaluationConfig:
     #: "best": the trajectory with the highest PPM score (paper). "majority": over the `top` best (released code); "weighted":
     #: the same with their scores as votes.
     choose: Literal["best", "majority", "weighted"] = "best"
+    #: Trajectories, the best by their score, among which the answer is chosen.
     top: Count = 8
     #: Resamples behind a 95% interval.
     bootstrap: Count = 1000
@@ -157,8 +168,11 @@ class EvaluationConfig:
 class RoundConfig:
     """One round of self-evolution: conf/round/r1.yaml ... r4.yaml."""
 
+    #: How trees are grown, and what is taken from them.
     search: SearchConfig = SearchConfig()
     harvest: HarvestConfig = HarvestConfig()
+    #: The two trainings (the paper's PPM: one epoch, batch 512).
     policy: TrainingConfig = TrainingConfig()
     ppm: PPMConfig = PPMConfig(epochs=1.0, batch_size=512)
+    #: How both are measured.
     evaluation: EvaluationConfig = EvaluationConfig()

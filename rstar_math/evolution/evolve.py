@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rstar_math.config import PolicyConfig
+from rstar_math.evolution.feasible import check_plan
 from rstar_math.evolution.room import say_if_short
 from rstar_math.evolution.run import Run, UntilReached
 from rstar_math.evolution.scoring import score
@@ -30,8 +31,10 @@ def evolve(run: Run) -> None:
     """Does every stage of the plan that is not done yet, up to `until`.
 
     Raises:
+        ConfigError: a stage to come could not be done; nothing was started.
         RstarError: a stage cannot be done; everything finished before it stays.
     """
+    check_plan(run.config)
     try:
         _rounds(run)
     except UntilReached:

@@ -183,7 +183,7 @@ class Run:
             if isinstance(value, PolicyConfig):
                 inputs[name] = _endpoint(value)
             elif is_dataclass(value) and not isinstance(value, type):
-                prefix, settings = _knob_name(place, name), asdict(value)
+                prefix, settings = _knob_name(self.config, place, name), asdict(value)
                 if isinstance(value, TrainingConfig):
                     form |= _flat(prefix, {own: settings.pop(own) for own in value.FORM})
                     for own in value.FREE:
@@ -210,11 +210,13 @@ def _last(until: tuple[int, str | None]) -> Place:
     return Place.of(until[0], until[1] or "control-scores")
 
 
-def _knob_name(place: Place, name: str) -> str:
+def _knob_name(config: RunConfig, place: Place, name: str) -> str:
     """The name a user would write to turn this knob."""
-    if name == "problems":
+    if name in ("problems", "mutual"):
         return name
-    return f"round.r{max(place.round, 1)}.{place.stage if name == 'training' else name}"
+    if name == "training":  # the control trains as the round's policy does
+        name = "ppm" if place.stage == "ppm" else "policy"
+    return f"round.{config.plan_name(max(place.round, 1))}.{name}"
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

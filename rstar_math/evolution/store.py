@@ -31,6 +31,13 @@ FROM = "from.txt"
 _SAMPLED_BLOCKS, _BLOCK_BYTES = 128, 65_536
 #: number of the round -> order of its stages; round 0 holds what stands before the first round.
 ORDER = {"problems": 0, "trees": 1, "harvest": 2, "policy": 3, "ppm": 4, "scores": 5, "control": 6, "control-scores": 7}
+#: What gives a stage another input of that name: it is known by a digest alone.
+_NAMED_BY = {
+    "base": " (what base= names)",
+    "policy": " (what policy= or base= names, or an earlier stage made)",
+    "ppm": " (what ppm= names, or an earlier stage made)",
+    "discriminator": " (what discriminator= names)",
+}
 
 #: A stage's work: fills the folder it is given and returns the numbers worth keeping.
 Work = Callable[[Path], Mapping[str, Any]]
@@ -88,7 +95,8 @@ class Fingerprint:
             for name in sorted({*mine, *theirs}):
                 was, now = theirs.get(name), json.loads(json.dumps(mine.get(name)))
                 if was != now:
-                    return f"the {kind} '{name}' was {json.dumps(was)} and is now {json.dumps(now)}"
+                    called = f"the {kind} '{name}'{_NAMED_BY.get(name, '') if kind == 'input' else ''}"
+                    return f"{called} was {json.dumps(was)} and is now {json.dumps(now)}"
         return None
 
 

@@ -12,19 +12,23 @@ from typing import Any
 from rstar_math.config import RunConfig
 from rstar_math.evolution.store import MANIFEST, ORDER, read_manifest
 from rstar_math.report.console import open_console
+from rstar_math.report.levels import show_levels
 from rstar_math.report.table import closing, show_table, write_report
 
 
-def show_summary(config: RunConfig, root: Path, resume: str) -> None:
-    """Prints the table of all rounds there are and the three closing lines; writes both to `report.md`."""
+def show_summary(config: RunConfig, root: Path, resume: str, own: str) -> None:
+    """Prints the tables of all rounds there are and the three closing lines; writes them to `report.md`.
+
+    `resume`, `own`: command lines: this run again, one's own model and problems.
+    """
     rows = [_row("base", _stages(root, 0))]
     rows += [_row(f"round {number}", _stages(root, number)) for number in range(1, config.rounds + 1)]
     last = _stages(root, config.rounds)
     if "control-scores" in last:
         rows.append(_row("control", {"scores": last["control-scores"], "policy": last["control"]}))
-    own = "rstar-math evolve preset=paper cluster=1gpu name=mine base=MODEL_FOLDER problems.path=PROBLEMS.jsonl"
     lines = closing(root, resume, own)
     show_table(rows)
+    show_levels(rows)
     for line in lines:
         open_console().print(line, soft_wrap=True)
     write_report(root, config.name, rows, lines)
@@ -45,14 +49,22 @@ def _row(name: str, stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "name": name,
         "greedy": _accuracy(scores, "greedy"),
         "system2": _accuracy(scores, "mcts"),
+        "levels": {"greedy": _by_level(scores, "greedy"), "system2": _by_level(scores, "mcts")},
         "coverage": {"all": crop["coverage"], **levels} if crop else None,
         "pair_accuracy": (stages.get("ppm", {}).get("metrics", {}).get("pair_accuracy") or {}).get("accuracy"),
         "seconds": sum(manifest["seconds"] for manifest in own.values()) or None,
     }
 
 
-def _accuracy(scores: Mapping[str, float], strategy: str) -> dict[str, float] | None:
-    key = f"{strategy}/pass@1"
+def _by_level(scores: Mapping[str, float], strategy: str) -> dict[str, dict[str, float] | None]:
+    start = f"{strategy}/pass@1/level_"
+    counted = [key for key in scores if key.startswith(start) and key.endswith("/count")]
+    names = [key.removeprefix(start).removesuffix("/count") for key in counted]
+    return {name: _accuracy(scores, strategy, f"/level_{name}") for name in names}
+
+
+def _accuracy(scores: Mapping[str, float], strategy: str, part: str = "") -> dict[str, float] | None:
+    key = f"{strategy}/pass@1{part}"
     if key not in scores:
         return None
     return {"value": scores[key], **{name: scores[f"{key}/{name}"] for name in ("low", "high", "count")}}

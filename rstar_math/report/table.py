@@ -5,7 +5,8 @@ measured shows as a dash.
 
 A row is `{"name", "greedy", "system2", "coverage", "pair_accuracy", "seconds"}`; all but the name may be None. `greedy`
 and `system2` are `{"value", "low", "high", "count"}`: a share of held-out problems with its 95% interval. `coverage` is
-the share of training problems that search solved: `{"all": x, LEVEL: x, …}`. Shares are in [0, 1].
+the share of training problems that search solved: `{"all": x, LEVEL: x, …}`. Shares are in [0, 1]. Held-out problems by
+level have a table of their own, `levels`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rstar_math.report.console import open_console
+from rstar_math.report.levels import in_order, label, levels_markdown
 from rstar_math.report.quantities import NOTHING, duration, percent
 
 Row = Mapping[str, Any]
@@ -47,17 +49,18 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def write_report(run_dir: Path, name: str, rows: Sequence[Row], closing: Sequence[str]) -> Path:
-    """Writes `report.md` into the run directory: the table, its legend, the closing lines. Returns its path."""
+    """Writes `report.md` into the run directory: the tables, their legends, the closing lines. Returns its path."""
     path = run_dir / "report.md"
     listed = "\n".join(f"- {line}" for line in closing)
-    path.write_text(f"# {name}\n\n{markdown(rows)}\n{listed}\n", encoding="utf-8")
+    tables = "\n".join(filter(None, (markdown(rows), levels_markdown(rows))))
+    path.write_text(f"# {name}\n\n{tables}\n{listed}\n", encoding="utf-8")
     return path
 
 
 def closing(run_dir: Path, resume: str, own: str) -> tuple[str, str, str]:
     """The three lines a run ends with. `resume`, `own`: command lines: this run again, one's own model and problems."""
     return (
-        f"Everything is in {run_dir}: trees, training data, models and scores of every round; the table is report.md.",
+        f"Everything is in {run_dir}: trees, training data, models and scores of every round; the tables are report.md.",
         f"Resume, or add rounds, with: {resume}",
         f"Run it on your own model and problems with: {own}",
     )
@@ -73,7 +76,7 @@ def _table(rows: Sequence[Row], levels: Sequence[str], gap: int) -> Table:
 
 
 def _headings(levels: Sequence[str]) -> tuple[str, ...]:
-    named = (f"\n{_label(level)}" for level in levels)
+    named = (f"\n{label(level)}" for level in levels)
     return ("", "greedy\npass@1", "\nSystem 2", "\nsolved", *named, "PPM\npairs", "\ntime")
 
 
@@ -101,13 +104,8 @@ def _score(score: Mapping[str, float] | None, exact: bool) -> str:
 
 
 def _levels(rows: Sequence[Row]) -> list[str]:
-    """All levels that any row knows, numbers in their order before names."""
-    names = {level for row in rows for level in row.get("coverage") or {} if level != "all"}
-    return sorted(names, key=lambda level: (0, int(level), "") if level.isdecimal() else (1, 0, level))
-
-
-def _label(level: str) -> str:
-    return f"L{level}" if level.isdecimal() else level or "other"
+    """All levels that any row knows."""
+    return in_order(level for row in rows for level in row.get("coverage") or {} if level != "all")
 
 
 def _legend(rows: Sequence[Row], interval: str) -> str:

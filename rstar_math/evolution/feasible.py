@@ -1,0 +1,56 @@
+"""Can the whole plan be done?
+
+What a late stage would stumble over, looked at before the first one starts: files and arithmetic alone. It starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from rstar_math.config import RoundConfig, RunConfig
+from rstar_math.engines.few_shot import few_shot
+from rstar_math.errors import ConfigError
+from rstar_math.evaluation.strategies import strategies
+from rstar_math.training.job import batch_of, deepspeed_config
+
+_T = TypeVar("_T")
+
+
+def check_plan(config: RunConfig) -> None:
+    """Whether every round that will be done can be.
+
+    Raises:
+        ConfigError: a knob is impossible; the message names it and the way out.
+    """
+    if config.policy.few_shot:
+        few_shot(config.policy.few_shot)
+    for name in dict.fromkeys(map(config.plan_name, range(1, config.rounds + 1))):
+        _check_round(f"round.{name}", config.round[name])
+    if config.plan(1).search.annotation == "ppm":
+        raise ConfigError(
+            "round.r1.search.annotation=ppm: there is no PPM before round 1 has trained one; take terminal there"
+        )
+
+
+def _check_round(name: str, plan: RoundConfig) -> None:
+    if plan.search.annotation == "answers":
+        raise ConfigError(
+            f"{name}.search.annotation=answers: that is for best-of-n at test time; to make data take terminal or ppm"
+        )
+    for kind, training in (("policy", plan.policy), ("ppm", plan.ppm)):
+        _as_knob(f"{name}.{kind}", batch_of, training)
+        _as_knob(f"{name}.{kind}.deepspeed", deepspeed_config, training.deepspeed)
+    _as_knob(f"{name}.evaluation.strategies", _strategies, plan)
+
+
+def _strategies(plan: RoundConfig) -> None:
+    strategies(plan.evaluation.strategies, plan.evaluation, guided=True)
+
+
+def _as_knob(knob: str, check: Callable[[_T], object], value: _T) -> None:
+    """The check's message with the knob before it: those who check know a training or a list, not whose it is."""
+    try:
+        check(value)
+    except ConfigError as error:
+        raise ConfigError(f"{knob}: {error}") from None

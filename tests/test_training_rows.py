@@ -14,7 +14,7 @@ import torch
 import torch.distributed as group
 from tiny_models import write_policy, write_ppm
 from transformers import TrainerControl, TrainerState
-from worked_rows import QUESTION, QUICK, STEPS, pair, plain, write_rows
+from worked_rows import QUESTION, QUICK, STEPS, pair, plain, released_pair, write_rows
 
 from rstar_math import checkpoints, text
 from rstar_math.errors import ConfigError, InputError
@@ -111,10 +111,10 @@ def test_released_pairs_give_the_same_tokens_as_ours(tmp_path: Path) -> None:
     ours = write_rows(tmp_path / "ours.parquet", [pair(STEPS[:1], STEPS[1:2], (wrong,))])
     released = tmp_path / "released.json"
     prompt = text.prompt(QUESTION) + STEPS[0].text + "\n\n"
-    released.write_text(json.dumps([{"prompt": prompt, "pos": [STEPS[1].text], "neg": [wrong.text]}]))
+    released.write_text(json.dumps([released_pair(prompt, [STEPS[1].text], [wrong.text])]))
     [expected], [got] = rows.group_rows([ours], Letters(), 1000), rows.group_rows([released], Letters(), 1000)
     assert got.row is not None and expected.row is not None
-    assert got.row == {**expected.row, "kind": "released", "q": [None, None]}
+    assert got.row == {**expected.row, "kind": "released", "q": [None, None], "weight": [1.0]}
     whole = expected.row["prefix"] + expected.row["rests"][0]
     assert whole == encode(Letters(), text.transcript(QUESTION, STEPS[:2], for_next=False))
 
@@ -134,16 +134,6 @@ def test_a_group_holds_its_beginning_and_each_rest_once_and_only_pairs_that_fit(
     shorter, dropped = rows.group_rows([file], Letters(), len(first.row["prefix"] + first.row["rests"][0]))
     assert shorter.row is not None
     assert (shorter.row["examples"], shorter.left_out, dropped) == (2, 2, rows.Encoded(None, 1))
-
-
-def test_a_row_of_no_known_form_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "odd.jsonl"
-    file.write_text(json.dumps({"query": QUESTION, "response": REPLY}) + '\n{"text": "x"}\n')
-    with pytest.raises(InputError, match=r"odd\.jsonl, row 2 .* It has text; expected"):
-        list(rows.policy_rows([file], Letters(), 1000))
-    with pytest.raises(InputError, match=r"expected \.parquet"):
-        (tmp_path / "x.csv").touch()
-        list(rows.read(tmp_path / "x.csv"))
 
 
 def test_the_pairs_loss_is_the_mean_over_groups_of_the_mean_over_pairs() -> None:
@@ -201,8 +191,8 @@ def test_an_orm_is_not_trained_on_steps_alone(tmp_path: Path) -> None:
 def test_a_pqm_is_not_trained_on_rows_without_q(tmp_path: Path) -> None:
     released = tmp_path / "released.json"
     prompt = text.prompt(QUESTION) + STEPS[0].text + "\n\n"
-    released.write_text(json.dumps([{"prompt": prompt, "pos": [STEPS[1].text], "neg": ["print(1)\n<end_of_code>"]}]))
-    with pytest.raises(InputError, match="without q_chosen and q_rejected"):
+    released.write_text(json.dumps([released_pair(prompt, STEPS[1].text, "print(1)\n<end_of_code>")]))
+    with pytest.raises(InputError, match=r"released\.json: row 1: no q_chosen, q_rejected"):
         list(rows.valued_rows([released], Letters(), 1000))
 
 

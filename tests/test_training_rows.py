@@ -291,7 +291,7 @@ def test_a_batch_is_cut_into_equal_parts_or_refused() -> None:
         batch_of(replace(QUICK, ranks=3))
 
 
-@pytest.mark.parametrize("name", ["zero1", "zero2", "zero3", "zero2-offload", "zero3-offload"])
+@pytest.mark.parametrize("name", ["zero1", "zero2", "zero3", "zero1-offload", "zero2-offload", "zero3-offload"])
 def test_every_deepspeed_configuration_has_its_stage(name: str) -> None:
     zero = deepspeed_config(name)["zero_optimization"]
     assert zero["stage"] == int(name[4])
@@ -304,7 +304,7 @@ def test_a_job_that_cannot_start_says_why(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "policy.parquet", [{"question": QUESTION, "steps": plain(STEPS)}])
     job = TrainingJob("policy", base, (data,), tmp_path / "out", QUICK)
     check(job)
-    with pytest.raises(ConfigError, match="expected one of zero1, zero2, zero2-offload"):
+    with pytest.raises(ConfigError, match="expected one of zero1, zero1-offload, zero2, zero2-offload"):
         check(replace(job, config=replace(QUICK, deepspeed="zero9")))
     with pytest.raises(InputError, match=r"gone\.parquet does not exist"):
         check(replace(job, data=(tmp_path / "gone.parquet",)))

@@ -103,7 +103,7 @@ class TrainingConfig:
     max_tokens: Count = 4096
     precision: Literal["bf16", "fp32"] = "bf16"
     gradient_checkpointing: bool = True
-    #: Name of a file in conf/deepspeed (zero1, zero2, zero3, zero2-offload, zero3-offload) or a path to one.
+    #: Name of a file in conf/deepspeed (zero1, zero2, zero3, each also with -offload) or a path to one.
     deepspeed: str = "zero2"
     #: Training ranks; on a machine with GPUs each takes one.
     ranks: Count = 1

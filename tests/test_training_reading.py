@@ -82,14 +82,14 @@ def test_the_pairs_of_a_shuffled_file_weigh_what_they_weigh_in_order(tmp_path: P
     """A pair weighed by how many of its group happened to stand next to it."""
     many = [released_pair(PROMPT, code(f"x = {n}"), code(f"y = {m}"), (2, 2)) for n in range(2) for m in range(2)]
     one = released_pair(text.prompt("Another?"), code("z = 1"), code("z = 2"))
-    losses = []
+    pulls = []
     for name, content in (("ordered", [*many, one]), ("shuffled", [many[0], one, *many[1:3], one, many[3]])):
         found = rows.group_rows([lines(tmp_path / f"{name}.jsonl", *content)], Letters(), 1000)
         batch = collate(0)([encoded.row for encoded in found if encoded.row is not None])
         # How strongly each pair pulls, in units of the file's rows.
-        losses.append((batch["weight"] * batch["group"].unique().numel()).tolist())
+        pulls.append((batch["weight"] * batch["group"].unique().numel()).tolist())
         assert torch.isfinite(bradley_terry(torch.zeros(len(batch["end"])), batch))
-    assert losses == [[0.25] * 4 + [1.0], [0.25, 1.0, 0.25, 0.25, 1.0, 0.25]]
+    assert pulls == [pytest.approx([0.25] * 4 + [1.0]), pytest.approx([0.25, 1.0, 0.25, 0.25, 1.0, 0.25])]
 
 
 @pytest.mark.parametrize("command", ["train-policy", "train-ppm"])

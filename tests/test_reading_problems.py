@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rstar_math.config import ProblemsConfig
 from rstar_math.errors import InputError
-from rstar_math.problems import problem_sets, read_pair_rows, read_problems, read_sft_rows, split_off
+from rstar_math.problems import problem_sets, read_problems, split_off
 from rstar_math.problems.reading import final_answer, normalised
 from rstar_math.records import Problem
 
@@ -262,31 +262,6 @@ def test_without_a_file_the_embedded_problems_are_taken() -> None:
     assert [len(chosen) for _, chosen in sets.named()] == [24, 6, 6]
     assert len({normalised(problem.question) for _, chosen in sets.named() for problem in chosen}) == 36
     assert {problem.level for problem in sets.train} == set("123456")
-
-
-def test_released_training_files_are_read_byte_for_byte(tmp_path: Path) -> None:
-    sft = lines(tmp_path / "sft.jsonl", {"query": "Q", "response": "\n<code>\n", "extra": 1})
-    assert read_sft_rows(sft) == [("Q", "\n<code>\n")]
-    pair = {"prompt": "P", "pos": "\n\n# a", "neg": "b", "pos_count": 1, "neg_count": 4}
-    (tmp_path / "rm.json").write_text(json.dumps([pair, pair]))
-    assert read_pair_rows(tmp_path / "rm.json") == [("P", "\n\n# a", "b", 1, 4)] * 2
-
-
-@pytest.mark.parametrize(
-    ("row", "parts"),
-    [
-        ({"prompt": "P", "pos": "a"}, ["no neg, pos_count, neg_count", "got prompt, pos"]),
-        ({"prompt": "P", "pos": "", "neg": "b", "pos_count": 1, "neg_count": 1}, ["pos: got ''", "expected text"]),
-        ({"prompt": "P", "pos": ["a"], "neg": "b", "pos_count": 1, "neg_count": 1}, ["pos: got \"['a']\"", "text"]),
-        ({"prompt": "P", "pos": "a", "neg": "b", "pos_count": 0, "neg_count": 1}, ["pos_count: got '0'", "at least 1"]),
-        ("{", ["no JSON"]),
-    ],
-)
-def test_a_bad_training_row_is_named(row: Any, parts: list[str], tmp_path: Path) -> None:
-    path = lines(tmp_path / "rm.jsonl", row)
-    message = refused(lambda: read_pair_rows(path))
-    assert [part for part in [*parts, "line 1", "rm.jsonl", "Expected fields"] if part not in message] == []
-    assert "no rows at all" in refused(lambda: read_sft_rows(lines(tmp_path / "empty.jsonl")))
 
 
 SETS = {"gsm8k_train": 7473, "gsm8k_test": 1319, "svamp": 1000, "math500": 500, "aime2024": 30, "olympiadbench": 675}

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import psutil
 import pytest
 import ray
 import torch
+from ray.exceptions import RayActorError
 from tiny_models import write_policy
 from worked_rows import QUICK, STEPS, pair, plain, write_rows
 
@@ -89,10 +91,14 @@ def train(job: TrainingJob, progress: Callable[[Progress], None]) -> dict[str, A
 
 
 def living_ranks() -> list[psutil.Process]:
+    return living("RayTrainWorker")
+
+
+def living(actor: str) -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # it ended while it was looked at
-            if "RayTrainWorker" in child.name():
+            if actor in child.name():
                 found.append(child)
     return found
 
@@ -152,16 +158,58 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(trained: objec
 def test_an_exception_in_the_callers_progress_ends_the_training(trained: object, job: TrainingJob) -> None:
     training: list[psutil.Process] = []
 
-    def interrupt(_: Progress) -> None:
+    def fail(_: Progress) -> None:
         training.extend(living_ranks())
-        raise KeyboardInterrupt
+        raise OSError("the disk is full")
 
     stopped = replace(job, out=job.out.with_name("stopped"))
-    with pytest.raises(KeyboardInterrupt):
-        train(stopped, interrupt)
+    with pytest.raises(OSError, match="the disk is full"):
+        train(stopped, fail)
     assert training
     assert psutil.wait_procs(training, timeout=60)[1] == []
     assert not stopped.metrics.exists()
+
+
+def test_a_training_that_is_asked_to_end_saves_first_and_goes_on_from_that_step(
+    trained: object, job: TrainingJob
+) -> None:
+    """SIGTERM lost what had been learnt since the last checkpoint."""
+    stopped = replace(job, out=job.out.with_name("asked"), config=replace(QUICK, save_steps=None, save_minutes=None))
+
+    def end_after_step_4(_: Progress) -> None:
+        found = living_ranks()
+        for process in found:
+            process.suspend()  # else it might be done before it hears
+        Timer(1.0, lambda: [process.resume() for process in found]).start()
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line does
+    said: list[str] = []
+    try:
+        with Trainings(say=said.append) as trainings, pytest.raises(KeyboardInterrupt):
+            trainings.train(stopped, end_after_step_4)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert said == ["Saving the policy's training, for 30 s at most."]
+    assert not stopped.metrics.exists()
+    metrics = train(stopped, lambda _: None)
+    assert 4 < metrics["resumed_from_step"] < 24
+    straight, resumed = weights_of(job.out), weights_of(stopped.out)
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("actor", ["Exchange", "TrainController"])
+def test_a_training_whose_part_of_ray_dies_says_how_to_go_on(trained: object, job: TrainingJob, actor: str) -> None:
+    """A traceback of Ray's came instead."""
+
+    def kill(_: Progress) -> None:
+        for process in living(actor):
+            process.kill()
+
+    with pytest.raises(TrainingError, match=r"(?s)a part of Ray is gone.*the same command goes on from the last one"):
+        train(replace(job, out=job.out.with_name(f"without-{actor}")), kill)
+    assert psutil.wait_procs(living_ranks(), timeout=60)[1] == []
 
 
 def test_a_ppm_learns_its_pairs_and_scores_alike_wherever_it_is_opened(trained: object, job: TrainingJob) -> None:
@@ -287,3 +335,16 @@ def test_two_ranks_of_zero_2_learn_what_one_rank_learns(trained: tuple[dict[str,
     )
     losses = [loss for _, loss in train(two, lambda _: None)["loss_curve"]]
     assert losses == pytest.approx([loss for _, loss in trained[0]["loss_curve"]], rel=0.02)
+
+
+def test_a_rank_whose_node_is_taken_away_ends_its_training() -> None:
+    """Ray Train started it again, and it waited for ever for a job that had been given out."""
+    # Not above: Ray Train, once imported, reads no more what a training tells it.
+    from ray.train.v2._internal.execution.failure_handling import FailureDecision, create_failure_policy
+    from ray.train.v2.api.exceptions import WorkerGroupError
+
+    from rstar_math.training.workers import ONE_LIFE
+
+    gone = RayActorError(error_msg="The node was drained", preempted=True)
+    policy = create_failure_policy(ONE_LIFE)
+    assert policy.make_decision(WorkerGroupError("rank 1 is lost", {1: gone})) is FailureDecision.RAISE

@@ -4,13 +4,18 @@ import json
 import math
 import random
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 import torch
+import torch.distributed as group
 from tiny_models import write_policy, write_ppm
-from worked_rows import QUESTION, QUICK, STEPS, pair, plain, write_rows
+from transformers import TrainerControl, TrainerState
+from worked_rows import QUESTION, QUICK, STEPS, pair, plain, released_pair, write_rows
 
 from rstar_math import checkpoints, text
 from rstar_math.errors import ConfigError, InputError
@@ -19,8 +24,10 @@ from rstar_math.reward import reward
 from rstar_math.seedling import MODEL_PATH
 from rstar_math.tokens import encode, encode_with_mask
 from rstar_math.training import rows
-from rstar_math.training.callbacks import drop_incomplete, last_complete
+from rstar_math.training.callbacks import Saving
 from rstar_math.training.job import DEEPSPEED_FOLDER, TrainingJob, batch_of, check, deepspeed_config
+from rstar_math.training.kept import drop_all, drop_unusable, finished, last_complete, mark
+from rstar_math.training.launch import Trainings
 from rstar_math.training.objectives import LOSSES, bradley_terry
 from rstar_math.training.policy import collate as collate_policy
 from rstar_math.training.ppm import RECIPES, open_model, rewards_of, visible
@@ -105,10 +112,10 @@ def test_released_pairs_give_the_same_tokens_as_ours(tmp_path: Path) -> None:
     ours = write_rows(tmp_path / "ours.parquet", [pair(STEPS[:1], STEPS[1:2], (wrong,))])
     released = tmp_path / "released.json"
     prompt = text.prompt(QUESTION) + STEPS[0].text + "\n\n"
-    released.write_text(json.dumps([{"prompt": prompt, "pos": [STEPS[1].text], "neg": [wrong.text]}]))
+    released.write_text(json.dumps([released_pair(prompt, [STEPS[1].text], [wrong.text])]))
     [expected], [got] = rows.group_rows([ours], Letters(), 1000), rows.group_rows([released], Letters(), 1000)
     assert got.row is not None and expected.row is not None
-    assert got.row == {**expected.row, "kind": "released", "q": [None, None]}
+    assert got.row == {**expected.row, "kind": "released", "q": [None, None], "weight": [1.0]}
     whole = expected.row["prefix"] + expected.row["rests"][0]
     assert whole == encode(Letters(), text.transcript(QUESTION, STEPS[:2], for_next=False))
 
@@ -128,16 +135,6 @@ def test_a_group_holds_its_beginning_and_each_rest_once_and_only_pairs_that_fit(
     shorter, dropped = rows.group_rows([file], Letters(), len(first.row["prefix"] + first.row["rests"][0]))
     assert shorter.row is not None
     assert (shorter.row["examples"], shorter.left_out, dropped) == (2, 2, rows.Encoded(None, 1))
-
-
-def test_a_row_of_no_known_form_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "odd.jsonl"
-    file.write_text(json.dumps({"query": QUESTION, "response": REPLY}) + '\n{"text": "x"}\n')
-    with pytest.raises(InputError, match=r"odd\.jsonl, row 2 .* It has text; expected"):
-        list(rows.policy_rows([file], Letters(), 1000))
-    with pytest.raises(InputError, match=r"expected \.parquet"):
-        (tmp_path / "x.csv").touch()
-        list(rows.read(tmp_path / "x.csv"))
 
 
 def test_the_pairs_loss_is_the_mean_over_groups_of_the_mean_over_pairs() -> None:
@@ -195,8 +192,8 @@ def test_an_orm_is_not_trained_on_steps_alone(tmp_path: Path) -> None:
 def test_a_pqm_is_not_trained_on_rows_without_q(tmp_path: Path) -> None:
     released = tmp_path / "released.json"
     prompt = text.prompt(QUESTION) + STEPS[0].text + "\n\n"
-    released.write_text(json.dumps([{"prompt": prompt, "pos": [STEPS[1].text], "neg": ["print(1)\n<end_of_code>"]}]))
-    with pytest.raises(InputError, match="without q_chosen and q_rejected"):
+    released.write_text(json.dumps([released_pair(prompt, STEPS[1].text, "print(1)\n<end_of_code>")]))
+    with pytest.raises(InputError, match=r"released\.json: row 1: no q_chosen, q_rejected"):
         list(rows.valued_rows([released], Letters(), 1000))
 
 
@@ -295,7 +292,7 @@ def test_a_batch_is_cut_into_equal_parts_or_refused() -> None:
         batch_of(replace(QUICK, ranks=3))
 
 
-@pytest.mark.parametrize("name", ["zero1", "zero2", "zero3", "zero2-offload", "zero3-offload"])
+@pytest.mark.parametrize("name", ["zero1", "zero2", "zero3", "zero1-offload", "zero2-offload", "zero3-offload"])
 def test_every_deepspeed_configuration_has_its_stage(name: str) -> None:
     zero = deepspeed_config(name)["zero_optimization"]
     assert zero["stage"] == int(name[4])
@@ -308,7 +305,7 @@ def test_a_job_that_cannot_start_says_why(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "policy.parquet", [{"question": QUESTION, "steps": plain(STEPS)}])
     job = TrainingJob("policy", base, (data,), tmp_path / "out", QUICK)
     check(job)
-    with pytest.raises(ConfigError, match="expected one of zero1, zero2, zero2-offload"):
+    with pytest.raises(ConfigError, match="expected one of zero1, zero1-offload, zero2, zero2-offload"):
         check(replace(job, config=replace(QUICK, deepspeed="zero9")))
     with pytest.raises(InputError, match=r"gone\.parquet does not exist"):
         check(replace(job, data=(tmp_path / "gone.parquet",)))
@@ -352,12 +349,117 @@ def test_a_model_folder_with_a_file_of_another_form_is_refused_by_name(name, con
         checkpoints.check_model_folder(policy, "policy")
 
 
+# ---- what a stopped training goes on from -------------------------------------------------------------------------
+
+
+def take_checkpoint(folder: Path, step: int) -> Path:
+    checkpoint = folder / f"checkpoint-{step}"
+    (checkpoint / f"global_step{step}").mkdir(parents=True)
+    (checkpoint / "trainer_state.json").write_text("{}")
+    (checkpoint / f"global_step{step}" / "optimiser.pt").write_bytes(bytes(range(256)) * 100)
+    return checkpoint
+
+
 def test_a_checkpoint_that_a_kill_cut_off_is_not_resumed_from(tmp_path: Path) -> None:
-    for step, whole in ((8, True), (16, True), (24, False), (104, False)):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        if whole:
-            (tmp_path / f"checkpoint-{step}" / "complete").touch()
+    for step in (8, 16, 24, 104):
+        checkpoint = take_checkpoint(tmp_path, step)
+        if step < 24:
+            mark(checkpoint)
     assert last_complete(tmp_path) == tmp_path / "checkpoint-16"
-    drop_incomplete(tmp_path)
+    said: list[str] = []
+    drop_unusable(tmp_path, said.append)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-16", "checkpoint-8"]
-    assert last_complete(tmp_path / "empty") is None
+    assert (last_complete(tmp_path / "empty"), said) == (None, [])
+
+
+def cut_short(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def alter(file: Path) -> None:
+    file.write_bytes(b"?" + file.read_bytes()[1:])
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (alter, "optimiser.pt is not as it was written"),
+        (cut_short, "optimiser.pt has 25599 bytes of 25600"),
+        (Path.unlink, "optimiser.pt is missing"),
+    ],
+)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it_with_a_word(
+    tmp_path: Path, damage: Callable[[Path], object], why: str
+) -> None:
+    """The same command failed in it again and again, and was recommended each time."""
+    kept = [take_checkpoint(tmp_path, step) for step in (8, 16)]
+    for checkpoint in kept:
+        mark(checkpoint)
+    damage(kept[1] / "global_step16" / "optimiser.pt")
+    said: list[str] = []
+    for _ in range(2):
+        drop_unusable(tmp_path, said.append)
+        assert last_complete(tmp_path) == kept[0]
+    assert said == [
+        f"Damaged and deleted in {tmp_path}: checkpoint-16 (global_step16/{why}). The training goes on from checkpoint-8."
+    ]
+    (kept[0] / "complete").write_text("")
+    drop_unusable(tmp_path, said.append)
+    assert said[1].endswith(
+        "(its file 'complete' cannot be read). The training begins anew, for no older one is whole."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("minutes", "saves"), [(1e-9, True), (10.0, False), (None, False)])
+def test_a_checkpoint_by_minutes_is_taken_after_the_step_at_which_it_is_due(
+    tmp_path: Path, minutes: float | None, saves: bool
+) -> None:
+    """It waited for a step whose loss is logged, which may be ten steps of a minute away."""
+    group.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    try:
+        control, state = TrainerControl(), TrainerState(global_step=3, max_steps=100, logging_steps=10)
+        Saving(None, minutes, lambda: False).on_step_end(SimpleNamespace(device="cpu"), state, control)
+        assert (control.should_save, control.should_training_stop) == (saves, False)
+        stopping = Saving(None, minutes, lambda: True)
+        stopping.on_step_end(SimpleNamespace(device="cpu"), state, control)
+        assert (control.should_save, control.should_training_stop, stopping.stopped) == (True, True, True)
+    finally:
+        group.destroy_process_group()
+
+
+def test_a_training_that_a_kill_met_at_its_very_end_is_not_done_again(tmp_path: Path) -> None:
+    """Its checkpoints were gone and its stage was not finished: all of it was done anew."""
+    data = write_rows(tmp_path / "policy.parquet", [{"question": QUESTION, "steps": plain(STEPS)}])
+    job = TrainingJob("policy", write_policy(tmp_path / "base", seed=0), (data,), tmp_path / "out", QUICK)
+    write_policy(job.out, seed=1)
+    for step in (8, 16):
+        mark(take_checkpoint(job.checkpoints, step))
+    (job.checkpoints / "checkpoint-16" / "trainer_state.json").unlink()  # half deleted
+    job.metrics.write_text('{"steps": 24}')
+    # Ray does not even run here.
+    assert Trainings().train(job, lambda _: None) == {"steps": 24}
+    assert not job.checkpoints.exists()
+    assert Trainings().train(job, lambda _: None) == {"steps": 24}
+
+
+def test_numbers_without_their_model_are_no_finished_training(tmp_path: Path) -> None:
+    job = TrainingJob("policy", tmp_path / "base", (), write_policy(tmp_path / "out", seed=1), QUICK)
+    mark(take_checkpoint(job.checkpoints, 8))
+    (job.out / "model.safetensors").unlink()
+    job.metrics.write_text('{"steps": 24}')
+    said: list[str] = []
+    assert finished(job, said.append) is None
+    assert "lacks model.safetensors" in said[0] and "trained again" in said[0]
+    assert not job.metrics.exists()
+    assert last_complete(job.checkpoints) == job.checkpoints / "checkpoint-8"
+
+
+def test_checkpoints_that_are_half_deleted_count_no_more(tmp_path: Path) -> None:
+    """The mark could outlive the files that it vouched for."""
+    job = TrainingJob("policy", tmp_path / "base", (), tmp_path / "out", QUICK)
+    for step in (8, 16):
+        mark(take_checkpoint(job.checkpoints, step))
+    with patch("shutil.rmtree", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        drop_all(job)
+    assert last_complete(job.checkpoints) is None

@@ -43,6 +43,12 @@ def pair(
     return {"problem_id": "p", "question": QUESTION, **sides, "q_chosen": 1.0, "q_rejected": -1.0, "kind": kind}
 
 
+def released_pair(
+    prompt: str, pos: str | list[str], neg: str | list[str], counts: tuple[int, int] = (1, 1)
+) -> rows.Row:
+    return {"prompt": prompt, "pos": pos, "neg": neg, "pos_count": counts[0], "neg_count": counts[1]}
+
+
 def write_rows(file: Path, content: list[rows.Row]) -> Path:
     step = pa.list_(pa.struct([("text", pa.string()), ("output", pa.string())]))
     columns = [(name, step if name in ("steps", "prefix", "chosen", "rejected") else None) for name in content[0]]

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from rstar_math.checkpoints import Kind
 from rstar_math.cli.launch import open_run
-from rstar_math.config import RunConfig
+from rstar_math.config import Objective, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evolution import stages
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.store import Place
 from rstar_math.report.progress import Bar, Progress
+from rstar_math.training.reading import check_rows
 
 Given = Mapping[str, str]
 
@@ -45,18 +47,20 @@ def harvest_alone(config: RunConfig, given: Given) -> None:
 
 def train_policy_alone(config: RunConfig, given: Given) -> None:
     """A policy into OUT/policy."""
-    out, crop, number = Path(given["out"]), crop_of(given), round_of(config, given)
+    out, number = Path(given["out"]), round_of(config, given)
+    crop, training = _fit(crop_of(given), "policy"), config.plan(number).policy
     with open_run(config, out) as run:
-        place, training = Place.of(number, "policy"), config.plan(number).policy
+        place = Place.of(number, "policy")
         run.alone(place, out / "policy", stages.train_policy, training=training, base=run.base, crop=crop)
 
 
 def train_ppm_alone(config: RunConfig, given: Given) -> None:
     """A PPM into OUT/ppm."""
-    out, crop, number = Path(given["out"]), crop_of(given), round_of(config, given)
-    policy = resolve(given["policy"])
+    out, number = Path(given["out"]), round_of(config, given)
+    policy, training = resolve(given["policy"]), config.plan(number).ppm
+    crop = _fit(crop_of(given), "ppm", training.objective)
     with open_run(config, out) as run:
-        place, training = Place.of(number, "ppm"), config.plan(number).ppm
+        place = Place.of(number, "ppm")
         run.alone(place, out / "ppm", stages.train_ppm, training=training, policy=policy, crop=crop)
 
 
@@ -96,6 +100,13 @@ def _folder(given: Given, name: str) -> Path:
     if not path.is_dir():
         raise ConfigError(f"{name}={path}: there is no such folder")
     return path
+
+
+def _fit(crop: Path, kind: Kind, objective: Objective = "pairwise") -> Path:
+    """The same; a file of rows, which is somebody's own, is read through before anything is started or made."""
+    if crop.is_file():
+        check_rows(crop, kind, objective)
+    return crop
 
 
 def crop_of(given: Given) -> Path:

@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -56,7 +56,7 @@ def open_run(
             Progress() as progress,
             mirrored(mirror, root, progress.say) as stage_over,
             open_fleet(config) as fleet,
-            Trainings(beside=_beside_ranks(config)) as trainings,
+            _trainings(config, progress.say) as trainings,
         ):
             tracker = Tracker(root, config.tracking, config.name, asdict(config))
             yield Run(config, Store(root), fleet, trainings, progress, tracker, last, stage_over=stage_over)
@@ -64,6 +64,10 @@ def open_run(
         raise StageError(
             f"{_who_writes(root / _WRITER)} is writing to {root}; wait for it, end it, or start another run with name=NEW"
         ) from None
+
+
+def _trainings(config: RunConfig, say: Callable[[str], None]) -> Trainings:
+    return Trainings(beside=_beside_ranks(config), grace_seconds=config.cluster.shutdown_grace_seconds, say=say)
 
 
 def _beside_ranks(config: RunConfig) -> float | None:

@@ -111,7 +111,7 @@ class TrainingConfig:
     precision: Literal["bf16", "fp32"] = "bf16"
     #: Compute activations again in the backward pass instead of keeping them: less memory, more time.
     gradient_checkpointing: bool = True
-    #: Name of a file in conf/deepspeed (zero1, zero2, zero3, zero2-offload, zero3-offload) or a path to one.
+    #: Name of a file in conf/deepspeed (zero1, zero2, zero3, each also with -offload) or a path to one.
     deepspeed: str = "zero2"
     #: Training ranks; on a machine with GPUs each takes one.
     ranks: Count = 1

@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rstar_math.checkpoints import sample
 from rstar_math.errors import StageError
 
 MANIFEST = "manifest.json"
@@ -27,8 +28,6 @@ PARTIAL = ".partial"
 _BEGUN = "begun.json"
 #: Which `from=` was begun and has not come to its end.
 FROM = "from.txt"
-#: A model's file is known by so many blocks of so many bytes: all of it up to 8 MB, 0.05 s for any size.
-_SAMPLED_BLOCKS, _BLOCK_BYTES = 128, 65_536
 #: number of the round -> order of its stages; round 0 holds what stands before the first round.
 ORDER = {"problems": 0, "trees": 1, "harvest": 2, "policy": 3, "ppm": 4, "scores": 5, "control": 6, "control-scores": 7}
 #: What gives a stage another input of that name: it is known by a digest alone.
@@ -283,18 +282,8 @@ def digest_of(path: Path) -> str:
     if path.is_file():
         return digest(path)
     files = sorted(file for file in path.iterdir() if file.suffix in {".safetensors", ".json", ".bin"})
-    sampled = [(file.name, file.stat().st_size, _sample(file)) for file in files]
+    sampled = [(file.name, file.stat().st_size, sample(file)) for file in files]
     return hashlib.sha256(repr(sampled).encode()).hexdigest()
-
-
-def _sample(path: Path) -> str:
-    """SHA-256 of a file's first bytes and of blocks spread evenly over the rest: other weights differ everywhere."""
-    size, sha = path.stat().st_size, hashlib.sha256()
-    with path.open("rb") as file:
-        for block in range(_SAMPLED_BLOCKS):
-            file.seek(max(block * _BLOCK_BYTES, size * block // _SAMPLED_BLOCKS))
-            sha.update(file.read(_BLOCK_BYTES))
-    return sha.hexdigest()
 
 
 def digest(path: Path) -> str:

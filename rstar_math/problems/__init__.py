@@ -4,16 +4,11 @@ The embedded word problems, or a file or data set of the user's; and which of th
 """
 
 from rstar_math.problems.reading import read_problems
-from rstar_math.problems.released import PairRow, SftRow, read_pair_rows, read_sft_rows
 from rstar_math.problems.splitting import ProblemSets, problem_sets, split_off
 
 __all__ = [
-    "PairRow",
     "ProblemSets",
-    "SftRow",
     "problem_sets",
-    "read_pair_rows",
     "read_problems",
-    "read_sft_rows",
     "split_off",
 ]

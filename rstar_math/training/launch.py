@@ -7,6 +7,7 @@ Continuing after a kill is calling `train` with the same job again. Importing th
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,15 +18,19 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rstar_math.config import TrainingConfig
 from rstar_math.training.job import TrainingJob, check
+from rstar_math.training.kept import drop_unusable, finished
 
 if TYPE_CHECKING:
     from rstar_math.training.callbacks import Progress
     from rstar_math.training.workers import Ranks
 
-#: Ray Train, told to look often whether its ranks have ended (it waits 2 s otherwise), to stay in the caller's folder, and to
-#: leave out what is not used here. It reads these when it is imported.
+_log = logging.getLogger(__name__)
+#: Ray Train, told to look often whether its ranks have ended (it waits 2 s otherwise), to let them wait for their place (more
+#: than a minute is a failure otherwise), to stay in the caller's folder, and to leave out what is not used here. It reads
+#: these when it is imported.
 _RAY_TRAIN = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(7 * 24 * 3600),
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -36,11 +41,14 @@ class Trainings:
     """The trainings of a run, one after the other; the next one's ranks may be started while others still work.
 
     With `beside`, the CPUs that others need between trainings, ranks that leave so many wait for the next training instead
-    of ending: a small one is shorter than their start.
+    of ending: a small one is shorter than their start. A training that is stopped may take `grace_seconds` to save what it
+    has. `say` hears what a person should know.
     """
 
-    def __init__(self, *, beside: float | None = None) -> None:
-        self._beside = beside
+    def __init__(
+        self, *, beside: float | None = None, grace_seconds: float = 30.0, say: Callable[[str], None] = _log.warning
+    ) -> None:
+        self._beside, self._grace_seconds, self._say = beside, grace_seconds, say
         # On a thread: the first start imports torch, and the caller may have others to serve.
         self._starting = ThreadPoolExecutor(1, thread_name_prefix="trainings")
         self._prepared: Future[Ranks] | None = None
@@ -65,25 +73,34 @@ class Trainings:
 
     def train(self, job: TrainingJob, progress: Callable[[Progress], None]) -> dict[str, Any]:
         """Train `job` to its end, or go on with it; the model lies in `job.out` then. Returns the content of metrics.json.
+        Nothing is trained where a kill came between the end of the training and what its caller does with it.
 
         `progress` is called in this thread, once every `log_steps`. An exception in it, or a signal, ends the training;
-        its complete checkpoints stay.
+        its complete checkpoints stay. After KeyboardInterrupt a last one is taken first.
 
         Raises:
             ConfigError, InputError: the job cannot start.
             TrainingError: a rank failed; the message is its error's.
         """
         check(job)
+        if (metrics := finished(job, self._say)) is not None:
+            return metrics
+        drop_unusable(job.checkpoints, self._say)
         ranks = self._at_work = self._ranks(job.config)
         with ExitStack() as at_the_end:
             at_the_end.callback(ranks.end)
-            ranks.train(_with_whole_paths(job), progress)
+            try:
+                ranks.train(_with_whole_paths(job), progress)
+            except KeyboardInterrupt:
+                self._say(f"Saving the {job.kind}'s training, for {self._grace_seconds:g} s at most.")
+                ranks.stop(self._grace_seconds)
+                raise
             if self._prepared is None and ranks.may_stay(self._beside):
                 at_the_end.pop_all()
                 self._prepared = Future()
                 self._prepared.set_result(ranks)
-        metrics: dict[str, Any] = json.loads(job.metrics.read_text())
-        return metrics
+        made: dict[str, Any] = json.loads(job.metrics.read_text())
+        return made
 
     def _ranks(self, config: TrainingConfig) -> Ranks:
         """Those that were prepared if they suit, else new ones."""

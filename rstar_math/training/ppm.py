@@ -33,7 +33,8 @@ def collate(pad_token: int) -> Callable[[list[rows.Row]], dict[str, torch.Tensor
     """Group rows -> `input_ids`, `position_ids` and `owners` (groups, tokens); for each path its `group` and where it
     ends there (`end`), and what objectives ask of paths and pairs.
 
-    The weights of a group add up to 1 / groups, so the weighted sum over pairs (or paths) is the mean over groups.
+    The weights of a group add up to 1 / groups, so the weighted sum over pairs (or paths) is the mean over groups. Of a group
+    whose pairs name their weights (released rows, which may stand anywhere in their file) a row may hold a part.
     """
 
     def batch(members: list[rows.Row]) -> dict[str, torch.Tensor]:
@@ -56,7 +57,8 @@ def collate(pad_token: int) -> Callable[[list[rows.Row]], dict[str, torch.Tensor
                 paths["end"].append(len(ids[-1]) - 1)
             paths["chosen"] += [before + index for index in row["chosen"]]
             paths["rejected"] += [before + index for index in row["rejected"]]
-            weight += [1 / len(row["chosen"]) / len(members)] * len(row["chosen"])
+            named = row.get("weight") or [1 / len(row["chosen"])] * len(row["chosen"])
+            weight += [share / len(members) for share in named]
             share += [1 / len(row["rests"]) / len(members)] * len(row["rests"])
             q += [float("nan") if value is None else value for value in row["q"]]
             side += [1.0 if path in row["chosen"] else -1.0 for path in range(len(row["rests"]))]

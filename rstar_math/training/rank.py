@@ -7,10 +7,8 @@ in a process of its own, in which torch's process group stands already. Who star
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Callable
@@ -27,17 +25,24 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from rstar_math import checkpoints
 from rstar_math.errors import InputError
 from rstar_math.training import policy, ppm, rows
-from rstar_math.training.callbacks import EpochOrder, Progress, Reporting, Saving, drop_incomplete, last_complete
+from rstar_math.training.callbacks import EpochOrder, Progress, Reporting, Saving
 from rstar_math.training.card import card
 from rstar_math.training.job import TrainingJob, batch_of
+from rstar_math.training.kept import drop_all, last_complete, step_of, write_whole
 from rstar_math.training.recipe import Recipe, RowData, RowTrainer, StepOrder
 
 #: Points of the loss curve kept in metrics.json.
 _CURVE_POINTS = 100
 
 
-def run(job: TrainingJob, deepspeed_config: dict[str, Any], post: Callable[[Progress], None]) -> None:
-    """Train on this rank. Rank 0 reports through `post` and writes `job.out`.
+def run(
+    job: TrainingJob,
+    deepspeed_config: dict[str, Any],
+    post: Callable[[Progress], None],
+    asked_to_stop: Callable[[], bool],
+) -> None:
+    """Train on this rank, to the end, or until `asked_to_stop` says so to rank 0, and then as far as a checkpoint. Rank 0
+    reports through `post` and writes `job.out`.
 
     Raises:
         InputError: no row is short enough to be trained on.
@@ -50,15 +55,19 @@ def run(job: TrainingJob, deepspeed_config: dict[str, Any], post: Callable[[Prog
     tokenizer = checkpoints.open_tokenizer(job.base)
     counts = _rows(job, recipe, tokenizer, first)
     trainer = _trainer(job, recipe, tokenizer, deepspeed_config)
+    saving = Saving(job.config.save_steps, job.config.save_minutes, asked_to_stop)
+    trainer.add_callback(saving)
     if first:
         trainer.add_callback(Reporting(post))
     resumed = last_complete(job.checkpoints)
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    if saving.stopped:
+        return
     weights = trainer.accelerator.get_state_dict(trainer.deepspeed)
     if first:
         metrics = _metrics(trainer, counts) | {
             "seconds": round(time.monotonic() - started, 2),
-            "resumed_from_step": int(resumed.name.split("-")[1]) if resumed else 0,
+            "resumed_from_step": step_of(resumed) if resumed else 0,
         }
         trainer.model.config.use_cache = True
         checkpoints.save(job.out, trainer.model, weights, tokenizer, card(job, metrics))
@@ -86,7 +95,6 @@ def _rows(job: TrainingJob, recipe: Recipe, tokenizer: Any, first: bool) -> rows
     file = _rows_file(job)
     if first:
         job.checkpoints.mkdir(parents=True, exist_ok=True)
-        drop_incomplete(job.checkpoints)
         if rows.written(file) is None:
             rows.write(recipe.encode(job.data, tokenizer, job.config.max_tokens), recipe.schema, file)
     ranks.barrier()
@@ -119,7 +127,7 @@ def _trainer(job: TrainingJob, recipe: Recipe, tokenizer: Any, deepspeed_config:
         args=arguments,
         train_dataset=data,
         data_collator=recipe.collate(tokenizer.pad_token_id),
-        callbacks=[Saving(config.save_steps, config.save_minutes), EpochOrder(order.set_epoch)],
+        callbacks=[EpochOrder(order.set_epoch)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -178,10 +186,11 @@ def _metrics(trainer: RowTrainer, counts: rows.Counts) -> dict[str, Any]:
 
 
 def _finish(job: TrainingJob, metrics: dict[str, Any]) -> None:
-    """Measure the saved PPM, leave the numbers, and delete what only a continuation would have needed."""
+    """Measure the saved PPM; leave the numbers, last, for they say that the model is whole; only then let go of what a
+    continuation would have needed."""
     # The measured model is opened whole on this rank, also where training held it in shards.
     unset_hf_deepspeed_config()
     if job.validation is not None:
         metrics["pair_accuracy"] = ppm.pair_accuracy(job.out, job.validation, job.config.max_tokens)
-    job.metrics.write_text(json.dumps(metrics, indent=2) + "\n")
-    shutil.rmtree(job.checkpoints)
+    write_whole(job.metrics, metrics)
+    drop_all(job)

@@ -1,4 +1,4 @@
-"""A file of examples or pairs -> token rows. What exactly is trained on?
+"""Transcripts of a file's examples or pairs -> token rows. What exactly is trained on?
 
 A policy row is a whole solution, with a loss on what the policy wrote and on the end-of-text token after its answer. A
 group row holds one step group, that is all pairs with one prefix (up to 2 x 2, paper §3.3): what its sequences begin
@@ -10,19 +10,17 @@ torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from rstar_math import text
 from rstar_math.errors import InputError
-from rstar_math.records import Step, Transcript
 from rstar_math.tokens import encode, encode_with_mask
+from rstar_math.training.reading import Pair, converted, pairs, solution, valued_pairs
 
 #: Labels of this value carry no loss (torch's and transformers' convention).
 NO_LOSS = -100
@@ -30,7 +28,6 @@ NO_LOSS = -100
 _PART_ROWS = 1024
 
 Row = dict[str, Any]
-T = TypeVar("T")
 
 
 class Encoded(NamedTuple):
@@ -49,17 +46,6 @@ class Counts(NamedTuple):
     tokens: int
 
 
-class Pair(NamedTuple):
-    """Two continuations of one partial solution, as whole transcripts; `group` is equal where the prefix is. The Q-values are
-    those of the steps they end with, None in released rows."""
-
-    group: tuple[Any, ...]
-    kind: str
-    chosen: Transcript
-    rejected: Transcript
-    q: tuple[float | None, float | None] = (None, None)
-
-
 #: Every row's columns. key: what its place among the others goes by, drawn from what it holds.
 _ALL = [("length", pa.int32()), ("examples", pa.int32()), ("key", pa.int64())]
 POLICY_SCHEMA = pa.schema([("ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), *_ALL])
@@ -70,71 +56,16 @@ GROUP_SCHEMA = pa.schema(
         ("chosen", pa.list_(pa.int32())),
         ("rejected", pa.list_(pa.int32())),
         ("q", pa.list_(pa.float32())),
+        ("weight", pa.list_(pa.float32())),
         ("kind", pa.string()),
         *_ALL,
     ]
 )
 
 
-def read(file: Path) -> Iterator[Row]:
-    """The rows of a .parquet, .jsonl or .json file.
-
-    Raises:
-        InputError: there is no such file, or it is of another format.
-    """
-    if not file.is_file():
-        raise InputError(f"No training data in {file}: the file does not exist. Harvest first, or correct the path.")
-    if file.suffix == ".parquet":
-        for batch in pq.ParquetFile(file).iter_batches(_PART_ROWS):
-            yield from batch.to_pylist()
-    elif file.suffix == ".jsonl":
-        with file.open() as lines:
-            yield from (json.loads(line) for line in lines if line.strip())
-    elif file.suffix == ".json":
-        yield from json.loads(file.read_text())
-    else:
-        raise InputError(f"{file} is no training data: expected .parquet, .jsonl or .json, got {file.suffix!r}.")
-
-
-def solution(row: Row) -> Transcript:
-    """The transcript of a policy example: ours {question, steps} or the released {query, response}.
-
-    Raises:
-        KeyError, ValueError: the row is of neither form, or its reply does not end as one should.
-    """
-    if "response" in row:
-        return text.transcript(_question(row["query"])[0], text.parse_reply(row["response"]), for_next=False)
-    return text.transcript(row["question"], _steps(row["steps"]), for_next=False)
-
-
-def pairs(row: Row) -> list[Pair]:
-    """The pairs of a row: one of ours {question, prefix, chosen, rejected}, many of a released {prompt, pos, neg}.
-
-    Raises:
-        KeyError, ValueError: the row is of neither form, or a reply in it does not end as one should.
-    """
-    if "pos" in row:
-        question, written = _question(row["prompt"])
-        prefix = text.parse_reply(written)
-        sides = [
-            [text.transcript(question, (*prefix, *_continuation(reply)), for_next=False) for reply in _list(row[side])]
-            for side in ("pos", "neg")
-        ]
-        return [Pair((row["prompt"],), "released", chosen, worse) for chosen in sides[0] for worse in sides[1]]
-    prefix = _steps(row["prefix"])
-    chosen, rejected = (
-        text.transcript(row["question"], (*prefix, *_steps(row[side])), for_next=False)
-        for side in ("chosen", "rejected")
-    )
-    group = (row["problem_id"], row["kind"], row["question"], prefix)
-    # A final pair's columns hold the average over each solution's steps; the Q of its last step is whether it is right.
-    q = (1.0, -1.0) if row["kind"] == "final" else (row.get("q_chosen"), row.get("q_rejected"))
-    return [Pair(group, row["kind"], chosen, rejected, q)]
-
-
 def policy_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
     """Policy rows of all files: ids, and labels that are `NO_LOSS` wherever the policy did not write."""
-    for transcript in _converted(files, solution):
+    for transcript in converted(files, solution):
         ids, by_policy = encode_with_mask(tokenizer, transcript)
         labels = [token if own else NO_LOSS for token, own in zip(ids, by_policy, strict=True)]
         ids.append(tokenizer.eos_token_id)
@@ -144,10 +75,9 @@ def policy_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Itera
 
 
 def group_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
-    """Group rows of all files; the pairs of a group stand next to each other, as the harvest writes them."""
-    flat = (pair for row_pairs in _converted(files, pairs) for pair in row_pairs)
-    for _, members in groupby(flat, key=lambda pair: pair.group):
-        yield _group(list(members), tokenizer, max_tokens)
+    """Group rows of all files. The harvest writes the pairs of a group next to each other; those that stand alone name their
+    weights."""
+    yield from _groups((pair for found in converted(files, pairs) for pair in found), tokenizer, max_tokens)
 
 
 def valued_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
@@ -156,13 +86,7 @@ def valued_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Itera
     Raises:
         InputError: a pair has none.
     """
-    for encoded in group_rows(files, tokenizer, max_tokens):
-        if encoded.row is not None and None in encoded.row["q"]:
-            raise InputError(
-                f"{', '.join(map(str, files))}: pairs without q_chosen and q_rejected (released rows have none) train no "
-                "ppm.objective=pqm; take pairwise, or rows of a harvest"
-            )
-        yield encoded
+    yield from _groups((pair for found in converted(files, valued_pairs) for pair in found), tokenizer, max_tokens)
 
 
 def solution_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
@@ -171,11 +95,11 @@ def solution_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Ite
     Raises:
         InputError: there is none.
     """
-    final = (pair for row_pairs in _converted(files, pairs) for pair in row_pairs if pair.kind == "final")
+    final = (pair for row_pairs in converted(files, pairs) for pair in row_pairs if pair.kind == "final")
     found = False
-    for _, members in groupby(final, key=lambda pair: pair.group):
+    for encoded in _groups(final, tokenizer, max_tokens):
         found = True
-        yield _group(list(members), tokenizer, max_tokens)
+        yield encoded
     if not found:
         raise InputError(
             f"{', '.join(map(str, files))}: no pair of whole solutions (kind: final), which ppm.objective=orm learns from; "
@@ -183,10 +107,16 @@ def solution_rows(files: Sequence[Path], tokenizer: Any, max_tokens: int) -> Ite
         )
 
 
+def _groups(found: Iterable[Pair], tokenizer: Any, max_tokens: int) -> Iterator[Encoded]:
+    for _, members in groupby(found, key=lambda pair: pair.group):
+        yield _group(list(members), tokenizer, max_tokens)
+
+
 def _group(members: list[Pair], tokenizer: Any, max_tokens: int) -> Encoded:
     sequences: dict[tuple[int, ...], int] = {}
     chosen: list[int] = []
     rejected: list[int] = []
+    weights: list[float | None] = []
     values: dict[int, float | None] = {}
     for pair in members:
         sides = [tuple(encode(tokenizer, side)) for side in (pair.chosen, pair.rejected)]
@@ -195,6 +125,7 @@ def _group(members: list[Pair], tokenizer: Any, max_tokens: int) -> Encoded:
             values |= zip(indices, pair.q, strict=True)
             chosen.append(indices[0])
             rejected.append(indices[1])
+            weights.append(pair.weight)
     left_out = len(members) - len(chosen)
     if not chosen:
         return Encoded(None, left_out)
@@ -210,6 +141,8 @@ def _group(members: list[Pair], tokenizer: Any, max_tokens: int) -> Encoded:
         "length": shared + sum(map(len, rests)),
         "examples": len(chosen),
     }
+    if weights[0] is not None:
+        row["weight"] = weights
     return Encoded(row, left_out)
 
 
@@ -257,39 +190,3 @@ def _key(row: Row) -> int:
 
 def _tokens(row: Row) -> int:
     return int(row["length"])
-
-
-def _converted(files: Sequence[Path], convert: Callable[[Row], T]) -> Iterator[T]:
-    for file in files:
-        for number, row in enumerate(read(file), start=1):
-            try:
-                yield convert(row)
-            except (KeyError, ValueError) as error:
-                raise InputError(
-                    f"{file}, row {number} cannot be trained on: {error!r}. It has {', '.join(row)}; expected for a "
-                    "policy: question, steps (or query, response); for a PPM: problem_id, question, prefix, chosen, "
-                    "rejected, kind (or prompt, pos, neg)."
-                ) from error
-
-
-def _steps(raw: Iterable[Row]) -> tuple[Step, ...]:
-    return tuple(Step(step["text"], step["output"]) for step in raw)
-
-
-def _list(replies: str | list[str]) -> list[str]:
-    return [replies] if isinstance(replies, str) else replies
-
-
-def _question(written: str) -> tuple[str, str]:
-    """The question of a released prompt, bare or in the prompt's own format, and what is already solved of it."""
-    before, after = text.prompt("\0").split("\0")
-    if not written.startswith(before.strip()):
-        return written, ""
-    question, _, rest = written.removeprefix(before.strip()).partition(after.strip())
-    return question.strip(), rest
-
-
-def _continuation(reply: str) -> tuple[Step, ...]:
-    """The steps of a released continuation; one that ends the code comes without what the code printed."""
-    ends_code = reply.rstrip().endswith(text.CODE_END)
-    return text.parse_reply(reply + (text.OUTPUT_START + text.OUTPUT_END if ends_code else ""))

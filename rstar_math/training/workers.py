@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayActorError
-from ray.train import LoggingConfig, RunConfig, ScalingConfig, get_context
+from ray.exceptions import RayActorError, RayError
+from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _COLLECTIVE_TIMEOUT_SECONDS = 4 * 3600
 #: How long ranks have to end.
 _LAST_SECONDS = 15
+#: A job is given out once. Ranks that Ray Train started again for it, which it does by itself where a node was taken away,
+#: would wait for ever; those that died before they came to ask for a job may be started again.
+ONE_LIFE = FailureConfig(max_failures=0, max_preemption_failures=0, controller_failure_limit=3)
 #: A rank's environment. Idle threads sleep instead of spinning against the other processes of a small machine. Nothing
 #: is compiled here, yet DeepSpeed would load the compiler (1 s).
 _RANK = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "TORCHDYNAMO_DISABLE": "1"}
@@ -69,9 +72,11 @@ class Exchange:
     def __init__(self) -> None:
         self._jobs: asyncio.Queue[Job | None] = asyncio.Queue()
         self._reports: asyncio.Queue[Progress | JobDone | None] = asyncio.Queue()
+        self._stop, self._over, self._steps_begun = asyncio.Event(), asyncio.Event(), False
 
     async def leave_job(self, job: Job | None, ranks: int) -> None:
         """A job for every rank; None: they may go."""
+        self._over.clear()
         for _ in range(ranks):
             await self._jobs.put(job)
 
@@ -81,11 +86,24 @@ class Exchange:
 
     async def report(self, progress: Progress | JobDone | None) -> None:
         """Tells the caller."""
+        if progress is None or isinstance(progress, JobDone):
+            self._steps_begun = False
+            self._over.set()
         await self._reports.put(progress)
 
     async def next_report(self) -> Progress | JobDone | None:
         """Waits for one."""
         return await self._reports.get()
+
+    async def stop_wanted(self) -> None:
+        """Waits until the caller wants the job to stop; called by rank 0 after its first step."""
+        self._steps_begun = True
+        await self._stop.wait()
+
+    async def stop(self) -> bool:
+        """Asks for it, and waits until the job is over; False, at once, where it had not come to its steps."""
+        self._stop.set()
+        return self._steps_begun and await self._over.wait()
 
 
 class Ranks:
@@ -126,29 +144,30 @@ class Ranks:
             TrainingError: a rank failed; the message is its error's.
         """
         self._at_work = True
-        self._leave((job, deepspeed_config(job.config.deepspeed)))
-        while (report := ray.get(self._exchange.next_report.remote())) is not None:
-            if isinstance(report, JobDone):
-                self._at_work = False
-                return
-            progress(report)
         try:
+            self._leave((job, deepspeed_config(job.config.deepspeed)))
+            while (report := ray.get(self._exchange.next_report.remote())) is not None:
+                if isinstance(report, JobDone):
+                    self._at_work = False
+                    return
+                progress(report)
             self._ended.result()
-        except TrainingFailedError as error:
-            raise TrainingError(
-                f"The training of the {job.kind} in {job.out} failed: {_reason(error)}\nIts complete checkpoints are kept: "
-                "once the cause is gone, the same command goes on from the last one."
-            ) from error
-        raise TrainingError(
-            f"The ranks ended before the {job.kind} in {job.out} was trained. Start the same command again."
-        )
+        except (TrainingFailedError, RayError) as error:
+            raise _failed(job, _reason(error)) from error
+        raise _failed(job, "its ranks ended before it did")
+
+    def stop(self, seconds: float) -> None:
+        """Where they are between two steps of a job, lets them save a checkpoint after the step that they are in; waits for
+        that, so long at most."""
+        with suppress(RayError):  # it took longer, or nobody is there any more
+            self._at_work = not ray.get(self._exchange.stop.remote(), timeout=seconds)
 
     def end(self) -> None:
-        """Ends them, whatever they do: a rank that can report no more ends, so nothing trains on behind anybody's back."""
-        if self._at_work or self._ended.done():
-            ray.kill(self._exchange)
-        else:
-            with suppress(RayActorError):  # they were faster
+        """Ends them, whatever they do: a rank that hears from nobody ends, so nothing trains on behind anybody's back."""
+        with suppress(RayError):  # they were faster, or Ray is gone
+            if self._at_work or self._ended.done():
+                ray.kill(self._exchange)
+            else:
                 self._leave(None)
         # Ray Train, still asking for its ranks after the caller has left the cluster, would start another.
         wait([self._ended], _LAST_SECONDS)
@@ -181,14 +200,13 @@ class Ranks:
                 storage_path=own_state,
                 worker_runtime_env={"env_vars": environment},
                 logging_config=LoggingConfig(log_level="ERROR"),
+                failure_config=ONE_LIFE,
             ),
         )
 
     def _say_the_end(self) -> None:
-        try:
+        with suppress(RayError):  # `end` was faster: nobody listens
             ray.get(self._exchange.report.remote(None))
-        except RayActorError:  # `end` was faster: nobody listens
-            return
 
 
 def _run_rank(given: dict[str, Any]) -> None:
@@ -201,10 +219,26 @@ def _run_rank(given: dict[str, Any]) -> None:
 
     while (given_job := ray.get(exchange.take_job.remote())) is not None:
         job, deepspeed = given_job
-        rank.run(job, deepspeed, report)
+        rank.run(job, deepspeed, report, _Asked(exchange))
         gc.collect()  # the engine of DeepSpeed refers to itself
         if get_context().get_world_rank() == 0:
             report(JobDone())
+
+
+class _Asked:
+    """Whether the caller wants the job to stop. Asked after every step, so it waits for nothing: the answer will come."""
+
+    def __init__(self, exchange: Any) -> None:
+        self._exchange, self._answer = exchange, None
+
+    def __call__(self) -> bool:
+        """Raises RayError where nobody listens any more."""
+        if self._answer is None:
+            self._answer = self._exchange.stop_wanted.remote()
+        if not ray.wait([self._answer], timeout=0)[0]:
+            return False
+        ray.get(self._answer)
+        return True
 
 
 def _form(config: TrainingConfig) -> tuple[Any, ...]:
@@ -212,8 +246,16 @@ def _form(config: TrainingConfig) -> tuple[Any, ...]:
     return config.ranks, config.threads_per_rank, config.cpus_per_rank, config.deepspeed, config.precision
 
 
-def _reason(error: TrainingFailedError) -> str:
+def _failed(job: TrainingJob, why: str) -> TrainingError:
+    return TrainingError(
+        f"The training of the {job.kind} in {job.out} failed: {why}\nIts complete checkpoints are kept: once the cause is "
+        "gone, the same command goes on from the last one."
+    )
+
+
+def _reason(error: Exception) -> str:
     if isinstance(error, WorkerGroupError) and error.worker_failures:
         number, failure = min(error.worker_failures.items())
         return f"rank {number}: {str(failure).strip().splitlines()[-1]}"
-    return str(error).strip().splitlines()[-1]
+    last = str(error).strip().splitlines()[-1]
+    return f"a part of Ray is gone: {last}" if isinstance(error, RayActorError) else last

@@ -1,0 +1,120 @@
+"""What can a stopped training go on from?
+
+The folder of its checkpoints -> the newest whole one. A checkpoint is marked once every rank has written its part, with what
+each of its files is known by: one without that mark was cut off by a kill, one that is not as its mark says is damaged, and
+neither is resumed from. What stands in a checkpoint is the Trainer's and DeepSpeed's business. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rstar_math.checkpoints import check_model_folder, sample
+from rstar_math.errors import InputError
+from rstar_math.training.job import TrainingJob
+
+_MARK = "complete"
+
+
+def mark(checkpoint: Path) -> None:
+    """Says that all of it has been written, and what."""
+    write_whole(checkpoint / _MARK, {str(file.relative_to(checkpoint)): _known_by(file) for file in _files(checkpoint)})
+
+
+def last_complete(folder: Path) -> Path | None:
+    """The newest checkpoint that every rank finished; None if there is none."""
+    marked = _marked(folder)
+    return marked[-1] if marked else None
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimiser step after which it was taken."""
+    return int(checkpoint.name.split("-")[1])
+
+
+def drop_unusable(folder: Path, say: Callable[[str], None]) -> None:
+    """Deletes the checkpoints that a kill cut off, and the newest ones that are damaged, of which it speaks. Called before
+    any rank trains."""
+    for checkpoint in _checkpoints(folder):
+        if not (checkpoint / _MARK).is_file():
+            shutil.rmtree(checkpoint)
+    faults = []
+    while (newest := last_complete(folder)) and (fault := _fault(newest)):
+        faults.append(f"{newest.name} ({fault})")
+        (newest / _MARK).unlink()
+        shutil.rmtree(newest)
+    if faults:
+        goes_on = f"goes on from {newest.name}" if newest else "begins anew, for no older one is whole"
+        say(f"Damaged and deleted in {folder}: {', '.join(faults)}. The training {goes_on}.")
+
+
+def finished(job: TrainingJob, say: Callable[[str], None]) -> dict[str, Any] | None:
+    """The numbers of a training that came to its end, if only just: its model stands, and its checkpoints, which a kill may
+    have left, are gone afterwards. None: there is something left to train."""
+    if not job.metrics.is_file():
+        return None
+    try:
+        check_model_folder(job.out, job.kind)
+    except InputError as error:  # numbers without their model: a copy that was cut off
+        say(f"{error} It is trained again, from its last checkpoint if there is one.")
+        job.metrics.unlink()
+        return None
+    drop_all(job)
+    metrics: dict[str, Any] = json.loads(job.metrics.read_text())
+    return metrics
+
+
+def drop_all(job: TrainingJob) -> None:
+    """Deletes what only a continuation would have needed. A kill within this leaves no checkpoint that counts as complete."""
+    for checkpoint in _marked(job.checkpoints):
+        (checkpoint / _MARK).unlink()
+    if job.checkpoints.exists():
+        shutil.rmtree(job.checkpoints)
+
+
+def write_whole(file: Path, content: Any) -> None:
+    """Writes a JSON file whole or not at all, on disk before it takes its name."""
+    unfinished = file.with_suffix(".unfinished")
+    with unfinished.open("w") as opened:
+        json.dump(content, opened, indent=2)
+        opened.flush()
+        os.fsync(opened.fileno())
+    unfinished.replace(file)
+
+
+def _fault(checkpoint: Path) -> str:
+    """What is wrong with a checkpoint that was complete; "" if nothing is."""
+    try:
+        wanted = json.loads((checkpoint / _MARK).read_text())
+    except ValueError:
+        return f"its file {_MARK!r} cannot be read"
+    there = {str(file.relative_to(checkpoint)): file for file in _files(checkpoint)}
+    for name, known_by in sorted(wanted.items()):
+        if name not in there:
+            return f"{name} is missing"
+        if there[name].stat().st_size != known_by[0]:
+            return f"{name} has {there[name].stat().st_size} bytes of {known_by[0]}"
+        if _known_by(there[name]) != known_by:
+            return f"{name} is not as it was written"
+    return ""
+
+
+def _known_by(file: Path) -> list[Any]:
+    return [file.stat().st_size, sample(file)]
+
+
+def _files(checkpoint: Path) -> list[Path]:
+    return sorted(file for file in checkpoint.rglob("*") if file.is_file() and file.name != _MARK)
+
+
+def _marked(folder: Path) -> list[Path]:
+    return [checkpoint for checkpoint in _checkpoints(folder) if (checkpoint / _MARK).is_file()]
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*"), key=step_of)

@@ -89,6 +89,7 @@ class SandboxConfig:
     cpu_seconds: Positive = 5.0
     memory_mb: Count = 1024
     output_bytes: Count = 16_384
+    #: Processes that a program may start; with any, there is no promise `fork`.
     processes: Natural = 0
     file_mb: Natural = 0
     #: Promises without which nothing runs; `rstar-math doctor` shows all, and by what wall each is kept here.

@@ -187,6 +187,8 @@ INTEGRITY = _all(
     },
 )
 
+_PROGRAM = "import rstar_math.sandbox.program as p\n"
+
 FORGING = _all(
     "forging",
     {
@@ -206,6 +208,18 @@ FORGING = _all(
         "a generator's exit": "raise GeneratorExit",
         "interrupt": "raise KeyboardInterrupt",
         "a broken standard output": "import sys\nsys.stdout.close()\nprint('x')",
+        "a report of its own": "import os\nos.write(3, b'ok\\n')\nos._exit(0)",
+        "a report of its own before an error": "import os\nos.write(3, b'ok\\n')\n1 / 0",
+        "an empty report": "import os\nos.write(3, b'')",
+        "an empty report before another": "import os\nos.write(3, b'')\nos.write(3, b'ok\\n')\nos._exit(0)",
+        "a report with a guessed password": "import os\nos.write(3, b'0' * 32 + b'\\nok\\n')\nos._exit(0)",
+        "a claim to stay": "import os\nos.write(3, b'kept')\nwhile True: pass",
+        "statuses with other meanings": _PROGRAM + "p.Status = type('S', (), {'ERROR': 'ok', 'OK': 'ok', 'MEMORY': 'ok'})\n"
+        "p._OK = p._ERROR = p._MEMORY = 'ok'\np._describe = lambda *_: ''\n1 / 0",
+        "statuses that read otherwise": _PROGRAM + "p.Status.__format__ = p.Status.__str__ = lambda *_: 'ok'\n"
+        "p._describe = lambda *_: ''\n1 / 0",
+        "a writer of reports": _PROGRAM + "import rstar_math.sandbox.node as n\nwrite = n._write\n"
+        "n._write = lambda where, words: write(where, words.replace(b'error', b'ok'))\np._describe = lambda *_: ''\n1 / 0",
     },
     "error", "killed",
 )  # fmt: skip
@@ -316,5 +330,7 @@ LEAKS = [
     ("exit handlers", "import atexit\natexit.register(print, 'later')", "print('x')", "x"),
     ("warnings", "import warnings\nwarnings.simplefilter('error')", "import warnings\nwarnings.warn('x')\nprint('x')", "x"),
     ("umask", "import os\nos.umask(0o777)", "import os\nprint(oct(os.umask(0)))", None),
+    ("flags of open files", "import fcntl, os\nfor n in (0, 2): fcntl.fcntl(n, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND)",
+     "import fcntl\nprint([fcntl.fcntl(n, fcntl.F_GETFL) & 0o6000 for n in (0, 2)])", "[0, 0]"),
     ("digits of integers", "import sys\nsys.set_int_max_str_digits(0)", "import sys\nprint(sys.get_int_max_str_digits())", "4300"),
 ]  # fmt: skip

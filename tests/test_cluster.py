@@ -59,6 +59,23 @@ async def test_every_problem_is_grown_once_and_written_in_parts(fleet, tmp_path)
 
 
 @pytest.mark.slow
+async def test_a_promise_that_the_workers_machine_cannot_keep_is_said_by_the_driver(config, tmp_path, caplog) -> None:
+    """It was said in the worker's own log, which nobody reads."""
+    thinner = replace(config, sandbox=replace(config.sandbox, without=("root",)))
+    fleet = Fleet(thinner, ScriptedEngine, ScriptedEngine)
+    for name in ("a", "b"):
+        await grow_all(fleet, tmp_path / name, PROBLEMS[:1])
+    assert fleet.promises["no name of others' files"] == ["not held (root none (left out))"]
+    assert fleet.promises["no flood of output"] == ["limits"]
+    said = [record.getMessage() for record in caplog.records if "promise" in record.getMessage()]
+    assert said == [
+        "a search worker's machine cannot keep every promise of the sandbox: "
+        "no name of others' files: not held (root none (left out))"
+    ]
+    await fleet.release()
+
+
+@pytest.mark.slow
 async def test_a_stopped_growth_goes_on_with_what_is_left(fleet, tmp_path) -> None:
     await grow_all(fleet, tmp_path, PROBLEMS[:5])
     heard = await grow_all(fleet, tmp_path)

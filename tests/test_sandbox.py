@@ -23,6 +23,7 @@ from rstar_math.config import SandboxConfig
 from rstar_math.errors import SandboxError
 from rstar_math.records import Status
 from rstar_math.sandbox import ProcessSandbox, open_sandbox
+from rstar_math.sandbox.confine import fixed_addresses
 from rstar_math.sandbox.loop import Loop
 from rstar_math.sandbox.tiers import tier_of
 from rstar_math.sandbox.warm import PARENTS
@@ -121,6 +122,10 @@ async def test_too_much_memory_is_memory(sandbox: ProcessSandbox) -> None:
     for bomb in ("x = bytearray(1 << 30)", "x = []\nwhile True: x.append(' ' * 1000000)"):
         assert (await run(sandbox, bomb)).status is Status.MEMORY
     assert (await run(sandbox, "x = bytearray(100 << 20)\nprint(len(x))")).stdout == "104857600\n"
+    mapped = await run(
+        sandbox, "import mmap\nmmap.mmap(-1, 2 << 30, mmap.MAP_PRIVATE)"
+    )  # the kernel's words: an OSError
+    assert (mapped.status, "Cannot allocate memory" in mapped.error) == (Status.MEMORY, True)
 
 
 async def test_a_flood_of_output_is_cut_and_the_cut_is_marked(sandbox: ProcessSandbox) -> None:
@@ -132,12 +137,44 @@ async def test_a_flood_of_output_is_cut_and_the_cut_is_marked(sandbox: ProcessSa
         assert mark == "[output cut after 4096 bytes]"
 
 
+async def test_output_is_cut_between_characters(sandbox: ProcessSandbox) -> None:
+    """Half a character stood before the mark, as U+FFFD."""
+    execution = await run(sandbox, "print('x' + 'é' * 9000)")
+    assert execution.stdout.endswith("éé\n[output cut after 4096 bytes]")
+    assert "\ufffd" not in execution.stdout
+
+
 async def test_output_of_exactly_the_limit_is_whole(sandbox: ProcessSandbox) -> None:
     execution = await run(sandbox, "print('x' * 4095)")
     assert (execution.status, len(execution.stdout)) == (Status.OK, 4096)
 
 
 # What a program finds
+
+
+async def test_standard_output_can_be_made_anew_as_ordinary_code_does(sandbox: ProcessSandbox) -> None:
+    """It was made over the null device and remembered that one can seek in it, which a pipe refuses."""
+    again = "import io, sys\nsys.stdout.reconfigure(encoding='utf-8')\nprint(sys.stdout.seekable(), flush=True)"
+    wrapped = "sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8', line_buffering=True)\nprint('√')"
+    execution = await run(sandbox, again, wrapped)
+    assert (execution.stdout, execution.error) == ("False\n√\n", "")
+
+
+async def test_help_is_there(sandbox: ProcessSandbox) -> None:
+    assert "absolute value" in (await run(sandbox, "help(abs)")).stdout
+
+
+async def test_sets_have_one_order_in_every_sandbox(sandbox: ProcessSandbox) -> None:
+    """In CPython 3.11 the hash of None is its address, which the kernel draws anew for each process."""
+    look = "print(hash(None), {None, 1, 'a', int, str, (None, 2)})"
+    with fixed_addresses():
+        if (
+            subprocess.run(["cat", "/proc/self/personality"], capture_output=True, text=True).stdout.strip()
+            != "00040000"
+        ):
+            pytest.skip("the kernel fixes no addresses for this user")
+    async with open_sandbox(CONFIG) as other:
+        assert (await run(other, look)).stdout == (await run(sandbox, look)).stdout
 
 
 async def test_programs_share_no_names_and_no_modules(sandbox: ProcessSandbox) -> None:

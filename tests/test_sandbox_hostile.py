@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,6 +24,8 @@ from rstar_math.sandbox import ProcessSandbox, open_sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+#: Nobody, who owns nothing.
+ORDINARY = 65534
 SECRET = "the-canary-sings-at-noon"
 CONFIG = SandboxConfig(workers=4, wall_seconds=2.0, cpu_seconds=2.0, memory_mb=256, output_bytes=16_384)
 PROBE = ("import sympy\nx = sympy.symbols('x')\n", "print(sympy.solve(x**2 - 4, x))\n")
@@ -92,14 +97,14 @@ async def sandbox(outside: Outside) -> AsyncIterator[ProcessSandbox]:
         yield opened
 
 
-async def complaints(sandbox: ProcessSandbox, hostile: Hostile, outside: Outside) -> list[str]:
-    """What went wrong, in words; nothing should."""
+async def complaints(sandbox: ProcessSandbox, hostile: Hostile, outside: Outside, *, told: bool = True) -> list[str]:
+    """What went wrong, in words; nothing should. `told`: the program's own word counts, too."""
     head = "".join(f"{name} = {place!r}\n" for name, place in outside.names.items())
     (execution,) = await sandbox.run([(head, hostile.program)])
     found = [f"heard: {listener}" for listener in outside.heard()]
-    if hostile.ends and execution.status.value not in hostile.ends:
+    if told and hostile.ends and execution.status.value not in hostile.ends:
         found.append(f"ended as {execution.status.value} ({execution.error})")
-    if "BREACH" in execution.stdout:
+    if told and "BREACH" in execution.stdout:
         found.append(f"it says it broke out: {execution.stdout[-200:]}")
     if SECRET in execution.stdout + execution.error:
         found.append("the secret is in its output")
@@ -174,6 +179,54 @@ async def test_no_hostile_program_does_harm_with_a_wall_missing(outside: Outside
     assert harm == {}
 
 
+#: Of every category, so many apart.
+SAMPLE = [
+    program
+    for category, apart in {
+        program.category: 9 if program.category == "exhaustion" else 5 for program in PROGRAMS
+    }.items()
+    for program in [program for program in PROGRAMS if program.category == category][::apart]
+]
+
+
+@pytest.mark.parametrize(
+    "without", [(), ("root",), ("cgroup",), ("seccomp",)], ids=lambda walls: "".join(walls) or "none"
+)
+async def test_no_program_of_a_sample_does_harm_seen_from_outside(outside: Outside, without: Any) -> None:
+    """Without seccomp a socket can be had and a call be made; that they reach nothing is what counts. Root's forks are then
+    bounded by nothing, so no bomb is thrown."""
+    filtered = "seccomp" not in without
+    sample = [program for program in SAMPLE if filtered or program.category != "exhaustion"]
+    async with open_sandbox(replace(CONFIG, without=without, wall_seconds=1.0, require=())) as thinner:
+        found = await asyncio.gather(*(complaints(thinner, program, outside, told=filtered) for program in sample))
+        harm = {program.name: words for program, words in zip(sample, found, strict=True) if words}
+        (probe,) = await thinner.run([PROBE])
+    assert harm == {}
+    assert (probe.status.value, probe.stdout) == ("ok", "[-2, 2]\n")
+
+
+async def test_no_program_of_a_sample_does_harm_where_the_search_is_an_ordinary_user() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("the search is an ordinary user in all of these tests")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, ORDINARY, ORDINARY)
+        as_user: dict[str, Any] = {"user": ORDINARY, "group": ORDINARY, "extra_groups": (), "cwd": folder, "text": True}
+        as_user |= {
+            "env": {"PATH": os.defpath, "HOME": folder, "TMPDIR": folder, "PYTHONPATH": os.pathsep.join(sys.path)}
+        }
+        look = ["/bin/sh", "-c", '"$0" -c "import hostile"', sys.executable]
+        sees = subprocess.run(look, capture_output=True, check=False, **as_user)
+        if sees.returncode:
+            pytest.skip(f"an ordinary user cannot run this interpreter: {sees.stderr.strip()[-200:]}")
+        tests = [
+            f"{__file__}::test_no_program_of_a_sample_does_harm_seen_from_outside[{name}]"
+            for name in ("none", "seccomp")
+        ]
+        pytest_run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+        ran = await asyncio.to_thread(subprocess.run, pytest_run, capture_output=True, check=False, **as_user)
+    assert ran.returncode == 0, ran.stdout[-3000:]
+
+
 async def test_no_process_of_a_hostile_program_is_left(outside: Outside) -> None:
     before = set(sandbox_processes(os.getpid()))
     async with open_sandbox(replace(CONFIG, snapshots=0)) as fresh:
@@ -187,5 +240,5 @@ async def test_no_process_of_a_hostile_program_is_left(outside: Outside) -> None
 
 
 async def test_the_suite_is_as_large_as_it_says() -> None:
-    assert len(PROGRAMS) + len(LEAKS) >= 190
+    assert len(PROGRAMS) + len(LEAKS) >= 200
     assert len({(program.category, program.name) for program in PROGRAMS}) == len(PROGRAMS)

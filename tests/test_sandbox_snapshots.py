@@ -187,7 +187,11 @@ async def test_a_snapshot_that_does_not_fork_costs_its_own_path_time_and_nothing
 
 
 async def test_a_program_that_claims_to_have_ended_is_stopped() -> None:
-    claim = "import os\nos.write(3, b'kept')\nwhile True: pass\n"
+    """With the password, which the frame that runs it holds."""
+    claim = (
+        "import os, sys\nframe = sys._getframe()\nwhile 'password' not in frame.f_locals: frame = frame.f_back\n"
+        "os.write(3, frame.f_locals['password'].encode() + b'\\nkept')\nwhile True: pass\n"
+    )
     before = set(sandbox_processes(os.getpid()))
     async with open_sandbox(CONFIG) as opened:
         (execution,) = await opened.run([(claim,)])
@@ -197,6 +201,24 @@ async def test_a_program_that_claims_to_have_ended_is_stopped() -> None:
             while (states := states_of(set(sandbox_processes(os.getpid())) - before)).count("T") != 1:
                 await asyncio.sleep(0.01)
         assert "R" not in states
+
+
+async def test_a_snapshot_that_takes_memory_when_it_is_asked_for_a_fork_is_not_kept() -> None:
+    """Its memory was measured once, when it became one."""
+    greedy = COSTLY + (
+        "import rstar_math.sandbox.node as node\nreal, held = node._fork_sibling, []\n"
+        "def evil():\n    if not held: held.append(bytearray(b'x' * (200 << 20)))\n    return real()\n"
+        "node._fork_sibling = evil\n"
+    )
+    before = set(sandbox_processes(os.getpid()))
+    async with open_sandbox(SandboxConfig(workers=1, wall_seconds=60.0, snapshot_mb=100)) as opened:
+        await printed(opened, ("pass\n",))
+        await printed(opened, (greedy,))
+        assert states_of(set(sandbox_processes(os.getpid())) - before).count("T") == 1
+        await printed(opened, (greedy, "print('x')\n"))
+        async with asyncio.timeout(10):
+            while "T" in states_of(set(sandbox_processes(os.getpid())) - before):
+                await asyncio.sleep(0.02)
 
 
 def states_of(processes: set[int]) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 from sandboxes import CONFIG, gone, run, sandbox_processes
@@ -19,7 +20,7 @@ from sandboxes import CONFIG, gone, run, sandbox_processes
 from rstar_math.config import SandboxConfig
 from rstar_math.errors import SandboxError
 from rstar_math.records import Status
-from rstar_math.sandbox import ProcessSandbox, open_sandbox, promises
+from rstar_math.sandbox import ProcessSandbox, canaries, open_sandbox, promises
 from rstar_math.sandbox.canaries import _CANARIES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -154,6 +155,18 @@ async def test_where_the_config_allows_processes_none_outlives_its_program() -> 
         assert (await run(forking, "import os\nos.setsid()")).status is Status.ERROR
 
 
+async def test_where_the_config_allows_processes_none_can_be_left_to_the_controller() -> None:
+    """A child that a program gave to its own parent was killed and never waited for: sixty programs left 138 of them."""
+    siblings = "import ctypes\nprint([ctypes.CDLL(None).syscall(56, 0x8000 | 17, 0, 0, 0, 0) for _ in range(4)])"
+    async with open_sandbox(SandboxConfig(workers=1, wall_seconds=60.0, processes=8)) as forking:
+        if forking.walls["seccomp"].startswith("none"):
+            pytest.skip("without seccomp a program may have siblings")
+        for _ in range(3):
+            assert (await run(forking, siblings)).stdout == "[-1, -1, -1, -1]\n"
+        below = psutil.Process().children(recursive=True)
+        assert [process for process in below if process.status() == psutil.STATUS_ZOMBIE] == []
+
+
 async def test_every_promise_is_held_or_said_with_its_reason() -> None:
     kept = await asyncio.to_thread(promises, CONFIG)
     assert len(kept) == 12
@@ -198,6 +211,17 @@ async def test_a_required_promise_that_is_broken_is_an_error_with_the_way_out() 
             pytest.fail("it opened")
     async with open_sandbox(replace(bare, require=("memory", "time"))) as risky:
         assert (await run(risky, "print(1)")).stdout == "1\n"
+
+
+async def test_a_promise_of_time_that_is_broken_is_found_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was required by default, and tested by `doctor` only."""
+    async with open_sandbox(CONFIG) as held:
+        assert [promise.held for promise in held.promises if promise.kind == "time"] == [True]
+    monkeypatch.setattr(canaries, "_WALL_SECONDS", 60.0)
+    monkeypatch.setattr(canaries, "_FOR_EVER_SECONDS", 0.2)
+    with pytest.raises(SandboxError, match=r"no program without end: not held"):
+        async with open_sandbox(CONFIG):
+            pytest.fail("it opened")
 
 
 async def test_no_canary_can_destroy_what_another_must_find() -> None:

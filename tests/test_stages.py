@@ -1,8 +1,12 @@
 """What a stage tells the person at the keyboard."""
 
+import json
+from types import SimpleNamespace
+
 import pytest
 
 from rstar_math.evolution.stages import lacks
+from rstar_math.evolution.tally import note_sandbox
 
 PLENTY = {"problems": 200, "policy_examples": 120, "pairs": 300, "validation_pairs": 20}
 
@@ -28,3 +32,18 @@ def test_too_few_pairs_and_unmeasured_ones_are_each_said() -> None:
 
 def test_none_at_all_is_left_to_the_training_that_has_nothing_to_do() -> None:
     assert lacks(PLENTY | {"policy_examples": 0, "pairs": 0, "validation_pairs": 0}) == []
+
+
+def test_what_the_sandbox_promised_stays_with_the_trees_over_several_starts(tmp_path) -> None:
+    for start in (
+        {},
+        {"no datagram": ["seccomp"]},
+        {},
+        {"no datagram": ["not held (seccomp none)"], "no connection": ["seccomp"]},
+    ):
+        note_sandbox(SimpleNamespace(fleet=SimpleNamespace(promises=start)), tmp_path)
+        assert bool(start) <= (tmp_path / "sandbox.json").is_file()
+    assert json.loads((tmp_path / "sandbox.json").read_text()) == {
+        "no connection": ["seccomp"],
+        "no datagram": ["not held (seccomp none)", "seccomp"],
+    }

@@ -21,6 +21,7 @@ from rstar_math.search.forest import grow
 if TYPE_CHECKING:
     from rstar_math.engines.vllm_policy import VllmPolicy
     from rstar_math.engines.vllm_ppm import VllmScorer
+    from rstar_math.sandbox import Promise
 
 
 class PolicyActor:
@@ -131,6 +132,7 @@ class SearchActor:
         self._sandbox, self._grading = sandbox, grading
         self._stack = AsyncExitStack()
         self._doors: Doors | None = None
+        self._promises: list[Promise] = []
 
     async def open(self, policy: Sequence[Any] | PolicyConfig, scorers: Sequence[Any]) -> None:
         """Connects the doors: engines by their actor handles (or a remote endpoint), an own sandbox and judge."""
@@ -147,10 +149,15 @@ class SearchActor:
         scorer: Scorer | None = Replicas(scorers) if scorers else None
         if self._doors is None:
             sandbox = await self._stack.enter_async_context(ProcessSandbox(self._sandbox))
+            self._promises = sandbox.promises
             judge = await self._stack.enter_async_context(ProcessJudge(self._grading))
             self._doors = Doors(generator, sandbox, scorer, judge, comparing=judge)
         else:
             self._doors = replace(self._doors, policy=generator, scorer=scorer)
+
+    async def promises(self) -> list[Promise]:
+        """What its sandbox was found to promise here; nobody reads what a worker logs."""
+        return self._promises
 
     async def grow(self, problem: Problem, plan: SearchConfig, seed: int, graded: bool) -> list[Tree]:
         """All trees of one problem; without `graded` the search is not even told the ground truth (test time)."""

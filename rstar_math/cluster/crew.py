@@ -7,15 +7,21 @@ the others join it when there is a place for them. Which problem goes to whom is
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
 
 from rstar_math.cluster.remote import LOST, result_of
 from rstar_math.config import PolicyConfig, RunConfig
 from rstar_math.errors import EngineError
+
+if TYPE_CHECKING:
+    from rstar_math.sandbox import Promise
+
+_log = logging.getLogger(__name__)
 
 
 class Asked(NamedTuple):
@@ -32,6 +38,8 @@ class Crew:
     config: RunConfig
     actor: type
     workers: list[Any] = field(default_factory=list)
+    #: What the workers' sandboxes promise, by name: what holds each, or why it is not held; machines may differ.
+    promises: dict[str, set[str]] = field(default_factory=dict)
     _opening: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
 
     @property
@@ -111,4 +119,18 @@ class Crew:
         return ray.remote(self.actor).options(**options).remote(self.config.sandbox, self.config.grading)
 
     def _open(self, slot: int, asked: Asked) -> None:
-        self._opening[slot] = asyncio.ensure_future(result_of(self.workers[slot].open.remote(*asked)))
+        self._opening[slot] = asyncio.ensure_future(self._opened(self.workers[slot], asked))
+
+    async def _opened(self, worker: Any, asked: Asked) -> None:
+        await result_of(worker.open.remote(*asked))
+        self._hear(await result_of(worker.promises.remote()))
+
+    def _hear(self, promises: Sequence[Promise]) -> None:
+        """Keeps what a worker's sandbox promises; what it does not hold is said, once for each reason."""
+        new = [promise for promise in promises if promise.by not in self.promises.setdefault(promise.name, set())]
+        for promise in new:
+            self.promises[promise.name].add(promise.by)
+        broken = [promise for promise in new if not promise.held]
+        if broken:
+            words = "; ".join(f"{promise.name}: {promise.by}" for promise in broken)
+            _log.warning("a search worker's machine cannot keep every promise of the sandbox: %s", words)

@@ -156,6 +156,11 @@ class Fleet:
         for watched in hung:
             ray.kill(watched.actor)
 
+    @property
+    def promises(self) -> dict[str, list[str]]:
+        """What the sandboxes of all search workers so far promise: what holds each, or why it is not held."""
+        return {name: sorted(words) for name, words in self._crew.promises.items()}
+
     async def policy(self, path: str, seed: int = 0) -> Policy:
         """The policy engines with the weights at `path`, for questions that no search asks."""
         connect(self.config)

@@ -30,7 +30,7 @@ from rstar_math.evaluation.strategies import Strategy, possible, strategies
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.stages import Metrics
 from rstar_math.evolution.store import write_json
-from rstar_math.evolution.tally import Tally, say_poisoned
+from rstar_math.evolution.tally import Tally, note_sandbox, say_poisoned
 from rstar_math.grading import ProcessJudge
 from rstar_math.mutual.discriminator import Discriminator, Judged
 from rstar_math.mutual.judged import judge_all
@@ -75,6 +75,7 @@ def score(
                 await grow_into(sets, desk.fleet, order, tally.hear)
             tally.say_speechless(desk.progress.say)
             say_poisoned(desk, folder / "trees" / search)
+            note_sandbox(desk, folder / "trees" / search)
         await desk.fleet.stage_over()
         rows: dict[str, list[Scored]] = {}
         async with ProcessJudge(desk.config.grading) as judge:
@@ -110,6 +111,7 @@ def reason(
             await grow_into({trees: held_out}, desk.fleet, order, tally.hear)
         tally.say_speechless(desk.progress.say)
         say_poisoned(desk, trees)
+        note_sandbox(desk, trees)
         async with ProcessJudge(desk.config.grading) as judge:
             judged: Mapping[str, Judged] = {}
             if discriminator is not None:

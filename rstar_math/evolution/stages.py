@@ -33,7 +33,7 @@ from rstar_math.evolution.golds import gradable
 from rstar_math.evolution.room import check_room
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.store import read_manifest, write_json
-from rstar_math.evolution.tally import Tally, say_poisoned
+from rstar_math.evolution.tally import Tally, note_sandbox, say_poisoned
 from rstar_math.harvest.crop import gather, write_examples
 from rstar_math.problems import problem_sets, read_problems
 from rstar_math.problems.contamination import decontaminate
@@ -120,6 +120,8 @@ def grow(
 
         asyncio.run(work())
     tally.say_speechless(desk.progress.say)
+    for name in sets:
+        note_sandbox(desk, folder / name)
     return tally.metrics() | {"poisoned": sum(say_poisoned(desk, folder / name) for name in sets)}
 
 

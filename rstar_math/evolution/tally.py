@@ -5,6 +5,7 @@ Hears every problem's trees as they finish; shows them, and adds them up. It gro
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -13,9 +14,12 @@ from typing import Any
 
 from rstar_math.cluster.growth import POISONED, poisoned
 from rstar_math.evolution.run import Desk
+from rstar_math.evolution.store import write_json
 from rstar_math.records import Tree
 from rstar_math.report.progress import Bar
 
+#: The list of what the sandbox promised, in the folder of a set's trees.
+SANDBOX = "sandbox.json"
 #: The last trees are slow and leave cores idle: by then what comes next may be prepared.
 _NEAR_THE_END = 0.85
 
@@ -30,6 +34,16 @@ def say_poisoned(desk: Desk, folder: Path) -> int:
             f"{names}; {folder / POISONED} lists them with the cause."
         )
     return len(found)
+
+
+def note_sandbox(desk: Desk, folder: Path) -> None:
+    """Keeps beside the trees what the sandboxes that ran their programs promised, and what held it or why nothing did."""
+    file = folder / SANDBOX
+    noted = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    for name, words in desk.fleet.promises.items():  # an earlier start may have grown some on another machine
+        noted[name] = sorted({*noted.get(name, ()), *words})
+    if noted:
+        write_json(file, noted)
 
 
 @dataclass

@@ -14,7 +14,7 @@ a stopped process, so that each next step runs in a fork of it instead of runnin
 what the path left in memory, as if both were one program. No process can fork by itself: the kernel holds every fork
 until the controller lets it pass, once for each time it asked for one (`forks`). What really holds on this machine is
 tested at every start (`canaries`); what does not is said once, as a warning, or is an error where `sandbox.require`
-asks for it.
+asks for it; a search keeps what held, and by what, beside its trees (`sandbox.json`).
 
 What it is to hold, on Linux on x86-64 with Landlock (5.13, signals and abstract sockets 6.12) and seccomp, as root or
 not:
@@ -27,23 +27,30 @@ not:
 
 What it does not hold:
 
-* A program can print what it likes, and with intent can forge its *own* success (the report comes from its process),
-  or that of a program that continues it, never another's. Leaving early counts: `sys.exit(...)` is an error,
+* A program can print what it likes, and its report comes from its own process, after a password that came with the order.
+  The password lies in the frames that run it, nowhere else by name. So whoever writes to the report's descriptor is
+  "killed", and giving the names of this package other meanings makes an error no success. But whoever walks up its frames,
+  or reads its interpreter's memory, finds the password, and can forge its *own* success, or (other meanings are enough for
+  this) that of a program that continues it; never another's. Leaving early counts: `sys.exit(...)` is an error,
   `os._exit(...)` is "killed".
 * Time, processor load and the numbers of the sandbox's own processes are visible.
-* Run step by step, two things differ from running in one piece: what lies between steps (equal constants are two
-  objects, a string at a step's head becomes `__doc__`), and the process number.
+* Run step by step, three things differ from running in one piece: what lies between steps (equal constants are two
+  objects, a string at a step's head becomes `__doc__`), the process number, and `time.process_time()`, which begins again
+  in each fork (the limit counts all of it).
 * `asyncio` runs tasks, queues and timeouts; what would need a socket, a thread or a process is refused there as elsewhere.
+* With `processes` nothing is promised about forks but that they end with their program.
 * With `file_mb` programs that run at the same time share one space for files.
 * Memory is counted a program. What all of them may hold together (`workers` times `memory_mb`, `snapshot_mb`, the warm
   parents) is held by a control group only where the kernel lends one.
 * A fault in the kernel or its few allowed calls breaks it; for code of strangers put a virtual machine around it.
 * Without namespaces, Landlock or seccomp less is held: without Landlock no file can be opened at all once the
   libraries are there (late imports fail); without seccomp (not x86-64) sockets other than TCP and new processes are
-  held by the rest alone.
+  held by the rest alone, and flags set on the null device, which all have open as 0 and 2, reach the others.
 
-Equal programs print the same: hash seed, random seeds of `random`, numpy and sympy, locale and time zone are fixed.
-Memory addresses, the clock, `os.urandom` and `numpy.random.default_rng()` are not.
+Equal programs print the same: hash seed, random seeds of `random`, numpy and sympy, locale and time zone are fixed, and so
+are the hashes that are addresses (of `None`, before Python 3.12, and of types), with the order of sets that follows them,
+where the kernel lets a process have fixed ones (Docker's default profile does not). Other memory addresses, the clock,
+`os.urandom` and `numpy.random.default_rng()` are not.
 """
 
 from __future__ import annotations

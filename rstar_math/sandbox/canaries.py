@@ -28,6 +28,9 @@ from rstar_math.sandbox.door import ProcessSandbox
 
 logger = logging.getLogger(__name__)
 
+#: What the program without end is given, and when nobody believes any more that it will be ended.
+_WALL_SECONDS, _FOR_EVER_SECONDS = 0.2, 60.0
+
 
 class Promise(NamedTuple):
     """`kind`: what `sandbox.require` calls it. `by`: what keeps it, or why it is not kept."""
@@ -164,6 +167,7 @@ _CANARIES = (
         ("limits",),
     ),
 )
+#: Left out where the configuration allows processes: then there is no such promise.
 _NO_PROCESS = _Canary(
     "fork",
     "no new process",
@@ -201,19 +205,30 @@ def _traps() -> Iterator[_Traps]:
         yield _Traps(stream, datagram, abstract, files[0], files[1], secret)
 
 
-async def probe(sandbox: ProcessSandbox, *, endless: bool = False) -> list[Promise]:
-    """Every promise, tested in `sandbox`. `endless` adds the one that takes the whole wall-clock limit."""
+async def probe(sandbox: ProcessSandbox) -> list[Promise]:
+    """Every promise, tested in `sandbox`, all at the same time."""
     limits = sandbox.config
-    canaries = [*_CANARIES, *(() if limits.processes else (_NO_PROCESS,)), *((_NO_DELAY,) if endless else ())]
+    canaries = [*_CANARIES, *(() if limits.processes else (_NO_PROCESS,)), _NO_DELAY]
     with _traps() as traps:
         names = traps.address() | {"MEMORY": limits.memory_mb << 20, "KNOWN": list(ENVIRONMENT)}
         head = _TRY + "".join(f"{name} = {place!r}\n" for name, place in names.items())
-        executions = await sandbox.run([(head, canary.program) for canary in canaries])
+        several, endless = await asyncio.gather(
+            sandbox.run([(head, canary.program) for canary in canaries[:-1]]), _run_endless(sandbox)
+        )
         return [
             Promise(canary.kind, canary.name, held, _by(canary, held, sandbox.walls))
-            for canary, execution in zip(canaries, executions, strict=True)
+            for canary, execution in zip(canaries, [*several, endless], strict=True)
             for held in (canary.held(traps, execution),)
         ]
+
+
+async def _run_endless(sandbox: ProcessSandbox) -> Execution:
+    """The program without end; where nothing ends it, nobody waits for it for ever either."""
+    try:
+        async with asyncio.timeout(_FOR_EVER_SECONDS):
+            return (await sandbox.run([(_NO_DELAY.program,)], _WALL_SECONDS))[0]
+    except TimeoutError:
+        return Execution(Status.OK)
 
 
 def _by(canary: _Canary, held: bool, walls: dict[str, str]) -> str:
@@ -226,17 +241,18 @@ def _by(canary: _Canary, held: bool, walls: dict[str, str]) -> str:
     return f"not held ({'; '.join(missing) or ', '.join(standing) + ' stand, yet it happened'})"
 
 
-async def insist(sandbox: ProcessSandbox) -> None:
+async def insist(sandbox: ProcessSandbox) -> list[Promise]:
     """Tests the promises, twice where one seems broken, for a busy machine can keep a canary from its end; says once, as a
-    warning, which ones are.
+    warning, which ones are. Returns all.
 
     Raises:
         SandboxError: `sandbox.require` names one of those.
     """
     for _ in range(2):
-        broken = [promise for promise in await probe(sandbox) if not promise.held]
+        tested = await probe(sandbox)
+        broken = [promise for promise in tested if not promise.held]
         if not broken:
-            return
+            return tested
     words = "; ".join(f"{promise.name}: {promise.by}" for promise in broken)
     lost = {promise.kind for promise in broken}
     if lost & set(sandbox.config.require):
@@ -246,6 +262,7 @@ async def insist(sandbox: ProcessSandbox) -> None:
             f"doctor` shows what is missing), or take the risk with sandbox.require=[{left}]"
         )
     _warn_once(words)
+    return tested
 
 
 @functools.cache
@@ -254,14 +271,14 @@ def _warn_once(words: str) -> None:
 
 
 def promises(config: SandboxConfig) -> list[Promise]:
-    """Every promise, tested in a sandbox of its own. Takes about two seconds; not for a running event loop.
+    """Every promise, tested in a sandbox of its own. Takes a second or two; not for a running event loop.
 
     Raises:
         SandboxError: the sandbox does not start.
     """
 
     async def ask() -> list[Promise]:
-        async with ProcessSandbox(replace(config, wall_seconds=min(config.wall_seconds, 1.0), require=())) as sandbox:
-            return await probe(sandbox, endless=True)
+        async with ProcessSandbox(replace(config, require=())) as sandbox:
+            return sandbox.promises
 
     return asyncio.run(ask())

@@ -11,13 +11,15 @@ import mmap
 import os
 import resource
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _SET_PARENT_DEATH_SIGNAL, _SET_DUMPABLE, _DROP_BOUND, _SET_NO_NEW_PRIVILEGES = 1, 4, 24, 38
 _KILL_SIGNAL = 9
+_ASK_PERSONALITY, _SAME_ADDRESSES = 0xFFFFFFFF, 0x0040000
 _LAST_CAPABILITY = 63
 #: Header of capset: version 3, this process. Then effective, permitted and inheritable, twice 32 bits each: none.
 _CAPABILITY_HEADER, _NO_CAPABILITIES = struct.pack("II", 0x20080522, 0), bytes(24)
@@ -70,6 +72,18 @@ def enter_namespaces() -> str:
     except OSError as error:
         return f"none ({error.strerror})"
     return ", ".join(_NAMESPACES)
+
+
+@contextmanager
+def fixed_addresses() -> Iterator[None]:
+    """What this thread executes meanwhile gets the same addresses every time, where the kernel lets it: in CPython some
+    hashes, such as that of `None`, are addresses, and the order of a set follows them."""
+    before = int(_libc.personality(_ASK_PERSONALITY))
+    _libc.personality(before | _SAME_ADDRESSES)
+    try:
+        yield
+    finally:
+        _libc.personality(before)
 
 
 def drop_privileges() -> None:

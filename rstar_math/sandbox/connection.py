@@ -22,7 +22,7 @@ from typing import IO, Any, Self
 
 from rstar_math.config import SandboxConfig
 from rstar_math.errors import SandboxError
-from rstar_math.sandbox import cgroup
+from rstar_math.sandbox import cgroup, confine
 from rstar_math.sandbox.launcher import Plan
 from rstar_math.sandbox.node import Limits
 from rstar_math.sandbox.tiers import TIERS
@@ -96,17 +96,21 @@ class Connection:
         plan = Plan(os.getpid(), far.fileno(), *asked)
         entry = _ENTRY.format(str(Path(__file__).parents[2]), json.dumps(plan._asdict()))
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the connection
-        process = subprocess.Popen(
-            [sys.executable, *_INTERPRETER, "-c", entry],
-            env=ENVIRONMENT,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            pass_fds=(plan.channel,),
-            start_new_session=True,
-        )
+        unread, stdout = os.pipe()  # as a program's is: Python remembers whether one can seek in it
+        with confine.fixed_addresses():
+            process = subprocess.Popen(
+                [sys.executable, *_INTERPRETER, "-c", entry],
+                env=ENVIRONMENT,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=errors,
+                pass_fds=(plan.channel,),
+                start_new_session=True,
+            )
         far.close()
+        os.close(unread)
+        os.close(stdout)
         connection = cls(process, errors, scratch, group)
         try:
             reader, connection.writer = await asyncio.open_connection(sock=near)

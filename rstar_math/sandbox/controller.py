@@ -13,7 +13,6 @@ import os
 import resource
 import signal
 import socket
-import struct
 import sys
 import time
 from collections import deque
@@ -28,12 +27,11 @@ from rstar_math.sandbox.loop import Loop
 from rstar_math.sandbox.node import Cage
 from rstar_math.sandbox.program import TOGETHER
 from rstar_math.sandbox.running import Order, Running, Waiting, printed_text, processor_seconds, read_rest, verdict
-from rstar_math.sandbox.snapshots import Snapshot, Snapshots, memory
+from rstar_math.sandbox.snapshots import Snapshot, Snapshots
 from rstar_math.sandbox.warm import WarmParents
 from rstar_math.sandbox.wire import Inbox, pack
 
 _CHUNK = 1 << 16
-_CREDENTIALS = struct.Struct("iii")
 
 
 class Controller:
@@ -74,8 +72,8 @@ class Controller:
 
     def _patience(self) -> float:
         """Seconds until the next program is late or a snapshot too old; -1 for ever."""
-        longest = max((running.seconds() for running in self._running if not running.late), default=-math.inf)
-        left = min(self._cage.limits.wall_seconds - longest, self._snapshots.patience(), self._warm.patience())
+        late = [running.most - running.seconds() for running in self._running if not running.late]
+        left = min(*late, self._snapshots.patience(), self._warm.patience())
         return -1 if left == math.inf else max(0.0, left)
 
     def _receive(self) -> None:
@@ -86,11 +84,11 @@ class Controller:
         if not arrived:
             raise SystemExit
         for message in self._inbox.feed(arrived):
-            self._waiting.extend(Waiting(number, tier, steps) for number, tier, steps in message)
+            self._waiting.extend(Waiting(*row) for row in message)
 
     def _start(self, program: Waiting) -> None:
         base = None if program.whole else self._snapshots.longest(program.tier, program.steps)
-        order = Order.of(program, base or self._warm[program.tier])
+        order = Order.of(program, base or self._warm[program.tier], self._cage.limits)
         running = order.running
         self._running.add(running)
         self._loop.watch(running.stdout, lambda: self._collect(running))
@@ -125,26 +123,27 @@ class Controller:
     def _base_of(self, process: int) -> Snapshot | None:
         return self._warm.of_process(process) or self._snapshots.of_process(process)
 
-    def _hear(self, running: Running, *, ended: bool = False) -> None:
+    def _hear(self, running: Running, *, ended: bool = False) -> bool:
         """A message: the fork is there, or a report. The kernel says who sent it; others than the program's own process
-        are not heard. `ended`: the process has, so it cannot stay."""
+        are not heard. `ended`: the process has, so it cannot stay. False if there was none."""
         try:
-            message, ancillary, _, _ = running.report.recvmsg(
-                node.REPORT_BYTES, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_DONTWAIT
-            )
+            message, sender = running.next_message()
         except BlockingIOError:
-            return
-        sender = _CREDENTIALS.unpack(ancillary[0][2])[0] if ancillary else running.process
-        if not message:
+            return False
+        except EOFError:
             self._loop.forget(running.report.fileno())
-        elif running.process == 0 and message == node.BEGUN and self._is_new(sender):
+            return False
+        if running.process == 0 and message == node.BEGUN and self._is_new(sender):
             self._begins(running, sender)
         elif running.process == 0 and message == node.REFUSED and sender == running.base.process:
             self._refused(running)
-        elif sender == running.process and message != node.KEPT:
-            running.said = message
-        elif sender == running.process and not ended and self._cage.keep_after < math.inf:
-            self._keep(running)
+        elif sender == running.process:
+            running.hear(message)
+            if running.forged:
+                self._kill(running)
+            elif running.said == node.KEPT and not ended and self._cage.keep_after < math.inf:
+                self._keep(running)
+        return True
 
     def _is_new(self, process: int) -> bool:
         return self._base_of(process) is None and all(running.process != process for running in self._running)
@@ -204,8 +203,9 @@ class Controller:
             printed=bytes(running.printed),
             seconds=running.seconds(),
             cpu_seconds=cpu,
-            own_bytes=max(0, memory(running.process) - self._warm[program.tier].own_bytes),
+            lent_bytes=base.own_bytes if base.trusted else base.lent_bytes,
         )  # fmt: skip
+        snapshot.measure()
         self._settle(running, Status.OK, "")
         self._loop.forget(running.report.fileno())
         self._loop.forget(running.process_fd)
@@ -254,7 +254,7 @@ class Controller:
     def _stop_late(self) -> None:
         self._warm.stop_late()
         for running in list(self._running):
-            if not running.late and running.seconds() >= self._cage.limits.wall_seconds:
+            if not running.late and running.seconds() >= running.most:
                 running.late = True
                 self._kill(running)
 
@@ -277,8 +277,8 @@ class Controller:
         """The process has ended: reads what is left in the channels, reaps it."""
         if self._cage.limits.processes:
             self._kill(running)
-        if not running.said:
-            self._hear(running, ended=True)
+        while self._hear(running, ended=True):
+            continue
         _, ending, usage = os.wait4(running.process, 0)
         if not running.base.trusted:
             self._groups.buried(running.base.group)

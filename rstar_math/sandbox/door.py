@@ -16,13 +16,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rstar_math.config import SandboxConfig
 from rstar_math.errors import SandboxError
 from rstar_math.records import Execution, Program, Status
 from rstar_math.sandbox.connection import Connection
 from rstar_math.sandbox.tiers import tier_of
+
+if TYPE_CHECKING:
+    from rstar_math.sandbox.canaries import Promise
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +38,12 @@ _GRACE_SECONDS = 60.0
 
 @dataclass(slots=True)
 class _Call:
-    """One `run` under way: who waits for it, the programs not sent yet, and the executions that came so far."""
+    """One `run` under way: who waits for it, the programs not sent yet, their own limit, the executions that came so far."""
 
     done: asyncio.Future[None]
     left: deque[Program]
     missing: int
+    wall_seconds: float | None
     executions: dict[Program, Execution] = field(default_factory=dict)
 
 
@@ -59,6 +63,7 @@ class ProcessSandbox:
         self._sent: dict[int, tuple[Program, _Call]] = {}
         self._connection: Connection | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._promises: list[Promise] = []
         self._failure: SandboxError | None = SandboxError("the sandbox is not started: use `async with` or `start`")
 
     @property
@@ -70,6 +75,11 @@ class ProcessSandbox:
     def walls(self) -> dict[str, str]:
         """What stands between a program and the machine, in words: namespaces, landlock, seccomp."""
         return dict(self._connection.walls) if self._connection else {}
+
+    @property
+    def promises(self) -> list[Promise]:
+        """What was tested when it started: every promise, held or not, and by what."""
+        return list(self._promises)
 
     async def start(self) -> None:
         """Starts the launcher and says once, as a warning, which promises this machine cannot keep.
@@ -83,7 +93,7 @@ class ProcessSandbox:
         self._failure = None
         self._watch = asyncio.create_task(self._keep_alive())
         try:
-            await insist(self)
+            self._promises = await insist(self)
         except BaseException:  # cancelled, refused, or died at once: leave nothing behind
             await self.aclose()
             raise
@@ -106,14 +116,15 @@ class ProcessSandbox:
     async def __aexit__(self, *exception: object) -> None:
         await self.aclose()
 
-    async def run(self, programs: Sequence[Program]) -> list[Execution]:
-        """See `ports.Sandbox`. Equal programs of one call run once."""
+    async def run(self, programs: Sequence[Program], wall_seconds: float | None = None) -> list[Execution]:
+        """See `ports.Sandbox`. Equal programs of one call run once. `wall_seconds`: their limit, if it is to be a shorter one
+        than the configuration's."""
         if self._failure is not None:
             raise SandboxError(str(self._failure))
         distinct = deque(dict.fromkeys(programs))
         if not distinct:
             return []
-        call = _Call(asyncio.get_running_loop().create_future(), distinct, len(distinct))
+        call = _Call(asyncio.get_running_loop().create_future(), distinct, len(distinct), wall_seconds)
         self._calls.append(call)
         self._send_more()
         try:
@@ -130,7 +141,7 @@ class ProcessSandbox:
             if call.left:
                 number, program = next(self._numbers), call.left.popleft()
                 self._sent[number] = (program, call)
-                rows.append(_row(number, program))
+                rows.append(_row(number, program, call))
                 self._calls.append(call)
         if rows and self._connection is not None:  # without one, the next one sends what is on its way
             self._connection.send(rows)
@@ -161,7 +172,7 @@ class ProcessSandbox:
             except SandboxError as error:
                 self._fail(error)
                 return
-            self._connection.send([_row(number, program) for number, (program, _) in self._sent.items()])
+            self._connection.send([_row(number, program, call) for number, (program, call) in self._sent.items()])
 
     def _fail(self, error: SandboxError) -> None:
         """From now on every `run` raises this."""
@@ -173,8 +184,8 @@ class ProcessSandbox:
         self._sent.clear()
 
 
-def _row(number: int, program: Program) -> list[Any]:
-    return [number, tier_of(program), program]
+def _row(number: int, program: Program, call: _Call) -> list[Any]:
+    return [number, tier_of(program), program, call.wall_seconds]
 
 
 @asynccontextmanager

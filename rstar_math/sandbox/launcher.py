@@ -14,7 +14,7 @@ import os
 import shutil
 import socket
 import sys
-from _sitebuiltins import Quitter
+from _sitebuiltins import Quitter, _Helper
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -68,8 +68,10 @@ def main(plan_text: str) -> NoReturn:
     if forks.NUMBER is None:
         raise SystemExit("programs can be run on x86-64 and 64-bit Arm, and this is another machine")
     sys.path += plan.libraries
-    for name in ("exit", "quit"):  # `site` would add them; programs call them
+    # `site` would add these; programs call them.
+    for name in ("exit", "quit"):
         setattr(builtins, name, Quitter(name, "Ctrl-D (i.e. EOF)"))
+    builtins.help = _Helper()
     Path("/proc/self/oom_score_adj").write_text("1000")  # short of memory, the kernel takes the sandbox first
     cgroup.enter(plan.groups)
     limits = Limits(*plan.limits)  # type: ignore[arg-type]

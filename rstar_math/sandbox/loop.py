@@ -14,9 +14,9 @@ class Loop:
 
     def __init__(self) -> None:
         self._poll = select.epoll()
-        self._handlers: dict[int, Callable[[], None]] = {}
+        self._handlers: dict[int, Callable[[], object]] = {}
 
-    def watch(self, descriptor: int, handler: Callable[[], None]) -> None:
+    def watch(self, descriptor: int, handler: Callable[[], object]) -> None:
         """From now on `handler` hears when there is something to read, or the other end has closed."""
         self._handlers[descriptor] = handler
         self._poll.register(descriptor, select.EPOLLIN)

@@ -1,7 +1,8 @@
 """What happens inside a process that runs programs, from its first moment to its last?
 
 A warm parent has imported a tier's libraries and waits, on one socket, for orders. For each order it forks, and the
-fork runs steps as `__main__` and says on a socket of its own whether they reached their end. Where they cost much, the
+fork runs steps as `__main__` and says on a socket of its own whether they reached their end, after a password that came
+with the order: a program that writes there by itself has none. Where they cost much, the
 fork does not end: it is a snapshot, which waits for orders as its parent does, and whose forks run the steps that come
 next, with every name, cache and random state as the first ones left it. Whoever gives the orders decides what an end
 was worth: time, signals and the amount of output are seen from outside (`controller`).
@@ -33,7 +34,8 @@ STDOUT, REPORT = 1, 3
 REPORT_BYTES = 4096
 #: Messages beside a report: a new fork is there; the kernel refused it; what there was to do is done, and the process stays.
 BEGUN, REFUSED, KEPT = b"begun", b"refused", b"kept"
-#: What comes with an order: the write ends for standard output and for the report, and a file with the steps as JSON.
+#: What comes with an order: the write ends for standard output and for the report, and a file with the password and the
+#: steps as JSON.
 ENDS = struct.Struct("iii")
 _ERROR_CHARACTERS = 500
 _OPEN_FILES = 64
@@ -45,6 +47,14 @@ _TRIAL_FORKS = 5
 _read, _write, _leave, _dup2, _close = os.read, os.write, os._exit, os.dup2, os.close
 _decode = json.JSONDecoder().raw_decode
 _processor_time, _fork_sibling = time.process_time, forks.fork_sibling
+_OK = Status.OK.value
+
+
+class Task(NamedTuple):
+    """The steps to run next, and what the report begins with."""
+
+    password: str
+    steps: Sequence[str]
 
 
 class Limits(NamedTuple):
@@ -100,13 +110,13 @@ def live(cage: Cage, channel: int, controller: int) -> NoReturn:
         if cage.held:
             _shut_in(cage, space)
         _write(REPORT, KEPT)
-        steps = _next_steps(receive)
+        task = _next_task(receive)
         if not cage.held:
             os.setsid()
             confine.die_with_parent(controller)
             _shut_in(cage, space)
         _limit_processor_time(cage.limits)
-        _run(program, steps, keep_after, receive)
+        _run(program, task, keep_after, receive)
         code = 0
     finally:
         _leave(code)
@@ -182,20 +192,24 @@ def _limit_processor_time(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
 
 
-def _run(program: Program, steps: Sequence[str], keep_after: float, receive: Callable[[int, int], Any]) -> None:
-    """Runs the steps and reports. A snapshot stays in here for ever; each fork of it comes by once more."""
-    spent = 0.0
+def _run(program: Program, task: Task, keep_after: float, receive: Callable[[int, int], Any]) -> None:
+    """Runs the steps and reports. A snapshot stays in here for ever; each fork of it comes by once more.
+
+    What a report is made of lies in this frame: a program may give this module's names other meanings."""
+    ok, kept, report, longest, write, spent = _OK, KEPT, REPORT, REPORT_BYTES, _write, 0.0
     while True:
+        password, steps = task
         status, words = program.run(steps)
         spent += _processor_time()
-        if status != Status.OK or spent < keep_after or not program.can_go_on(REPORT + 1, _OPEN_FILES):
+        if status != ok or spent < keep_after or not program.can_go_on(report + 1, _OPEN_FILES):
             break
-        _write(REPORT, KEPT)
-        steps = _next_steps(receive)
-    _write(REPORT, f"{status}\n{words[:_ERROR_CHARACTERS]}".encode("utf-8", "backslashreplace")[:REPORT_BYTES])
+        write(report, password.encode("ascii") + b"\n" + kept)
+        task = _next_task(receive)
+    said = f"{password}\n{status}\n{words[:_ERROR_CHARACTERS]}"
+    write(report, said.encode("utf-8", "backslashreplace")[:longest])
 
 
-def _next_steps(receive: Callable[[int, int], Any]) -> Sequence[str]:
+def _next_task(receive: Callable[[int, int], Any]) -> Task:
     """Waits for orders, and forks for each. Returns in the forks only."""
     while True:
         order, ancillary, _, _ = receive(1, socket.CMSG_SPACE(ENDS.size))
@@ -210,11 +224,11 @@ def _next_steps(receive: Callable[[int, int], Any]) -> Sequence[str]:
             _dup2(stdout, STDOUT)
             _dup2(report, REPORT)
             _write(REPORT, BEGUN)
-            asked: Sequence[str] = _decode(_whole(steps).decode("ascii"))[0]
+            task = Task(*_decode(_whole(steps).decode("ascii"))[0])
         for descriptor in (stdout, report, steps):
             _close(descriptor)
         if child:
-            return asked
+            return task
 
 
 def _whole(descriptor: int) -> bytes:

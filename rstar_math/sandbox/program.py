@@ -9,6 +9,7 @@ import __future__ as futures
 
 import builtins
 import contextlib
+import errno
 import os
 import random
 import re
@@ -30,6 +31,7 @@ _LOOKS_BACK = re.compile(r"\b(?:__future__|global|nonlocal)\b")
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 # The program may rename these in their modules; this file keeps its own.
 _fstat, _timer = os.fstat, signal.getitimer
+_OK, _ERROR, _MEMORY = Status.OK.value, Status.ERROR.value, Status.MEMORY.value
 
 
 class Program:
@@ -44,7 +46,8 @@ class Program:
         _seed()
 
     def run(self, steps: Sequence[str]) -> tuple[str, str]:
-        """Runs the next steps. Returns a `Status` or TOGETHER, and the error in words."""
+        """Runs the next steps. Returns a `Status`, as a word, or TOGETHER, and the error in words."""
+        ok, failed, memory = _OK, _ERROR, _MEMORY  # the program may give this module's names other meanings
         earlier = sum(step.count("\n") for step in self._lines)
         lines = [step if step.endswith("\n") else step + "\n" for step in steps]
         continues, self._lines = bool(self._lines), [*self._lines, *lines]
@@ -58,17 +61,17 @@ class Program:
             exec(code, self._main.__dict__)
             _flush()
         except MemoryError:
-            return (TOGETHER, "") if continues else (Status.MEMORY, "MemoryError")
+            return (TOGETHER, "") if continues else (memory, "MemoryError")
         except BaseException as error:  # noqa: BLE001 - the wall: whatever a program raises is its result
             if continues:  # it is no program by itself; the message must be that of the whole
                 return TOGETHER, ""
             with contextlib.suppress(BaseException):
                 _flush()
             try:
-                return Status.ERROR, _describe(error, self._lines)
+                return memory if _lacks_memory(error) else failed, _describe(error, self._lines)
             except BaseException:  # noqa: BLE001 - an error made to be unreadable is an error all the same
-                return Status.ERROR, "an error that cannot be put into words"
-        return Status.OK, ""
+                return failed, "an error that cannot be put into words"
+        return ok, ""
 
     def can_go_on(self, descriptors: int, most: int) -> bool:
         """Whether forks of this process continue as the program itself would: no timer runs, and `descriptors` are
@@ -103,6 +106,11 @@ def _flush() -> None:
     for stream in {id(stream): stream for stream in (sys.stdout, sys.__stdout__)}.values():
         if stream is not None and not getattr(stream, "closed", False):
             stream.flush()
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether the kernel had none to give: so `mmap` says it."""
+    return type(error) is OSError and error.errno == errno.ENOMEM
 
 
 def _describe(error: BaseException, lines: Sequence[str]) -> str:

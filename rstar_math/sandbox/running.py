@@ -7,26 +7,33 @@ the program's own words only tell an error from a success.
 from __future__ import annotations
 
 import array
+import codecs
 import json
 import math
 import os
 import signal
 import socket
+import struct
 import time
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rstar_math.records import Status
-from rstar_math.sandbox.node import Limits
+from rstar_math.sandbox.node import REPORT_BYTES, Limits
 from rstar_math.sandbox.snapshots import Snapshot
+
+_PASSWORD_BYTES = 16
+_CREDENTIALS = struct.Struct("iii")
 
 
 class Waiting(NamedTuple):
-    """A program that is to start. `whole`: from a warm parent, not from a snapshot of a program."""
+    """A program that is to start. `wall_seconds`: its own limit where it has one. `whole`: from a warm parent, not from a
+    snapshot of a program."""
 
     number: int
     tier: str
     steps: list[str]
+    wall_seconds: float | None = None
     whole: bool = False
 
 
@@ -34,26 +41,52 @@ class Waiting(NamedTuple):
 class Running:
     """One program under way: its process, the near ends of its channels, when it started, what it printed so far.
 
-    base:    the process that it is a fork of.
-    process: 0 as long as that fork is not there.
-    again:   it lost its base, and has to be run whole.
+    base:     the process that it is a fork of.
+    most:     its limit of wall-clock seconds.
+    process:  0 as long as that fork is not there.
+    again:    it lost its base, and has to be run whole.
+    password: what its report begins with; it came with the order.
+    said:     its report.
+    forged:   it said something else, or more.
     """
 
     program: Waiting
     base: Snapshot
     stdout: int
     report: socket.socket
+    most: float
     process: int = 0
     process_fd: int = -1
     started: float = math.inf
     late: bool = False
     again: bool = False
+    password: str = field(default_factory=lambda: os.urandom(_PASSWORD_BYTES).hex())
     said: bytes = b""
+    forged: bool = False
     printed: bytearray = field(default_factory=bytearray)
 
     def seconds(self) -> float:
         """Wall-clock seconds of all its steps until now."""
         return time.monotonic() - self.started + self.base.seconds
+
+    def next_message(self) -> tuple[bytes, int]:
+        """What came over its channel, and the process that sent it, as the kernel says.
+
+        Raises:
+            BlockingIOError: nothing came.
+            EOFError: nothing will come any more.
+        """
+        space = socket.CMSG_SPACE(_CREDENTIALS.size)
+        message, ancillary, _, _ = self.report.recvmsg(REPORT_BYTES, space, socket.MSG_DONTWAIT)
+        if not ancillary:  # an empty message has a sender, the end has none
+            raise EOFError
+        return message, _CREDENTIALS.unpack(ancillary[0][2])[0]
+
+    def hear(self, message: bytes) -> None:
+        """A message of its own process: the report, which is one, with the password, and the last."""
+        password, _, said = message.partition(b"\n")
+        self.forged |= bool(self.said) or password != self.password.encode("ascii")
+        self.said = said or b"\n"
 
     def report_words(self) -> tuple[str, str]:
         """The status and the error that the process reported; empty if it did not."""
@@ -68,15 +101,16 @@ class Order(NamedTuple):
     ends: tuple[int, int, int]
 
     @classmethod
-    def of(cls, program: Waiting, base: Snapshot) -> Order:
+    def of(cls, program: Waiting, base: Snapshot, limits: Limits) -> Order:
         """Opens the channels of a program that is to go on from `base`."""
         stdout, stdout_end = os.pipe()
         os.set_blocking(stdout, False)
         report, report_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         report.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         steps = os.memfd_create("steps")
-        _write_all(steps, json.dumps(program.steps[len(base.steps) :]).encode("ascii"))
-        running = Running(program, base, stdout, report, printed=bytearray(base.printed))
+        most = min(limits.wall_seconds, program.wall_seconds or math.inf)
+        running = Running(program, base, stdout, report, most, printed=bytearray(base.printed))
+        _write_all(steps, json.dumps([running.password, program.steps[len(base.steps) :]]).encode("ascii"))
         return cls(running, (stdout_end, report_end.detach(), steps))
 
     def send(self) -> None:
@@ -100,10 +134,12 @@ def _write_all(descriptor: int, content: bytes) -> None:
 def verdict(running: Running, limits: Limits, ending: int, cpu_seconds: float) -> tuple[Status, str]:
     """How it ended; the first that applies. `ending`: as the kernel's wait says it."""
     status, error = running.report_words()
+    if running.forged:
+        return Status.KILLED, "it wrote to its report by itself"
     if len(running.printed) > limits.output_bytes:
         return Status.OUTPUT_LIMIT, f"printed more than {limits.output_bytes} bytes"
     if running.late and os.WIFSIGNALED(ending):
-        return Status.TIMEOUT, f"no end after {limits.wall_seconds:g} s"
+        return Status.TIMEOUT, f"no end after {running.most:g} s"
     most = math.ceil(limits.cpu_seconds)
     # The kernel holds one process to it; what ran in snapshots before counts as well.
     if cpu_seconds >= most or (os.WIFSIGNALED(ending) and os.WTERMSIG(ending) == signal.SIGXCPU):
@@ -113,13 +149,15 @@ def verdict(running: Running, limits: Limits, ending: int, cpu_seconds: float) -
         return Status.KILLED, f"ended by signal {number} ({signal.strsignal(number)})"
     if os.WEXITSTATUS(ending) != 0 or status not in (Status.OK, Status.ERROR, Status.MEMORY):
         return Status.KILLED, f"the process left before the program's end (exit code {os.WEXITSTATUS(ending)})"
-    return Status(status), error
+    return Status.ERROR if error and status == Status.OK else Status(status), error
 
 
 def printed_text(printed: bytearray, most: int) -> str:
     """What was printed, the cut marked where there is one."""
-    text = printed[:most].decode("utf-8", "replace")
-    return text if len(printed) <= most else f"{text}\n[output cut after {most} bytes]"
+    if len(printed) <= most:
+        return printed.decode("utf-8", "replace")
+    whole = codecs.getincrementaldecoder("utf-8")("replace")  # keeps back the bytes of a character that was cut
+    return f"{whole.decode(printed[:most])}\n[output cut after {most} bytes]"
 
 
 def read_rest(descriptor: int, most: int) -> tuple[bytes, bool]:

@@ -29,6 +29,7 @@ class Snapshot:
     seconds, cpu_seconds: what its steps took, from the first one on.
     group:   the process group of it and all that descends from the same whole run.
     channel: orders go in here.
+    lent_bytes: what the warm parent had that it descends from; `own_bytes` are beyond that.
     orders:  programs that wait for a fork; the first one is being made. Its owner keeps what is in there.
     granted: the fork that is being made has been allowed.
     asked:   when that fork was ordered.
@@ -43,6 +44,7 @@ class Snapshot:
     printed: bytes = b""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    lent_bytes: int = 0
     own_bytes: int = 0
     used: float = field(default_factory=time.monotonic)
     orders: deque[Any] = field(default_factory=deque)
@@ -58,6 +60,11 @@ class Snapshot:
         """Its process does nothing until `go_on`, whatever its code would like."""
         if not self.trusted:
             os.kill(self.process, signal.SIGSTOP)
+            self.measure()
+
+    def measure(self) -> None:
+        """How much memory it has; to be asked again whenever it ran, for its code may have taken some."""
+        self.own_bytes = max(0, memory(self.process) - self.lent_bytes)
 
     def go_on(self) -> None:
         """Lets its process read the next order."""

@@ -41,7 +41,9 @@ _ALLOWED = {
 #: Calls allowed with some values of one argument only: number -> (position of the argument, values).
 _ONLY = {
     16: (1, (0x5401,)),  # ioctl: TCGETS, the question "is this a terminal?"
-    72: (1, (0, 1, 2, 3, 4, 1030)),  # fcntl: duplicate and flags; never F_SETOWN, which makes the kernel send signals
+    # fcntl: duplicate, look at flags, close on exec. Never F_SETFL, for all programs have one and the same null device open;
+    # never F_SETOWN, which makes the kernel send signals.
+    72: (1, (0, 1, 2, 3, 1030)),
     302: (0, (0,)),  # prlimit64: of oneself
 }
 _OPEN, _OPENAT = 2, 257
@@ -49,10 +51,11 @@ _CHANGING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | (o
 #: Added where a program may write files: pwrite64, fsync, fdatasync, ftruncate, chdir, rename, mkdir, rmdir, unlink,
 #: mkdirat, unlinkat, renameat.
 _FILES = (18, 74, 75, 77, 80, 82, 83, 84, 87, 258, 263, 264)
-#: Added where a program may start processes: fork, vfork, wait4, waitid. clone is looked at: no new namespaces.
+#: Added where a program may start processes: fork, vfork, wait4, waitid. clone is looked at: no new namespaces, and no
+#: sibling (CLONE_PARENT), whom only the controller could bury, and it would not know of it.
 _PROCESSES = (57, 58, 61, 247)
 CLONE, _CLONE3 = 56, 435
-_NEW_NAMESPACES = 0x7E020080
+_NEW_NAMESPACES, _SIBLING = 0x7E020080, 0x8000
 #: A pipe or shared memory that a program made would join the forks of its process, which are different programs.
 _SHARING, _SHARED = ("pipe", "pipe2", "mmap"), 1
 _RECVMSG = 47
@@ -139,7 +142,7 @@ def _filter(*, reads: bool, writes: bool, processes: bool, fork: tuple[int, int]
     elif reads:
         code += [*_without(_OPEN, 1, _CHANGING), *_without(_OPENAT, 2, _CHANGING)]
     if processes:
-        code += _without(CLONE, 0, _NEW_NAMESPACES)
+        code += _without(CLONE, 0, _NEW_NAMESPACES | _SIBLING)
     if fork:
         flags, orders = fork
         code += [*_only(CLONE, 0, (flags,)), *_only(_RECVMSG, 0, (orders,)), *_without(_ALLOWED["mmap"], 3, _SHARED)]

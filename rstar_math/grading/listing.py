@@ -15,6 +15,7 @@ from rstar_math.grading import reals, structure
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.kinds import EMPTY_SET
 from rstar_math.grading.naming import named, out_of_order
+from rstar_math.grading.signs import squeezed
 
 
 class Members(NamedTuple):
@@ -25,7 +26,7 @@ class Members(NamedTuple):
 
     def distinct(self) -> bool:
         """Whether no two members have the same text."""
-        return len({text.replace(" ", "") for text in self.texts}) == len(self.texts)
+        return len(set(map(squeezed, self.texts))) == len(self.texts)
 
 
 def members(text: str, *, grouping: bool = True) -> Members:
@@ -43,7 +44,7 @@ def members(text: str, *, grouping: bool = True) -> Members:
         parts = structure.elements(inside, grouping=False) or [text]
     texts = [sign for part in parts for sign in _both_signs(reals.membership(part))]
     if inside is not None:
-        texts = list({member.replace(" ", ""): member for member in texts}.values())
+        texts = list({squeezed(member): member for member in texts}.values())
     return Members(tuple(texts), inside is not None)
 
 

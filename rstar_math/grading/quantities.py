@@ -6,6 +6,7 @@ differ are never converted, and what may be a unit or a factor is neither.
 
 from __future__ import annotations
 
+from rstar_math.grading import doubts
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import Formulas, fraction
 from rstar_math.grading.kinds import Difference
@@ -26,6 +27,9 @@ def differ(said: str, meant: str, formulas: Formulas) -> Difference:
         # "5 N" has been read as a product; as five newtons it might be right.
         if without_signs_of_names(said) == without_signs_of_names(meant):
             raise Unreadable("a name with and without its sign")
+        for reason, one, other in doubts.of_formulas(said, meant):
+            if not _amounts(quantity(one), quantity(other), formulas):
+                raise Unreadable(reason)
         bare = [perhaps_unit(text) or text for text in (said, meant)]
         if bare != [said, meant] and not _amounts(quantity(bare[0]), quantity(bare[1]), formulas):
             raise Unreadable("a unit, or a factor")
@@ -34,6 +38,8 @@ def differ(said: str, meant: str, formulas: Formulas) -> Difference:
 
 def _amounts(said: Quantity, meant: Quantity, formulas: Formulas) -> Difference:
     same = formulas.same
+    if said.unit != meant.unit and (said.unsure() or meant.unsure()):
+        raise Unreadable("letters or words that may be no unit")
     if said.percent != meant.percent:
         return _percentages(*((said, meant) if said.percent else (meant, said)), formulas)
     angles = {said.unit, meant.unit}

@@ -182,7 +182,7 @@ class Comparison:
     def _equations(self, said: Named, meant: Named) -> Difference:
         """A name before "=" is no part of the answer, unless both have one; other equations stand as a whole."""
         said, meant = self._settled(said, meant), self._settled(meant, said)
-        if said.name != meant.name and (said.misplaced() or meant.misplaced()):
+        if said.name != meant.name and (said.misplaced() or meant.misplaced(asked=True)):
             raise Unreadable("names in another order than the alphabet's")
         if not meant.name and said.done_to_a_symbol():
             raise Unreadable("the value of something else than a symbol")

@@ -79,7 +79,7 @@ def order_counts(given: Sequence[str], wanted: Sequence[str]) -> bool:
     if bool(any(names[0])) == bool(any(names[1])):
         return False
     stated = [name for name in (*names[0], *names[1]) if name]
-    if out_of_order(stated):
+    if out_of_order(stated, asked=any(names[1])):
         raise Unreadable("names in another order than the alphabet's, for values without names")
     return len(set(stated)) > 1
 

@@ -34,7 +34,7 @@ _DONE_TO = re.compile(
 )
 #: Words in a name that say that it is not so, or name another value than the one that was asked for.
 _DENIED = re.compile(
-    r"(?i)(?<![a-z])(?:not?|non|wrong|incorrect|false|invalid|never|minus|negat\w+|opposite|inverse|reciprocal|squared|cubed|"
+    r"(?i)(?<![a-z])(?:not?|non|neither|nor|wrong|incorrect|false|invalid|never|minus|negat\w+|opposite|inverse|reciprocal|squared|cubed|"
     r"(?:square|cube) roots?|doubled?|twice|thrice|tripled?|half|halved|conjugate|without|except|excluding)(?![a-z])"
 )
 _APPROXIMATELY = re.compile(r"\s*\\(?:approx|simeq|sim|doteq)(?![a-z])\s*")
@@ -59,10 +59,10 @@ class Named(NamedTuple):
         """The neighbouring values of "x = 1 = 2", which have to be the same."""
         return iter(pairwise(self.sides[1:])) if self.name else iter(())
 
-    def misplaced(self) -> bool:
-        """Whether it is "(y, x) = (1, 2)", which is not (1, 2)."""
+    def misplaced(self, *, asked: bool = False) -> bool:
+        """Whether it is "(y, x) = (1, 2)", which is not (1, 2); `asked`: as the ground truth."""
         row = structure.row(self.sides[0]) if self.name else None
-        return row is not None and out_of_order(row.members)
+        return row is not None and out_of_order(row.members, asked=asked)
 
     def done_to_a_symbol(self) -> bool:
         """Whether the name is an operation, or denies itself, so that its value is not that of a symbol."""
@@ -128,10 +128,14 @@ def as_rows(text: str, other: str) -> str:
     return text
 
 
-def out_of_order(names: Iterable[str]) -> bool:
+def out_of_order(names: Iterable[str], *, asked: bool = False) -> bool:
     """Whether names come in another order than that of the alphabet and of their indices: who is asked for x and y and says
-    "y = 1, x = 2" does not mean (1, 2)."""
+    "y = 1, x = 2" does not mean (1, 2). A ground truth (`asked`) may name its values in the order of the question: only
+    letters that are neighbours in the alphabet are expected in theirs."""
+    names = list(names)
     ranks = list(map(_rank, names))
+    if asked and all(re.fullmatch("[A-Za-z]", name) for name in names):
+        return ranks != sorted(ranks) and ord(max(names)) - ord(min(names)) <= len(names)
     return ranks != sorted(ranks)
 
 

@@ -10,7 +10,7 @@ from rstar_math.grading import doubts
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import Formulas, fraction
 from rstar_math.grading.kinds import Difference
-from rstar_math.grading.units import Quantity, in_angles, perhaps_unit, quantity, without_signs_of_names
+from rstar_math.grading.units import Quantity, in_angles, perhaps_unit, quantity, spelt_as_unit, without_signs_of_names
 
 
 def differ(said: str, meant: str, formulas: Formulas) -> Difference:
@@ -27,6 +27,9 @@ def differ(said: str, meant: str, formulas: Formulas) -> Difference:
         # "5 N" has been read as a product; as five newtons it might be right.
         if without_signs_of_names(said) == without_signs_of_names(meant):
             raise Unreadable("a name with and without its sign")
+        spelt = quantity(spelt_as_unit(said)), quantity(spelt_as_unit(meant))
+        if spelt != amounts and spelt[0].unit == spelt[1].unit and not _amounts(*spelt, formulas):
+            return ""
         for reason, one, other in doubts.of_formulas(said, meant):
             if not _amounts(quantity(one), quantity(other), formulas):
                 raise Unreadable(reason)

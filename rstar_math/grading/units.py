@@ -33,7 +33,7 @@ _WORD = re.compile(
 )
 #: What follows one of these says more about what is counted: "years old", "miles per hour".
 _LINKS = frozenset(
-    re.findall(r"\w+", "per old of a an in long tall wide high deep remaining altogether celsius fahrenheit")
+    re.findall(r"\w+", "per old of a an in long tall wide high deep remaining altogether celsius fahrenheit sterling")
 )
 _COUNT = re.compile(r"[-+]?(?:[\d.,]+|(?:\d+ )?\d+/\d+|\d*\s?\\frac\{\d+\}\{\d+\})", re.ASCII)
 #: Words after a number that say how much of it there is, or on what condition, so they are no mere units.
@@ -52,8 +52,8 @@ _NOT_UNITS = re.compile(
 _LETTERS = frozenset("mgshlLNJWVAKCFT")
 #: May be a unit without \text around it, or a factor.
 _EITHER = re.compile(
-    r"([\d})])\s?(?:\{?(?:[mshgNJVWKCFLTA]|k[JNWV]|eV|mol|Hz|Pa|hr|ml|mi|ft|lb|sq in|\\Omega|th|st|nd|rd)\}?|\([a-z]+\))"
-    r"(?:\^\{?[23]\}?)?$"
+    r"([\d})]|\\pi)\s?(?:\{?([mshgNJVWKCFLTA]|k[JNWV]|eV|mol|Hz|Pa|hr|ml|mi|ft|lb|sq in|\\Omega|th|st|nd|rd)\}?|\([a-z]+\))"
+    r"(\^\{?[23]\}?)?$"
 )
 _OF_NAMES = re.compile(r"\\(?:overline|bar|vec|overrightarrow|hat|angle|triangle)(?![a-z])\s*\{?\s*([A-Za-z]+)\s*\}?")
 #: Units that are as well the product of usual symbols, behind anything but a plain number.
@@ -152,6 +152,14 @@ def perhaps_unit(text: str) -> str | None:
     return bare if bare != text and _NUMERIC.fullmatch(bare) else None
 
 
+def spelt_as_unit(text: str) -> str:
+    """What may be a unit or a factor as a unit: for a side whose other side writes it so."""
+    found = _EITHER.search(text)
+    if not found or not found[2] or quantity(text).unit:
+        return text
+    return f"{text[: found.end(1)]}\\text{{ {found[2]}}}{found[3] or ''}"
+
+
 def without_signs_of_names(text: str) -> str:
     r"""`\overline{AB}` and `\angle ABC` as the letters alone."""
     return _OF_NAMES.sub(r"\1", text)
@@ -165,8 +173,8 @@ def quantity(text: str) -> Quantity:
     if (found := _DEGREES.search(text)) and not (in_angles(text[: found.start()]) or _APPLIED.search(text)):
         return Quantity(text[: found.start()], unit=" ".join(filter(None, ("degree", found[1], found[2]))))
     if (found := _TEXT_UNIT.search(text)) and found.start() > 0:
-        before, spoken = text[: found.start()], f"{found[1]}{'/' + found[2] if found[2] else ''}"
-        if not _is_unit(spoken, before):
+        before, whole = text[: found.start()], f"{found[1]}{'/' + found[2] if found[2] else ''}"
+        if not _is_unit(whole, before):
             return Quantity(before, unit=_UNSURE + " ".join(found[0].split()))
         return Quantity(before, unit=_measure(found[1].lower(), found[2], found[3]))
     if (found := _PLAIN_UNIT.search(text)) and found.start() > 0:

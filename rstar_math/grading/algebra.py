@@ -19,6 +19,7 @@ from rstar_math.grading.formulas import Exact, Rules
 from rstar_math.grading.latex import SHAPES, expression
 from rstar_math.grading.reals import Line, Place
 from rstar_math.grading.sampling import Testimony
+from rstar_math.grading.signs import squeezed
 
 
 def warm_up() -> None:
@@ -44,7 +45,7 @@ class Algebra:
         if self._near(said, meant):
             return True
         own = sampling.same(said, meant)
-        if own is None and said.replace(" ", "") == meant.replace(" ", ""):
+        if own is None and squeezed(said) == squeezed(meant):
             own = True  # what we cannot read ourselves is the same where the text is, if it is a formula at all
         return _agreed(own, lambda: symbolic.same(said, meant), lambda: symbolic.verified(said, meant))
 

@@ -12,11 +12,13 @@ from itertools import pairwise
 
 from rstar_math.grading import (
     boxes,
+    doubts,
     families,
     guards,
     listing,
     notations,
     quantities,
+    ratios,
     reals,
     structure,
     surface,
@@ -98,6 +100,8 @@ class Comparison:
         difference = self._answers(said, meant)
         if difference and numbered:
             raise Unreadable("values for every integer, which may be numbered otherwise")
+        if difference and (doubt := doubts.of_texts(said, meant)):
+            raise Unreadable(doubt)
         return difference
 
     def _answers(self, said: str, meant: str) -> Difference:
@@ -178,8 +182,10 @@ class Comparison:
     def _equations(self, said: Named, meant: Named) -> Difference:
         """A name before "=" is no part of the answer, unless both have one; other equations stand as a whole."""
         said, meant = self._settled(said, meant), self._settled(meant, said)
-        if said.name != meant.name and (said.misplaced() or meant.misplaced()):
+        if said.name != meant.name and (said.misplaced() or meant.misplaced(asked=True)):
             raise Unreadable("names in another order than the alphabet's")
+        if not meant.name and said.done_to_a_symbol():
+            raise Unreadable("the value of something else than a symbol")
         if said.name and meant.name and said.name != meant.name:
             return self._proportional(said, meant)
         if (said.sides and not said.name) or (meant.sides and not meant.name):
@@ -232,7 +238,7 @@ class Comparison:
                 raise Unreadable("a tuple or an interval beside what is none")
             return "a tuple or interval on one side only"
         if ":" in said or ":" in meant:
-            return self._ratios(said, meant)
+            return ratios.differ(said, meant, self._formulas)
         return quantities.differ(structure.unwrapped(said), structure.unwrapped(meant), self._formulas)
 
     def _described(self, said: str, meant: str) -> Difference:
@@ -249,7 +255,8 @@ class Comparison:
         for line in self._formulas.lines():
             reader = reals.Reader(line)
             sets = reader.read(said), reader.read(meant)
-            if sets[0].symbol and sets[1].symbol and sets[0].symbol != sets[1].symbol:
+            bound = all(map(reals.SUCH_THAT.match, (said, meant)))
+            if sets[0].symbol and sets[1].symbol and sets[0].symbol != sets[1].symbol and not bound:
                 return "inequalities of different symbols"
             answers.append(sets[0].same(sets[1]))
         if len(set(answers)) > 1:
@@ -270,6 +277,8 @@ class Comparison:
         """Sets by their members; plain braces may only hold a formula together."""
         if listing.braced(said) and listing.braced(meant):
             return self._members(listing.members(said), listing.members(meant))
+        if reals.describes(said) or reals.describes(meant):
+            raise Unreadable("the members of a set beside a condition")
         if said.startswith("\\{") or meant.startswith("\\{"):
             return "a set on one side only"
         return quantities.differ(structure.unwrapped(said), structure.unwrapped(meant), self._formulas)
@@ -295,26 +304,9 @@ class Comparison:
             return "a tuple of another length"
         if len(meant.members) == 2 and (said.opening, said.closing) != (meant.opening, meant.closing):
             return "an end that is open in one and closed in the other"
+        if len(meant.members) != 2 and any((row.opening == "(") != (row.closing == ")") for row in (said, meant)):
+            raise Unreadable("a tuple that opens with one kind of bracket and closes with another")
         for one, other in zip(said.members, meant.members, strict=True):
             if self._single(one, other):
                 return "a tuple with another member"
         return ""
-
-    def _ratios(self, said: str, meant: str) -> Difference:
-        """1:2 is 2:4 and one half; three numbers are compared one by one."""
-        parts = [structure.split(text, ":") for text in (said, meant)]
-        if len(parts[0]) == len(parts[1]) == 2 or 1 in map(len, parts):
-            quotients = [f"({part[0]})/({part[1]})" if len(part) == 2 else part[0] for part in parts]
-            if max(map(len, parts)) > 2:
-                return "a ratio of three numbers on one side only"
-            alike = self._formulas.same(*quotients)
-            if alike and all(notations.time_of_day(text) for text in (said, meant)):
-                raise Unreadable("a time or a ratio")
-            return "" if alike else "another ratio"
-        if len(parts[0]) != len(parts[1]):
-            return "a ratio of another length"
-        products = [
-            self._formulas.same(f"({one})({parts[1][0]})", f"({other})({parts[0][0]})")
-            for one, other in zip(parts[0][1:], parts[1][1:], strict=True)
-        ]
-        return "" if all(products) else "another ratio"

@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from rstar_math.grading import reals, structure
+from rstar_math.grading.failures import Unreadable
+from rstar_math.grading.naming import named
+
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 #: { n\\pi : n \\in Z } states what "n\\pi, n \\in Z" does.
 _BUILT = re.compile(r"\\\{\s*(.+?)\s*(?::|\||\\mid(?![a-z]))\s*([a-z]\s*\\in.*?)\s*\\\}", re.DOTALL)
@@ -22,31 +26,55 @@ _RANGES = (
 )
 
 
+#: Letters that stand for whole numbers unless something else is said.
+_INDICES = frozenset("jklmn")
+
+
 class Family(NamedTuple):
-    """What is stated for every integer, and the symbol that stands for it."""
+    """What is stated for every integer, the symbol that stands for it, and whether it is a set's condition."""
 
     value: str
     symbol: str
+    built: bool = False
+
+    def about_the_symbol(self) -> bool:
+        """Whether the range is part of what is stated: of sets, of inequalities and curves of the symbol itself. `n\\pi` and
+        `x = n\\pi` state the same numbers without it."""
+        if self.built:
+            return True
+        if reals.relational(self.value):
+            alone = {
+                side for side in map(str.strip, reals.sides(self.value)) if re.fullmatch(r"[A-Za-z]|\\[a-z]+", side)
+            }
+            return self.symbol not in _INDICES or self.symbol in alone or not alone
+        unnamed = len(structure.equation(self.value)) > 1 and not named(self.value).name
+        return unnamed or ("=" in self.value and self.symbol not in _INDICES)
 
 
 def settled(said: str, meant: str) -> tuple[str, str, bool]:
-    """Both without the range of a symbol, under one name, and whether there was one."""
+    """Both without the range of a symbol, under one name, and whether there was one.
+
+    Raises:
+        Unreadable: the range is on one side only, and part of what is stated there.
+    """
     families = _family(said), _family(meant)
     if families[0] and families[1]:
-        return _renamed(*families[0], families[1].symbol), families[1].value, True
-    if families[1] and _mentions(said, families[1].symbol):
-        return said, families[1].value, True
-    if families[0] and _mentions(meant, families[0].symbol):
-        return families[0].value, meant, True
-    return said, meant, False
+        return _renamed(families[0].value, families[0].symbol, families[1].symbol), families[1].value, True
+    family, other = families[0] or families[1], meant if families[0] else said
+    if family is None or not _mentions(other, family.symbol):
+        return said, meant, False
+    if family.about_the_symbol():
+        raise Unreadable("a range of integers on one side only")
+    return (family.value, meant, True) if families[0] else (said, family.value, True)
 
 
 def _family(text: str) -> Family | None:
     plain = _TEXT.sub(r" \1 ", text).strip()
-    if built := _BUILT.fullmatch(plain):
+    built = _BUILT.fullmatch(plain)
+    if built:
         plain = f"{built[1]}, {built[2]}"
     found = next(filter(None, (pattern.fullmatch(plain) for pattern in _RANGES)), None)
-    return Family(found[1], found[2]) if found and _mentions(found[1], found[2]) else None
+    return Family(found[1], found[2], bool(built)) if found and _mentions(found[1], found[2]) else None
 
 
 def _renamed(value: str, symbol: str, new: str) -> str:

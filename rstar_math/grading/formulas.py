@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from rstar_math.grading import grammar, guards, notations, trees, values
 from rstar_math.grading.failures import NeedsAlgebra, Unreadable
 from rstar_math.grading.reals import Line, Place
+from rstar_math.grading.signs import squeezed
 
 #: f(2), which is a value though nobody knows the function.
 _APPLIED = re.compile(r"\s*[A-Za-z]\s*\(\s*-?\w+\s*\)\s*")
@@ -56,7 +57,7 @@ class Exact:
 
     def same(self, said: str, meant: str) -> bool:
         """See `Formulas`. Equal texts have equal values if they have one at all."""
-        if said.replace(" ", "") == meant.replace(" ", "") and has_reading(said):
+        if squeezed(said) == squeezed(meant) and has_reading(said):
             return True
         numbers = (fraction(said), fraction(meant))
         if numbers[0] is not None and numbers[1] is not None:
@@ -67,7 +68,7 @@ class Exact:
 
     def proportional(self, said: tuple[str, str], meant: tuple[str, str], *, positive: bool = False) -> bool:  # noqa: ARG002
         """See `Formulas`. The same sides are so in both senses."""
-        equal = all(one.replace(" ", "") == other.replace(" ", "") for one, other in zip(said, meant, strict=True))
+        equal = all(squeezed(one) == squeezed(other) for one, other in zip(said, meant, strict=True))
         if equal and all(_APPLIED.fullmatch(side) or has_reading(side) for side in said):
             return True
         for text in (*said, *meant):

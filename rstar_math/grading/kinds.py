@@ -17,6 +17,18 @@ Difference = str
 
 EMPTY_SET = re.compile(r"\\emptyset|\\\{\s*\\\}|\{\s*\}")
 _INFINITE = re.compile(r"([+-]?)\s*\\infty")
+#: Words that say that there is none, which is a number of solutions too.
+_NOTHING = re.compile(
+    r"(?:no|none|nothing|nobody|nil|null|empty|dne|impossible|undefined)(?: .*)?|(?:do|does) not exist|not .*"
+)
+_TRUTHS = (frozenset(["yes", "true", "correct", "right"]), frozenset(["no", "false", "incorrect", "wrong"]))
+_CALENDAR = frozenset(
+    re.findall(
+        r"\w+",
+        "monday tuesday wednesday thursday friday saturday sunday january february march april june july august september "
+        "october november december",
+    )
+)
 _TextOnly = Callable[[str, str], "tuple[Difference] | None"]
 
 
@@ -30,6 +42,8 @@ def by_text(said: str, meant: str) -> tuple[Difference] | None:
 
 def _nothing(said: str, meant: str) -> tuple[Difference] | None:
     sets = [EMPTY_SET.fullmatch(text) is not None for text in (said, meant)]
+    if any(sets) and not all(sets) and any(reals.describes(text) for text in (said, meant)):
+        return None
     if any(sets) and not all(sets) and any(map(notations.prose, (said, meant))):
         raise Unreadable("words beside the empty set")
     return None if not any(sets) else ("" if all(sets) else "the empty set on one side only",)
@@ -114,6 +128,22 @@ def _same_words(said: str, meant: str) -> bool:
     return words == wanted
 
 
+def _check_doubts(said: str, meant: str) -> None:
+    """
+    Raises:
+        Unreadable: words that differ, or words and the number zero, may say the same.
+    """
+    words = [notations.words(text) or "" for text in (said, meant)]
+    nothing = [_NOTHING.fullmatch(each) is not None for each in words]
+    if any(nothing) and all(no or notations.number(text) == 0 for no, text in zip(nothing, (said, meant), strict=True)):
+        raise Unreadable("two ways of saying that there is nothing")
+    if any(set(words) <= truth for truth in _TRUTHS):
+        raise Unreadable("true, or yes")
+    short, long = sorted(words, key=len)
+    if long in _CALENDAR and len(short) > 2 and long.startswith(short):
+        raise Unreadable("a day or month, or its abbreviation")
+
+
 def _spoken(said: str, meant: str) -> tuple[Difference] | None:
     asked = notations.prose(meant)
     if not asked and not notations.prose(said):
@@ -125,6 +155,7 @@ def _spoken(said: str, meant: str) -> tuple[Difference] | None:
         return ("",)
     if any(structure.row(text) or reals.describes(text) or len(structure.elements(text)) > 1 for text in (said, meant)):
         return None
+    _check_doubts(said, meant)
     if not asked:
         if words is None or notations.NUMERAL.search(words) or f" {wanted} " in f" {words} ":
             raise Unreadable("words around a number")

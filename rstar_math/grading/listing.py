@@ -15,6 +15,7 @@ from rstar_math.grading import reals, structure
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.kinds import EMPTY_SET
 from rstar_math.grading.naming import named, out_of_order
+from rstar_math.grading.signs import squeezed
 
 
 class Members(NamedTuple):
@@ -25,7 +26,7 @@ class Members(NamedTuple):
 
     def distinct(self) -> bool:
         """Whether no two members have the same text."""
-        return len({text.replace(" ", "") for text in self.texts}) == len(self.texts)
+        return len(set(map(squeezed, self.texts))) == len(self.texts)
 
 
 def members(text: str, *, grouping: bool = True) -> Members:
@@ -43,7 +44,7 @@ def members(text: str, *, grouping: bool = True) -> Members:
         parts = structure.elements(inside, grouping=False) or [text]
     texts = [sign for part in parts for sign in _both_signs(reals.membership(part))]
     if inside is not None:
-        texts = list({member.replace(" ", ""): member for member in texts}.values())
+        texts = list({squeezed(member): member for member in texts}.values())
     return Members(tuple(texts), inside is not None)
 
 
@@ -78,7 +79,7 @@ def order_counts(given: Sequence[str], wanted: Sequence[str]) -> bool:
     if bool(any(names[0])) == bool(any(names[1])):
         return False
     stated = [name for name in (*names[0], *names[1]) if name]
-    if out_of_order(stated):
+    if out_of_order(stated, asked=any(names[1])):
         raise Unreadable("names in another order than the alphabet's, for values without names")
     return len(set(stated)) > 1
 

@@ -28,7 +28,24 @@ _APPLIED = re.compile(rf"\\(?:{'|'.join(FUNCTIONS)}|sqrt|frac|binom|pi|infty)(?!
 _NAME = re.compile(rf"\s*{_SINGLE}\s*(?::\s*{_SINGLE})?\s*")
 #: A(1, 2) is a point; C(5, 2) and P(5, 2) count, and F(1, 2) may be a value.
 _POINT = re.compile(r"[ABDEI-OQ-Z]'*(?=\()")
+#: Names that say what was done to a symbol: whoever is asked for z and says that its conjugate is 5 has not said that z is.
+_DONE_TO = re.compile(
+    r"\|[A-Za-z]+\||\\overline\s*\{?\s*[A-Za-z]\s*\}?(?![A-Za-z])|(?<![A-Za-z])[A-Z]\^(?:\{-1\}|-1)(?!\()|(?<![A-Za-z])(?:Re|Im)(?![a-z])"
+)
+#: Words in a name that say that it is not so, or name another value than the one that was asked for.
+_DENIED = re.compile(
+    r"(?i)(?<![a-z])(?:not?|non|neither|nor|wrong|incorrect|false|invalid|never|minus|negat\w+|opposite|inverse|reciprocal|squared|cubed|"
+    r"(?:square|cube) roots?|doubled?|twice|thrice|tripled?|half|halved|conjugate|without|except|excluding)(?![a-z])"
+)
 _APPROXIMATELY = re.compile(r"\s*\\(?:approx|simeq|sim|doteq)(?![a-z])\s*")
+
+
+_SIGNS = re.compile(r"\\?[A-Za-z]+|\d+|'+", re.ASCII)
+_GREEK = re.findall(
+    r"\w+",
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi psi "
+    "omega",
+)
 
 
 class Named(NamedTuple):
@@ -42,10 +59,14 @@ class Named(NamedTuple):
         """The neighbouring values of "x = 1 = 2", which have to be the same."""
         return iter(pairwise(self.sides[1:])) if self.name else iter(())
 
-    def misplaced(self) -> bool:
-        """Whether it is "(y, x) = (1, 2)", which is not (1, 2)."""
+    def misplaced(self, *, asked: bool = False) -> bool:
+        """Whether it is "(y, x) = (1, 2)", which is not (1, 2); `asked`: as the ground truth."""
         row = structure.row(self.sides[0]) if self.name else None
-        return row is not None and out_of_order(row.members)
+        return row is not None and out_of_order(row.members, asked=asked)
+
+    def done_to_a_symbol(self) -> bool:
+        """Whether the name is an operation, or denies itself, so that its value is not that of a symbol."""
+        return bool(self.name and (_DONE_TO.search(self.name) or _DENIED.search(self.sides[0])))
 
 
 def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:
@@ -61,6 +82,8 @@ def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:
         if point and structure.row(text[point.end() :]):
             return Named(point[0], (point[0], text[point.end() :]), text[point.end() :])
         return Named("", (), text)
+    if not _is_name(sides[0]) and _is_name(sides[-1]):
+        sides = [sides[-1], *sides[:-1]]  # 5 = x
     if _is_name(sides[0]) or _is_tuple_of_names(sides[0]):
         return Named(re.sub(r"[\s{}]", "", sides[0]), tuple(sides), sides[-1])
     return Named("", tuple(sides), text)
@@ -77,7 +100,8 @@ def _without_approximation(text: str, rounds: Callable[[str, str], bool]) -> str
     if _is_name(parts[0]):
         return f"{parts[0]} = {parts[1]}"
     exact = structure.equation(parts[0])[-1]
-    decimal = quantity(parts[1]).text
+    amount = quantity(parts[1])
+    decimal = parts[1] if amount.unsure() else amount.text
     if notations.number(decimal) is None or not rounds(decimal, quantity(exact).text):
         raise Unreadable("an approximation that is none")
     return parts[0]
@@ -104,18 +128,31 @@ def as_rows(text: str, other: str) -> str:
     return text
 
 
-def out_of_order(names: Iterable[str]) -> bool:
-    """Whether names are neighbours in the alphabet, in another order: who is asked for x and y and says "y = 1, x = 2" does
-    not mean (1, 2)."""
-    letters = [name for name in names if re.fullmatch("[A-Za-z]", name)]
-    near = len(letters) > 1 and ord(max(letters)) - ord(min(letters)) <= len(letters)
-    return near and letters != sorted(letters)
+def out_of_order(names: Iterable[str], *, asked: bool = False) -> bool:
+    """Whether names come in another order than that of the alphabet and of their indices: who is asked for x and y and says
+    "y = 1, x = 2" does not mean (1, 2). A ground truth (`asked`) may name its values in the order of the question: only
+    letters that are neighbours in the alphabet are expected in theirs."""
+    names = list(names)
+    ranks = list(map(_rank, names))
+    if asked and all(re.fullmatch("[A-Za-z]", name) for name in names):
+        return ranks != sorted(ranks) and ord(max(names)) - ord(min(names)) <= len(names)
+    return ranks != sorted(ranks)
+
+
+def _rank(name: str) -> list[tuple[int, int, str]]:
+    """What names are sorted by, sign by sign: primes, numbers, Latin letters, Greek ones."""
+    return [_rank_of_sign(sign) for sign in _SIGNS.findall(name)]
+
+
+def _rank_of_sign(sign: str) -> tuple[int, int, str]:
+    if sign[0] == "'" or sign.isdigit():
+        return (0, len(sign), "") if sign[0] == "'" else (1, int(sign), "")
+    greek = sign.removeprefix("\\").lower().removeprefix("var")
+    return (3, _GREEK.index(greek), sign) if sign[0] == "\\" and greek in _GREEK else (2, 0, f"{sign.lower()} {sign}")
 
 
 def _row(pieces: list[Named]) -> str:
-    if out_of_order(piece.name for piece in pieces):
-        raise Unreadable("names in another order than the alphabet's, for values without names")
-    return f"({','.join(piece.name for piece in pieces)}) = ({', '.join(piece.value for piece in pieces)})"
+    return f"({','.join(piece.sides[0] for piece in pieces)}) = ({', '.join(piece.value for piece in pieces)})"
 
 
 def _pieces(text: str) -> list[Named]:

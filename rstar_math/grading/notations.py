@@ -39,10 +39,14 @@ _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s?m\.?)?", re
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _WORDS = re.compile(r"[(]?\s*[A-Za-z][\w\s'’.,;:!?()&/-]*", re.ASCII)
 _CHOICE = re.compile(r"\(?([A-J])\)?|\(([a-j])\)")
-#: A choice and what it says, or the word before it; what follows must not go on to another choice.
+#: A choice and what it says, or the word before it; what follows must neither go on to another choice nor deny it.
+_DENIAL = (
+    r"n't\b|\b(?:not|nor|neither|never|nope|nah|wrong|incorrect(?:ly)?|false|untrue|invalid|fail\w*|reject\w*|eliminat\w*|exclud\w*|"
+    r"discard\w*|ruled out|crossed out|impossible|unlikely|mistake\w*|except|but|no(?=\s*(?:[,.;:!]|$)))\b|[✗✘❌☒]"
+)
 _CHOSEN = re.compile(
     r"(?:(?i:option|choice)\s)?\s*(?:\(([A-Ja-j])\)|([A-Ja-j])[).:]|([A-Ja-df-hj])$)"
-    r"(?!.*(?:\([A-Ja-j]\)|\b[A-J]\b|\b(?:and|or)\b)).*",
+    rf"(?!.*(?:\([A-Ja-j]\)|\b[A-J]\b|\b(?:and|or)\b|(?i:{_DENIAL}))).*",
     re.DOTALL,
 )
 #: Whole answers that are words though short enough to be products of symbols.
@@ -50,7 +54,8 @@ _SHORT_WORDS = ("yes", "no", "odd", "on", "off", "up")
 _WORDLIKE = re.compile(rf"(?<![A-Za-z])(?:[A-Za-z]{{4,}}|[A-Z][a-z]+|(?i:{'|'.join(_SHORT_WORDS)}))(?![A-Za-z])")
 #: Words that are numbers after all: nobody wrong who says "five" for 5.
 NUMERAL = re.compile(
-    r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|"
+    r"\d|\b(?:first|second|once|twice|thrice|\w*(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|teen|tie|hundred|thousand)th|"
+    r"zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|"
     r"sixty|seventy|eighty|ninety|hundred|thousand|million|dozen|half|third|quarter|infinit\w+)s?\b"
 )
 _ARTICLE = re.compile(r"^(?:the|an?) (?=\w)")

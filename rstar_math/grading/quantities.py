@@ -6,10 +6,11 @@ differ are never converted, and what may be a unit or a factor is neither.
 
 from __future__ import annotations
 
+from rstar_math.grading import doubts
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import Formulas, fraction
 from rstar_math.grading.kinds import Difference
-from rstar_math.grading.units import Quantity, in_angles, perhaps_unit, quantity, without_signs_of_names
+from rstar_math.grading.units import Quantity, in_angles, perhaps_unit, quantity, spelt_as_unit, without_signs_of_names
 
 
 def differ(said: str, meant: str, formulas: Formulas) -> Difference:
@@ -26,6 +27,12 @@ def differ(said: str, meant: str, formulas: Formulas) -> Difference:
         # "5 N" has been read as a product; as five newtons it might be right.
         if without_signs_of_names(said) == without_signs_of_names(meant):
             raise Unreadable("a name with and without its sign")
+        spelt = quantity(spelt_as_unit(said)), quantity(spelt_as_unit(meant))
+        if spelt != amounts and spelt[0].unit == spelt[1].unit and not _amounts(*spelt, formulas):
+            return ""
+        for reason, one, other in doubts.of_formulas(said, meant):
+            if not _amounts(quantity(one), quantity(other), formulas):
+                raise Unreadable(reason)
         bare = [perhaps_unit(text) or text for text in (said, meant)]
         if bare != [said, meant] and not _amounts(quantity(bare[0]), quantity(bare[1]), formulas):
             raise Unreadable("a unit, or a factor")
@@ -34,6 +41,8 @@ def differ(said: str, meant: str, formulas: Formulas) -> Difference:
 
 def _amounts(said: Quantity, meant: Quantity, formulas: Formulas) -> Difference:
     same = formulas.same
+    if said.unit != meant.unit and (said.unsure() or meant.unsure()):
+        raise Unreadable("letters or words that may be no unit")
     if said.percent != meant.percent:
         return _percentages(*((said, meant) if said.percent else (meant, said)), formulas)
     angles = {said.unit, meant.unit}

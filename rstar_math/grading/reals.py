@@ -26,7 +26,7 @@ _REAL = r"\\(?:mathbb|text|Bbb|mathbf)\s*\{?\s*R\s*\}?|\\R(?![a-z])"
 _REALS = re.compile(rf"{_REAL}|\\text\{{\s*all real numbers?\s*\}}|(?i:all real numbers?)")
 _OF_REALS = re.compile(rf"^(\s*[A-Za-z])\s*\\in\s*(?:{_REAL})\s*")
 _ANY_REAL = re.compile(rf"[A-Za-z](?:\s*\\in\s*(?:{_REAL}))?\s*")
-_SUCH_THAT = re.compile(r"^\\\{\s*(.*?[A-Za-z].*?)\s*(?:\||:|\\mid(?![a-z])|\\vert)\s*(.*)\\\}$")
+SUCH_THAT = re.compile(r"^\\\{\s*(.*?[A-Za-z].*?)\s*(?:\||:|\\mid(?![a-z])|\\vert)\s*(.*)\\\}$")
 OR = re.compile(
     r"\s*(?:\\cup(?![a-z])|\\text\{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])|\\(?:lor|vee)(?![a-z]))\s*,?\s*"
 )
@@ -97,12 +97,12 @@ def falling(text: str) -> list[Link]:
     Raises:
         Unreadable: it goes up and down.
     """
-    signs, sides = _RELATION.findall(text), [side.strip() for side in _RELATION.split(text)]
+    signs, between = _RELATION.findall(text), [side.strip() for side in sides(text)]
     if signs[0] in ("<", "\\leq"):
-        signs, sides = [_FLIPPED[sign] for sign in reversed(signs)], sides[::-1]
-    if not all(sides) or any(sign in ("<", "\\leq") for sign in signs):
+        signs, between = [_FLIPPED[sign] for sign in reversed(signs)], between[::-1]
+    if not all(between) or any(sign in ("<", "\\leq") for sign in signs):
         raise Unreadable("a chain of inequalities that goes up and down")
-    return [Link((left, right), sign) for sign, (left, right) in zip(signs, pairwise(sides), strict=True)]
+    return [Link((left, right), sign) for sign, (left, right) in zip(signs, pairwise(between), strict=True)]
 
 
 def many_symbols(said: str, meant: str) -> bool:
@@ -122,6 +122,11 @@ def symbols(text: str) -> set[str]:
 def membership(text: str) -> str:
     r"""`x \in S` as S."""
     return _MEMBER.sub("", text)
+
+
+def sides(text: str) -> list[str]:
+    """What stands between the signs of a chain of inequalities."""
+    return _RELATION.split(text)
 
 
 def relational(text: str) -> bool:
@@ -151,13 +156,13 @@ class Reader:
             Unreadable: it describes none, or not one of real numbers.
         """
         text = text.strip()
-        if found := _SUCH_THAT.match(text):
+        if found := SUCH_THAT.match(text):
             return self._such_that(found[1], found[2])
         text = _without_domain(text)
         if relational(text):
             return self._relations(text)
         for mark, operation in _OPERATIONS:
-            parts = _parts(text, mark)
+            parts = structure.parted(text, mark)
             if len(parts) > 1:
                 return _combined([self.read(part) for part in parts], operation)
         text = membership(text)
@@ -176,7 +181,10 @@ class Reader:
     def _such_that(self, member: str, condition: str) -> Reals:
         if not _ANY_REAL.fullmatch(member):
             raise Unreadable("a set of other members than all real numbers for which something holds")
-        return self.read(_without_domain(condition))
+        found = self.read(_without_domain(condition))
+        if found.symbol not in ("", member.strip()[0]):
+            raise Unreadable("a set whose condition speaks of another symbol than its member's")
+        return found
 
     def _interval(self, row: structure.Row) -> Reals:
         low, high = (self._end(member) for member in row.members)
@@ -217,9 +225,8 @@ class Reader:
 
     def _chain(self, text: str) -> Reals:
         """1 < x < 2, link by link."""
-        signs = _RELATION.findall(text)
-        sides = [side.strip() for side in _RELATION.split(text)]
-        links = [self._link(left, sign, right) for sign, (left, right) in zip(signs, pairwise(sides), strict=True)]
+        pairs = zip(_RELATION.findall(text), pairwise(map(str.strip, sides(text))), strict=True)
+        links = [self._link(left, sign, right) for sign, (left, right) in pairs]
         return _combined(links, "and")
 
     def _link(self, left: str, sign: str, right: str) -> Reals:
@@ -270,19 +277,6 @@ def _without_domain(text: str) -> str:
     r"""`x \in \mathbb{R}` says nothing where a condition follows or stands before."""
     shorter = re.sub(rf"^\s*[A-Za-z]\s*\\in\s*(?:{_REAL})\s*(?:,|:|\\mid|\|)\s*(?=\S)", "", text)
     return re.sub(rf"\s*,\s*[A-Za-z]\s*\\in\s*(?:{_REAL})\s*$", "", shorter)
-
-
-def _parts(text: str, mark: str) -> list[str]:
-    """`text` cut at a command outside all brackets."""
-    depth, start, parts = 0, 0, []
-    for found in re.finditer(rf"[(\[{{]|[)\]}}]|\{mark}(?![a-z])", text):
-        if found[0] == mark:
-            if depth == 0:
-                parts.append(text[start : found.start()])
-                start = found.end()
-        else:
-            depth += 1 if found[0] in "([{" else -1
-    return [*parts, text[start:]]
 
 
 def _points(places: list[Place]) -> Reals:

@@ -35,6 +35,15 @@ NAMES_OF_FUNCTIONS = frozenset([*"fgFG", "\\Gamma", "\\zeta", "\\phi", "\\varphi
 HALVES = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceiling"), "|": ("|", "abs")}
 
 
+#: Blanks that part two numbers (also where a comma would group their digits), or a command from a letter.
+_BLANK = re.compile(r"(\\[A-Za-z]+ (?=[A-Za-z])|(?<=[\d.]) (?=[\d.]|,\d{3})|(?<=\d,) (?=\d{3}))| ")
+
+
+def squeezed(text: str) -> str:
+    """`text` without the blanks that mean nothing; 2^3 5 is not 2^35."""
+    return _BLANK.sub(r"\1", text)
+
+
 def tokens(text: str) -> list[str]:
     """The signs of a formula, without what is blank.
 

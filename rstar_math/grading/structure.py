@@ -57,6 +57,19 @@ def split(text: str, separators: str, *, grouping: bool = True) -> list[str]:
     return [part.strip() for part in parts]
 
 
+def parted(text: str, command: str) -> list[str]:
+    """`text` cut at a command outside all brackets."""
+    depth, start, parts = 0, 0, []
+    for found in re.finditer(rf"[(\[{{]|[)\]}}]|\{command}(?![a-z])", text):
+        if found[0] == command:
+            if depth == 0:
+                parts.append(text[start : found.start()])
+                start = found.end()
+        else:
+            depth += 1 if found[0] in "([{" else -1
+    return [*parts, text[start:]]
+
+
 def balanced(text: str) -> bool:
     """Whether brackets pair up; a round one may pair with a square one, as in an interval."""
     open_brackets: list[str] = []

@@ -1,7 +1,7 @@
 r"""answer text -> the quantity without its percent sign, degree sign or unit
 
 "5 cm", `20\%`, `90^\circ`, `10\text{ square units}`. A word that says how much of it there is ("dozen"), or on what
-condition, is no unit. Units are told apart, never converted.
+condition, is no unit, nor are letters that may be symbols. Units are told apart, never converted.
 """
 
 from __future__ import annotations
@@ -9,37 +9,64 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from rstar_math.grading import notations
+
 _PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*(?:percent(?:age)?|pct|%)\s*\}|\b(?:percent(?:age)?|pct)\b)\s*$")
 _DEGREES = re.compile(r"\s*(?:\^\s*\\circ)\s*(?:([CF])|\\text\{\s*([CF])\s*\})?$")
 _APPLIED = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
 _PLAIN_UNIT = re.compile(
-    r"(?<=[\d})\s])\s*([A-Za-z]{2,}(?:[ /][A-Za-z]+){0,2}|(?<=[\d}] )[mgsh](?:/[a-z]+)?)(?:\s*\^\s*\{?\s*([23])\s*\}?)?$"
+    r"(?<=[\d})\s])\s*([A-Za-z]{2,}(?:[ /][A-Za-z]+){0,2}|(?<=[\d}] )(?:m/s|[mg]/[a-z]{2,}))(?:\s*\^\s*\{?\s*([23])\s*\}?)?$"
 )
 _TEXT_UNIT = re.compile(
     r"\s*\\text\{\s*([A-Za-z]+(?:[\s./-]+[A-Za-z]+){0,3})\.?\s*\}"
     r"(?:\s*/\s*\\text\{\s*([A-Za-z]+)\s*\})?(?:\s*\^\s*\{?\s*(-?[123])\s*\}?)?$"
 )
-#: What is counted, without \\text around it: longer than a product of symbols, or at least a plural.
-_THING = re.compile(r"[a-z]{5,}|[a-z]{3,}s")
+#: What is counted stands in the plural, unless there is one of it or less.
+_PLURAL = re.compile(
+    r"(?!.*(?:[sui]s|wards|ways|haps)$)[a-z]{2,}s|people|men|women|children|mice|geese|sheep|fish|deer|dice|cattle|oxen|data"
+)
+#: What no noun ends in, as far as endings tell.
+_NO_NOUN = re.compile(r"\w+(?:ed|ing|wards?|ly|ive|hind|neath|yond|site|lf)")
+#: A word, not a product of symbols: it has a vowel, where words have one.
+_WORD = re.compile(
+    r"(?=.*[aeiouy])(?:[a-z]{5,}|[b-df-hj-np-tv-z]{1,2}[aeiou][a-z]{1,2}|[aeiou][a-z]*[aeiou][a-z]*|[aeiou][a-z]{2}s)"
+)
+#: What follows one of these says more about what is counted: "years old", "miles per hour".
+_LINKS = frozenset(
+    re.findall(r"\w+", "per old of a an in long tall wide high deep remaining altogether celsius fahrenheit sterling")
+)
 _COUNT = re.compile(r"[-+]?(?:[\d.,]+|(?:\d+ )?\d+/\d+|\d*\s?\\frac\{\d+\}\{\d+\})", re.ASCII)
 #: Words after a number that say how much of it there is, or on what condition, so they are no mere units.
 _NOT_UNITS = re.compile(
-    r"ones|twos|fives|tens|below|under|above|negative|loss|deficit|before|after|ago|dozens?|scores?|gross|couples?|pairs?|hundreds?|thousands?|[mbtr]+illions?|quadrillions?|"
-    r"lakhs?|crores?|grand|bn|thirds?|(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|hundred|thousand|[mbtr]+illion)ths?|k|or|"
-    r"and|if|for|when|where|not?|otherwise|unless|maybe|is|to|mod|pi|sin|cos|tan|log|ln|exp|half|quarters?|halves|infinity|"
-    r"each|least|most|more|less|fewer|than|about|approximately|roughly|almost|around|nearly|plus|minus|times|over|squared|then|wrong|incorrect|false|"
-    r"rejected|extraneous|excluded|invalid|impossible|repeating|recurring|inverse|conjugate|transpose|odd|even|prime|composite|"
-    r"lost|lower|higher|down|ad|bc|short|backwards?|reversed|"
-    r"cubed|factorial|point|only|base|but|from|through|until|between|choose|with|without"
+    r"ones|twos|threes|fours|fives|sixes|sevens|eights|nines|tens|below|under|above|negatives?|loss|deficit|before|after|ago|"
+    r"dozens?|scores?|gross|couples?|pairs?|hundreds?|thousands?|\w*[lz]lions?|myriads?|googol\w*|lakhs?|crores?|grand|bn|"
+    r"thirds?|\w*(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|teen|tie|hundred|thousand|lion|dozen|googol)ths?|k|or|"
+    r"\w+[dt]upl\w+|doubl\w+|tripl\w+|trebl\w+|halv\w+|reciproc\w+|opposites?|invers\w+|conjugates?|mille?|mil|basis|"
+    r"and|if|for|when|where|not?|otherwise|unless|maybe|is|to|mod|pi|sin|cos|tan|log|ln|exp|half|quarters?|infinity|"
+    r"each|least|most|more|less|fewer|than|about|approximately|roughly|almost|around|nearly|plus|minus|times|over|then|"
+    r"squared|cubed|factorials?|transpose|wrong|incorrect|false|rejected|extraneous|excluded|invalid|impossible|repeating|"
+    r"recurring|odd|even|prime|composite|lost|lower|higher|down|ad|bc|short|backwards?|reversed|"
+    r"point|only|base|but|from|through|until|between|choose|with|without"
 )
 #: Letters that are units; any other behind a number is a factor, or a million.
 _LETTERS = frozenset("mgshlLNJWVAKCFT")
 #: May be a unit without \text around it, or a factor.
 _EITHER = re.compile(
-    r"([\d})])\s?(?:\{?(?:[mshgNJVWKCFLTA]|k[JNWV]|eV|mol|Hz|Pa|sq in|\\Omega|th|st|nd|rd)\}?|\([a-z]+\))(?:\^\{?[23]\}?)?$"
+    r"([\d})]|\\pi)\s?(?:\{?([mshgNJVWKCFLTA]|k[JNWV]|eV|mol|Hz|Pa|hr|ml|mi|ft|lb|sq in|\\Omega|th|st|nd|rd)\}?|\([a-z]+\))"
+    r"(\^\{?[23]\}?)?$"
 )
 _OF_NAMES = re.compile(r"\\(?:overline|bar|vec|overrightarrow|hat|angle|triangle)(?![a-z])\s*\{?\s*([A-Za-z]+)\s*\}?")
+#: Units that are as well the product of usual symbols, behind anything but a plain number.
+_PRODUCTS = frozenset(["hr", "ml", "mi", "ft", "lb"])
 _NUMERIC = re.compile(r"[^A-Za-z]*(?:\\(?:pi|[dt]?frac|sqrt|times|cdot)[^A-Za-z]*)*")
+#: Units of one spelling.
+_MORE_UNITS = re.findall(
+    r"\w+",
+    "acre hectare knot yen yuan won rupee peso franc century decade fortnight joule newton watt volt ampere ohm pascal hertz "
+    "pint quart bushel furlong fathom carat byte bit milligram rpm",
+)
+#: Abbreviations that are units with these capitals only.
+_ABBREVIATIONS = frozenset(re.findall(r"\w+", "kW kJ kN kV kPa MPa Hz kHz MHz GHz Pa eV keV MeV mL mol dB kB"))
 #: Units by their spellings; those that nobody would confuse with another have no name of their own.
 _MEASURES = {
     **dict.fromkeys(("cm", "centimeter", "centimetre"), "cm"),
@@ -58,6 +85,7 @@ _MEASURES = {
     **dict.fromkeys(("cent",), "cent"),
     **dict.fromkeys(("mile", "mi"), "mile"),
     **dict.fromkeys(("mph",), "mile/hour"),
+    **dict.fromkeys(("kph", "kmh", "kmph"), "km/hour"),
     **dict.fromkeys(("yard", "yd"), "yard"),
     **dict.fromkeys(("day",), "day"),
     **dict.fromkeys(("week",), "week"),
@@ -72,12 +100,12 @@ _MEASURES = {
     **dict.fromkeys(("gal", "gallon"), "gallon"),
     **dict.fromkeys(("liter", "litre", "l"), "liter"),
     **dict.fromkeys(("ml", "milliliter", "millilitre"), "ml"),
-    **dict.fromkeys(("rpm",), "rpm"),
+    **{name: name for name in _MORE_UNITS},
 }
 #: Words that only say that something is counted or measured.
 _NEUTRAL = frozenset(["unit", "way", "value", "number", "total", "possible", "different", "distinct"])
-#: Marks the names of units that are none of the above: things that are counted.
-_THINGS = "things:"
+#: Marks the names of units that are none of the above: things that are counted, and letters or words that may be no unit.
+_THINGS, _UNSURE = "things:", "unsure:"
 _POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
 
 
@@ -96,6 +124,10 @@ class Quantity(NamedTuple):
         precise = _THINGS in self.unit + other.unit or "degree" in one & two
         return precise and (one <= two or two <= one)
 
+    def unsure(self) -> bool:
+        """Whether what stands behind the value may be symbols, or change it."""
+        return self.unit.startswith(_UNSURE)
+
     def measured(self) -> bool:
         """Whether the unit is one of measurement that is known."""
         return bool(self.unit) and not self.unit.startswith(_THINGS)
@@ -111,9 +143,21 @@ def in_angles(text: str) -> bool:
 
 
 def perhaps_unit(text: str) -> str | None:
-    """The number before what may be a unit or a factor, as in "5 N"; None where nothing may."""
+    """The number before what may be a unit or a factor, as in "5 N", or before a word; None where nothing may."""
+    if quantity(text).unit:
+        return None
     bare = _EITHER.sub(r"\1", text)
+    if bare == text and (found := re.fullmatch(r"(.*[\d})]) ?([a-z]+)", text)) and _WORD.fullmatch(found[2]):
+        bare = found[1]
     return bare if bare != text and _NUMERIC.fullmatch(bare) else None
+
+
+def spelt_as_unit(text: str) -> str:
+    """What may be a unit or a factor as a unit: for a side whose other side writes it so."""
+    found = _EITHER.search(text)
+    if not found or not found[2] or quantity(text).unit:
+        return text
+    return f"{text[: found.end(1)]}\\text{{ {found[2]}}}{found[3] or ''}"
 
 
 def without_signs_of_names(text: str) -> str:
@@ -129,18 +173,43 @@ def quantity(text: str) -> Quantity:
     if (found := _DEGREES.search(text)) and not (in_angles(text[: found.start()]) or _APPLIED.search(text)):
         return Quantity(text[: found.start()], unit=" ".join(filter(None, ("degree", found[1], found[2]))))
     if (found := _TEXT_UNIT.search(text)) and found.start() > 0:
-        spoken = re.findall("[a-z]+", f"{found[1]} {found[2] or ''}".lower())
-        if not any(map(_NOT_UNITS.fullmatch, spoken)) and (len(found[1]) > 1 or found[1] in _LETTERS):
-            return Quantity(text[: found.start()], unit=_measure(found[1].lower(), found[2], found[3]))
+        before, whole = text[: found.start()], f"{found[1]}{'/' + found[2] if found[2] else ''}"
+        if not _is_unit(whole, before):
+            return Quantity(before, unit=_UNSURE + " ".join(found[0].split()))
+        return Quantity(before, unit=_measure(found[1].lower(), found[2], found[3]))
     if (found := _PLAIN_UNIT.search(text)) and found.start() > 0:
-        spoken = re.findall("[a-z]+", found[1].lower())
-        counted = _COUNT.fullmatch(text[: found.start()]) is not None and text[found.start()] == " "
-        head = spoken[0] if spoken[1:2] in (["per"], ["old"], ["of"], ["a"], ["an"]) else spoken[-1]
-        things = counted and _THING.fullmatch(head) is not None
-        known = things or all(_singular(word) in (*_MEASURES, *_NEUTRAL, "per") for word in spoken)
-        if known and not any(map(_NOT_UNITS.fullmatch, spoken)):
-            return Quantity(text[: found.start()], unit=_measure(found[1].lower(), None, found[2]))
+        before, spoken = text[: found.start()], re.findall("[a-z]+", found[1].lower())
+        counted = _COUNT.fullmatch(before) is not None and text[found.start()] == " "
+        known = all(_singular(word) in (*_MEASURES, *_NEUTRAL, *_POWERS, "per") for word in spoken)
+        symbols = not counted and found[1] in _PRODUCTS
+        if (known or (counted and len(spoken[0]) > 2)) and not symbols and _is_unit(found[1], before):
+            return Quantity(before, unit=_measure(found[1].lower(), None, found[2]))
     return Quantity(text)
+
+
+def _is_unit(spoken: str, before: str) -> bool:
+    """Whether letters behind a value name what is measured or counted: "cm", "red marbles", "miles per hour"."""
+    if len(spoken) == 1:
+        return spoken in _LETTERS
+    words = re.findall("[A-Za-z]+", spoken.replace("/", " per "))
+    said = [word.lower() for word in words]
+    if any(map(_NOT_UNITS.fullmatch, said)):
+        return False
+    end = next((at for at, word in enumerate(said) if word in _LINKS and said[at:] != ["in"]), len(said))
+    if end == 0:
+        return said[0] == "per" and all(_singular(word) in _MEASURES for word in said[1:])
+    return _names_a_thing(words[end - 1], before)
+
+
+def _names_a_thing(word: str, before: str) -> bool:
+    said = word.lower()
+    if _singular(said) in (*_MEASURES, *_NEUTRAL) or word in (*_LETTERS, *_ABBREVIATIONS):
+        return True
+    if not re.fullmatch("[A-Z]?[a-z]+", word):
+        return False
+    value = notations.number(before)
+    few = "frac" in before or "/" in before or (value is not None and abs(value) <= 1)
+    return bool(_WORD.fullmatch(said) and (_PLURAL.fullmatch(said) or (few and not _NO_NOUN.fullmatch(said))))
 
 
 def _singular(word: str) -> str:

@@ -1,0 +1,62 @@
+r"""What looks different and may be the same?
+
+Answers that were found to differ, and that people write in two ways or read in two: `20, 280` beside 20,280, one amount
+in two units, a constant of integration under another name. Such a pair is no example of a wrong answer. Texts in, reasons and
+texts out; nothing is compared here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rstar_math.grading import notations, structure
+from rstar_math.grading.units import quantity
+
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+", re.ASCII)
+_CONSTANT = re.compile(r"(.*\S)\s*\+\s*[CcKk](?:_(?:\d|\{\w+\}))?", re.DOTALL)
+_LOGARITHM = re.compile(r"\\(?:log|lg)(?![a-z_])(?!\s*_)")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+#: Letters of choices, and what may stand between them.
+_LETTERS = re.compile(r"[A-J](?:(?:\s|[,;&]|and|\\text\{\s*and\s*\})*[A-J])+")
+
+
+def of_texts(said: str, meant: str) -> str:
+    """Why two whole answers that differ may be the same; "" if nothing speaks for it."""
+    if said != meant and said.replace(" ", "") == meant.replace(" ", ""):
+        return "the same but for its blanks"
+    for one, other in ((said, meant), (meant, said)):
+        if _DECIMAL_COMMA.fullmatch(one) and notations.number(one.replace(",", ".")) == notations.number(other):
+            return "a list, or a decimal written with a comma"
+        members = structure.elements(one)
+        if len(members) > 1 and len(structure.elements(other)) == 1 and _in_two_units(members):
+            return "one amount in two units, or two amounts"
+    if all(map(_LETTERS.fullmatch, (said, meant))) and _letters(said) == _letters(meant):
+        return "the letters of several choices, or of a product"
+    return ""
+
+
+def _in_two_units(members: list[str]) -> bool:
+    units = [quantity(member).unit for member in members]
+    return "" not in units and len(set(units)) > 1
+
+
+def _letters(text: str) -> list[str]:
+    return sorted(re.findall("[A-J]", text))
+
+
+def of_formulas(said: str, meant: str) -> Iterator[tuple[str, str, str]]:
+    """Readings under which two formulas that differ may be the same: the reason, and what has to be equal for it."""
+    constants = _CONSTANT.fullmatch(said), _CONSTANT.fullmatch(meant)
+    if any(constants):
+        rests = [found[1] if found else text for found, text in zip(constants, (said, meant), strict=True)]
+        yield "a constant under another name, or on one side only", rests[0], rests[1]
+    if said != meant and _small(said) == _small(meant):
+        yield "symbols that differ in their capitals", meant, meant
+    if "\\ln" in said + meant and any(map(_LOGARITHM.search, (said, meant))):
+        natural = [_LOGARITHM.sub(r"\\ln", text) for text in (said, meant)]
+        yield "logarithms of no stated base", natural[0], natural[1]
+
+
+def _small(text: str) -> str:
+    return "".join(_COMMAND.findall(text)) + _COMMAND.sub("", text).lower().replace(" ", "")

@@ -1,0 +1,37 @@
+r"""Are two ratios the same?
+
+"1:2" is "2:4" and one half. What may be a time of day as well is neither.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rstar_math.grading import notations, structure
+from rstar_math.grading.failures import Unreadable
+from rstar_math.grading.formulas import Formulas
+from rstar_math.grading.kinds import Difference
+
+
+def differ(said: str, meant: str, formulas: Formulas) -> Difference:
+    """Why two ratios differ; "" where they do not. Three numbers are compared one by one.
+
+    Raises:
+        Unreadable: one of them may be a time, or has no reading.
+    """
+    parts = [structure.split(text, ":") for text in (said, meant)]
+    if len(parts[0]) == len(parts[1]) == 2 or 1 in map(len, parts):
+        quotients = [f"({part[0]})/({part[1]})" if len(part) == 2 else part[0] for part in parts]
+        if max(map(len, parts)) > 2:
+            return "a ratio of three numbers on one side only"
+        alike = formulas.same(*quotients)
+        if alike and (all(map(notations.time_of_day, (said, meant))) or re.search(r":\s?0\d", f"{said} {meant}")):
+            raise Unreadable("a time or a ratio")
+        return "" if alike else "another ratio"
+    if len(parts[0]) != len(parts[1]):
+        return "a ratio of another length"
+    products = [
+        formulas.same(f"({one})({parts[1][0]})", f"({other})({parts[0][0]})")
+        for one, other in zip(parts[0][1:], parts[1][1:], strict=True)
+    ]
+    return "" if all(products) else "another ratio"

@@ -1,0 +1,212 @@
+"""What was accepted though it was not the same, or called wrong though it may be: one table for each kind of fault."""
+
+import pytest
+
+from rstar_math.grading import algebra
+from rstar_math.grading.comparing import compare
+from rstar_math.grading.formulas import Rules
+from rstar_math.records import Verdict
+
+#: What was accepted, by what went wrong; now it is wrong or unreadable.
+ACCEPTED = {
+    "blanks between numbers were removed before formulas were compared": r"""
+2^35 | 2^3 5
+3^25 | 3^2 5
+10^12 | 10^1 2
+x^12 | x^1 2
+y = x^2 3 | y = x^23
+(2^3 5, 1) | (2^35, 1)
+53 | 5 3
+12 | 1 2
+10005 | 1 000 5
+5^21 | 5^2 1
+a^2 4 | a^24
+\frac{2^1 0}{3} | \frac{2^10}{3}
+3.1 4 | 3.14
+x_1 2 | x_12
+""",
+    "a mixed pair of brackets, another symbol's condition and a time were overlooked": r"""
+(1,2,3] | (1,2,3)
+(1,2,3] | [1,2,3)
+(a,b,c,d] | (a,b,c,d)
+\{y : x > 2\} | (2,\infty)
+\{a : x>0\} | x>0
+\{t : s < 4\} | (-\infty,4)
+12:05 | 12:5
+3:04 | 3:4
+""",
+}
+#: What was accepted or called wrong, and may be either.
+DOUBTFUL = {
+    "a lone letter behind a value was taken for a unit": r"""
+\frac{\sqrt{3}}{4} | \frac{\sqrt{3}}{4}\, s^2
+6 | 6 s^2
+6 s^2 | 6
+2\,g | 2
+2 | 2\,g
+4 | 4 h
+\frac{1}{2} | \frac{1}{2} m
+\sqrt{2} | \sqrt{2} h
+\frac{\pi}{3} h^3 | \frac{\pi}{3}
+S = 4 s^2 | 4
+9\,m^2 | 9
+2\pi hr | 2\pi
+2\pi\, s | 2\pi
+5{m} | 5
+5 left | 5
+""",
+    "letters in roman type were taken for units": r"""
+2\mathrm{AB} | 2
+3\text{ xy} | 3
+\frac12\mathrm{ab} | \frac12
+\frac{3}{2}\mathrm{kT} | \frac{3}{2}
+2\mathrm{mv} | 2
+2\mathrm{mv} | 2mv
+5\text{pq} | 5
+2\operatorname{Re} | 2
+2\mathrm{mgh} | 2
+5\mathrm{XYZ} | 5
+""",
+    "words that change a number were taken for things that are counted": r"""
+3 sixteenths | 3
+7 twentieths | 7
+4 fortieths | 4
+3 quintillion | 3
+3 googol | 3
+5 doubled | 5
+5 halved | 5
+5\text{ tripled} | 5
+3\text{ reciprocal} | 3
+5\text{ opposite} | 5
+5 behind | 5
+0.5\text{ per mille} | 0.5
+11\text{ fourteenths} | 11
+9 sextillion | 9
+6 quadrupled | 6
+6\text{ negated} | 6
+8 beneath | 8
+1 behind | 1
+5 apple | 5
+""",
+    "the range of what an inequality, a curve or a set speaks of was thrown away": r"""
+x>2, x \in \mathbb{Z} | x>2
+-1 \le x < 4 | -1 \le x < 4, x \in \mathbb{Z}
+1 \le n \le 5 | 1 \le n \le 5, n \in \mathbb{Z}
+0<x<5 for integer x | 0<x<5
+x < 5, x an integer | x < 5
+y = x^2, x \in \mathbb{Z} | y=x^2
+x^2+y^2=1, x\in\mathbb{Z} | x^2+y^2=1
+\{n^2 : n \in \mathbb{Z}\} | n^2
+x^2 = y, x \in \mathbb{Z} | y=x^2
+|x|<3, x \in \mathbb{Z} | |x|<3
+1 \le n \le 5 | \{1,2,3,4,5\}
+""",
+    "names with an index, of several letters or Greek ones came in any order": r"""
+x_2=1, x_1=2 | (1,2)
+b_2=1,b_1=3 | (1,3)
+y'=1, x'=2 | (1,2)
+\beta=1, \alpha=2 | (1,2)
+CD=1, AB=2 | (1,2)
+BC=5, AB=4 | (5,4)
+CD=5, AB=4 | 5, 4
+P(B)=0.3, P(A)=0.2 | (0.3,0.2)
+\angle C=40, \angle B=60 | 40, 60
+""",
+    "an operation on a symbol was taken for its name": r"""
+\overline{z} = 3+4i | 3+4i
+|x| = 5 | 5
+A^{-1} = 5 | 5
+\text{not} = 3 | 3
+\text{Re}(z) = 3 | 3
+Im(z) = 3 | 3
+\text{twice} = 6 | 6
+5 = |x| | 5
+""",
+    "the letter of a choice was taken though the text denies it": r"""
+(A) is wrong | A
+(A) is incorrect | A
+A: incorrect | A
+(C) false | C
+A) not this | A
+(B) - no | B
+(D) was eliminated | D
+B) isn't right | B
+""",
+    "what people write in two ways was called wrong": r"""
+x^2+c | x^2+C
+\frac{x^2}{2}+K | \frac{x^2}{2}+C
+\frac{x^3}{3} + C | \frac{x^3}{3}
+\sin x + c_1 | \sin x + C
+2V+t | 2v+t
+5 dollars and 25 cents | 5.25
+2 hours and 30 minutes | 2.5
+3 pounds and 4 ounces | 3.25
+20, 280 | 20,280
+1, 100 | 1,100
+0,5 | 0.5
+A, B, D | ABD
+A and C | AC
+\ln 2 | \log 2
+None | 0
+0 | none
+no solutions | 0
+none | no solution
+True | \text{Yes}
+False | no
+Sat | Saturday
+first | 1
+twice | 2
+""",
+}
+#: What has to stay right beside all that, and what was called wrong though it is right.
+RIGHT = r"""
+5 = x | 5
+2x + 3 = y | 2x+3
+(0,1) \cap (1,2) | \emptyset
+\{x : x>2\} | \{y : y>2\}
+5\text{ kW} | 5
+5\text{ men} | 5
+1 apple | 1
+\frac{1}{2}\text{ pizza} | \frac{1}{2}
+72 sq in | 72
+25 degrees Celsius | 25
+5\text{ dozen} | 5\text{ dozen}
+2\mathrm{AB} | 2\mathrm{AB}
+\text{length}=3, \text{width}=5 | (3,5)
+\alpha=2, \beta=1 | (2,1)
+x_9=4, x_{10}=5 | (4, 5)
+-5, \frac{14}{3} | x = -5, p = \frac{14}{3}
+5 m | 5\text{ m}
+144{m}^3 | 144\text{ m}^3
+6\,s | 6\text{ seconds}
+n\pi | n\pi, n \in \mathbb{Z}
+x \ne k\pi, k \in \mathbb{Z} | x \ne k\pi
+x = 2k+1, k \in \mathbb{Z} | 2k+1
+\overline{AB} = 5 | 5
+5 | |x| = 5
+(C) the slope is 2 | C
+2^{10} 3 | 2^{10}3
+2 x | 2x
+"""
+
+
+def verdicts(table: str) -> dict[str, Verdict]:
+    formulas = algebra.Algebra(Rules())
+    rows = [line.rpartition(" | ") for line in table.strip("\n").split("\n")]
+    return {f"{said} | {meant}": compare(said, meant, formulas).verdict for said, _, meant in rows}
+
+
+@pytest.mark.parametrize("table", ACCEPTED.values(), ids=ACCEPTED)
+def test_no_longer_accepted(table: str) -> None:
+    assert [pair for pair, verdict in verdicts(table).items() if verdict is Verdict.CORRECT] == []
+
+
+@pytest.mark.parametrize("table", DOUBTFUL.values(), ids=DOUBTFUL)
+def test_neither_right_nor_an_example_of_a_wrong_answer(table: str) -> None:
+    found = verdicts(table)
+    doubted = (Verdict.UNREADABLE, Verdict.GOLD_UNREADABLE)
+    assert {pair: verdict for pair, verdict in found.items() if verdict not in doubted} == {}
+
+
+def test_still_right_beside_what_is_doubted() -> None:
+    assert {pair: verdict for pair, verdict in verdicts(RIGHT).items() if verdict is not Verdict.CORRECT} == {}

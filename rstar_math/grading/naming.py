@@ -30,12 +30,14 @@ _NAME = re.compile(rf"\s*{_SINGLE}\s*(?::\s*{_SINGLE})?\s*")
 _POINT = re.compile(r"[ABDEI-OQ-Z]'*(?=\()")
 #: Names that say what was done to a symbol: whoever is asked for z and says that its conjugate is 5 has not said that z is.
 _DONE_TO = re.compile(
-    r"\|[A-Za-z]+\||\\overline\s*\{?\s*[A-Za-z]\s*\}?(?![A-Za-z])|(?<![A-Za-z])[A-Z]\^(?:\{-1\}|-1)(?!\()|(?<![A-Za-z])(?:Re|Im)(?![a-z])"
+    r"\|[A-Za-z]+\||\\overline\s*\{?\s*[A-Za-z]\s*\}?(?![A-Za-z])|(?<![A-Za-z])[A-Z]\^(?:\{-1\}|-1)(?!\()|"
+    r"(?<![A-Za-z])(?:Re|Im)(?![a-z])"
 )
 #: Words in a name that say that it is not so, or name another value than the one that was asked for.
 _DENIED = re.compile(
-    r"(?i)(?<![a-z])(?:not?|non|neither|nor|wrong|incorrect|false|invalid|never|minus|negat\w+|opposite|inverse|reciprocal|squared|cubed|"
-    r"(?:square|cube) roots?|doubled?|twice|thrice|tripled?|half|halved|conjugate|without|except|excluding)(?![a-z])"
+    r"(?i)(?<![a-z])(?:not?|non|neither|nor|wrong|incorrect|false|invalid|never|minus|negat\w+|opposite|inverse|"
+    r"reciprocal|squared|cubed|(?:square|cube) roots?|doubled?|twice|thrice|tripled?|half|halved|conjugate|without|"
+    r"except|excluding)(?![a-z])"
 )
 _APPROXIMATELY = re.compile(r"\s*\\(?:approx|simeq|sim|doteq)(?![a-z])\s*")
 

@@ -41,8 +41,8 @@ _WORDS = re.compile(r"[(]?\s*[A-Za-z][\w\s'’.,;:!?()&/-]*", re.ASCII)
 _CHOICE = re.compile(r"\(?([A-J])\)?|\(([a-j])\)")
 #: A choice and what it says, or the word before it; what follows must neither go on to another choice nor deny it.
 _DENIAL = (
-    r"n't\b|\b(?:not|nor|neither|never|nope|nah|wrong|incorrect(?:ly)?|false|untrue|invalid|fail\w*|reject\w*|eliminat\w*|exclud\w*|"
-    r"discard\w*|ruled out|crossed out|impossible|unlikely|mistake\w*|except|but|no(?=\s*(?:[,.;:!]|$)))\b|[✗✘❌☒]"
+    r"n't\b|\b(?:not|nor|neither|never|nope|nah|wrong|incorrect(?:ly)?|false|untrue|invalid|fail\w*|reject\w*|eliminat\w*|"
+    r"exclud\w*|discard\w*|ruled out|crossed out|impossible|unlikely|mistake\w*|except|but|no(?=\s*(?:[,.;:!]|$)))\b|[✗✘❌☒]"
 )
 _CHOSEN = re.compile(
     r"(?:(?i:option|choice)\s)?\s*(?:\(([A-Ja-j])\)|([A-Ja-j])[).:]|([A-Ja-df-hj])$)"

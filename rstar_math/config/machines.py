@@ -120,7 +120,8 @@ class ClusterConfig:
     keep_engines: bool = False
     #: Seconds that a stopped run may take to save what it has.
     shutdown_grace_seconds: Positive = 30.0
-    #: A part of the trees is written once it holds so many, or so many seconds after the last; a kill loses no part.
+    #: A part of the trees is written once it holds so many, or so many seconds after the first of them came; a kill loses no
+    #: more than that.
     trees_per_part: Count = 64
     part_seconds: Positive = 60.0
     #: Deaths of its worker after which a problem is set aside, the last time with it alone; deaths of any worker at which

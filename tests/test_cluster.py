@@ -15,8 +15,8 @@ from rstar_math.cli.compose import compose
 from rstar_math.cluster.actors import SearchActor
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
-from rstar_math.config import RunConfig, SearchConfig
-from rstar_math.errors import ConfigError, EngineError
+from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
+from rstar_math.errors import ConfigError, EngineError, EngineLost, GradingError, RstarError, SandboxError
 from rstar_math.records import Problem, Sampling, Segment, Verdict
 from rstar_math.scripted import ScriptedEngine
 from rstar_math.search.storage import read_trees
@@ -122,10 +122,45 @@ async def test_an_engines_death_costs_no_problem(config, tmp_path, kind) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+async def test_an_engine_that_breaks_inside_its_living_process_is_replaced_and_costs_no_problem(
+    config, tmp_path, caplog
+) -> None:
+    """An error of the device left the process alive, and ended the stage."""
+    marker = tmp_path / "broken"
+    fleet = Fleet(config, breaking(marker), ScriptedEngine)
+    await grow_all(fleet, tmp_path / "trees")
+    assert sorted(tree.problem.id for tree in read_trees(tmp_path / "trees")) == sorted(p.id for p in PROBLEMS)
+    assert marker.exists()
+    assert "a policy engine died (CUDA error: out of memory); another one is started" in caplog.text
+    await fleet.release()
+
+
+def breaking(marker: Path) -> type:
+    """An engine that breaks for good at its third question, the first time that it lives; its process goes on."""
+
+    class Breaking(ScriptedEngine):
+        asked = 0
+        broken = False
+
+        async def propose(self, transcript, count, sampling):
+            self.asked += 1
+            self.broken |= self.asked >= 3 and not marker.exists()
+            if self.broken:
+                marker.touch()
+                raise EngineLost("CUDA error: out of memory")
+            return await super().propose(transcript, count, sampling)
+
+        async def is_broken(self):
+            return self.broken
+
+    return Breaking
+
+
 async def test_engines_that_die_again_and_again_stop_the_stage_with_the_reason(config, tmp_path) -> None:
     strict = replace(config, cluster=replace(config.cluster, deaths_per_stage=3))
     fleet = Fleet(strict, dying(), ScriptedEngine)
-    with pytest.raises(EngineError, match=r"died 3 times in one stage, the last one, a policy engine"):
+    with pytest.raises(EngineError, match=r"died 3 times in one stage, .*the last one, a policy engine"):
         await grow_all(fleet, tmp_path)
     await fleet.release()
 
@@ -232,6 +267,66 @@ async def test_a_problem_that_kills_its_workers_is_set_aside_and_the_others_are_
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", [SandboxError("it died twice"), GradingError("it does not start any more")])
+async def test_a_sandbox_or_judge_that_breaks_for_good_counts_as_its_workers_death(config, tmp_path, broken) -> None:
+    """It ended the stage."""
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, at_odds_with("p3", broken))
+    await grow_all(fleet, tmp_path)
+    await fleet.release()
+    grown = sorted(tree.problem.id for tree in read_trees(tmp_path))
+    assert grown == sorted(problem.id for problem in PROBLEMS if problem.id != "p3")
+    (row,) = [json.loads(line) for line in (tmp_path / "poisoned.jsonl").read_text().splitlines()]
+    assert (row["id"], row["cause"]) == ("p3", str(broken))
+
+
+@pytest.mark.slow
+async def test_an_error_that_no_other_worker_would_be_spared_ends_the_stage(config, tmp_path) -> None:
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, at_odds_with("p3", RstarError("grading never starts here")))
+    with pytest.raises(RstarError, match="grading never starts here"):
+        await grow_all(fleet, tmp_path)
+    await fleet.release()
+
+
+def at_odds_with(name: str, error: RstarError) -> type:
+    """A search worker that fails at one problem with an error of ours."""
+
+    class AtOdds(SearchActor):
+        async def grow(self, problem, plan, seed, graded):
+            if problem.id == name:
+                raise error
+            return await super().grow(problem, plan, seed, graded)
+
+    return AtOdds
+
+
+@pytest.mark.slow
+async def test_a_search_worker_that_dies_while_it_opens_is_started_again_once(config, tmp_path, caplog) -> None:
+    """The first death ended the stage, where an engine had a second try."""
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, stillborn(tmp_path / "first", times=1))
+    assert len(await grow_all(fleet, tmp_path / "trees")) == len(PROBLEMS)
+    assert "a search worker died while it started" in caplog.text
+    await fleet.release()
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, stillborn(tmp_path / "again", times=2))
+    with pytest.raises(EngineError, match=r"a search worker did not start: .*look at its machine's memory"):
+        await grow_all(fleet, tmp_path / "none")
+    await fleet.release()
+
+
+def stillborn(marker: Path, times: int) -> type:
+    """A search worker that dies while it opens, the first so many times."""
+
+    class Stillborn(SearchActor):
+        async def open(self, policy, scorers):
+            died = marker.stat().st_size if marker.exists() else 0
+            if died < times:
+                marker.write_bytes(bytes(died + 1))
+                os._exit(1)
+            await super().open(policy, scorers)
+
+    return Stillborn
+
+
 async def test_too_many_deaths_stop_the_stage_with_the_reason_and_keep_what_was_grown(config, tmp_path) -> None:
     strict = replace(config, cluster=replace(config.cluster, deaths_per_stage=3, trees_per_part=1))
     fleet = Fleet(strict, ScriptedEngine, ScriptedEngine, mortal())

@@ -11,9 +11,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rstar_math.cluster.remote import LOST, EngineLost, cause_of, result_of
+from rstar_math import text
+from rstar_math.cluster.remote import LOST, cause_of, result_of
 from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, SandboxConfig, SearchConfig
 from rstar_math.ports import Policy, Scorer
+from rstar_math.errors import EngineLost
 from rstar_math.records import Problem, Proposal, Sampling, Transcript, Tree
 from rstar_math.search.expansion import Doors
 from rstar_math.search.forest import grow
@@ -35,6 +37,10 @@ class PolicyActor:
         self._engine: VllmPolicy | None = None
 
     async def getting_nowhere_seconds(self) -> float:
+    async def is_broken(self) -> bool:
+        """Whether it answers nothing any more, though its process lives."""
+        return self._engine is not None and self._engine.is_broken
+
         """How long it has been asked something and has taken no step; 0 while nothing is asked."""
         return self._engine.getting_nowhere_seconds if self._engine else 0.0
 
@@ -70,6 +76,10 @@ class ScorerActor:
         self._engine: VllmScorer | None = None
 
     async def getting_nowhere_seconds(self) -> float:
+    async def is_broken(self) -> bool:
+        """See `PolicyActor`."""
+        return self._engine is not None and self._engine.is_broken
+
         """See `PolicyActor`."""
         return self._engine.getting_nowhere_seconds if self._engine else 0.0
 

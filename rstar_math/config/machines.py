@@ -124,8 +124,8 @@ class ClusterConfig:
     #: more than that.
     trees_per_part: Count = 64
     part_seconds: Positive = 60.0
-    #: Deaths of its worker after which a problem is set aside, the last time with it alone; deaths of any worker at which
-    #: the stage stops.
+    #: Deaths of its worker after which a problem is set aside, the last time with it alone; deaths of workers and engines at
+    #: which the stage stops, one more for every hundred problems that it has grown.
     deaths_per_problem: Count = 3
     #: Seconds without a finished tree after which everybody is asked what they do, and who hangs is ended and started anew.
     silence_seconds: Positive = 600.0

@@ -197,7 +197,7 @@ class Fleet:
         Raises:
             ConfigError, EngineError: the cluster is too small, or an engine cannot be started.
         """
-        room = connect(self.config)
+        room = connect(self.config, trains=self.trains)
         first = None if room else 1  # else two engines could take the place of the only worker
         self._engines.seed = seed
         opening = []

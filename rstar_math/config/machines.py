@@ -49,7 +49,8 @@ class EngineConfig:
     #: Engines of this kind; each is one Ray actor.
     replicas: Count = 1
     tensor_parallel: Count = 1
-    #: Share of a GPU each replica asks Ray for when there are GPUs (two engines may share one).
+    #: GPUs that each of a replica's `tensor_parallel` shards asks Ray for when there are GPUs; part of one where engines
+    #: share it.
     gpus: NotNegative = 1.0
     cpus: NotNegative = 1.0
     #: Share of a GPU's memory vLLM takes.
@@ -65,6 +66,15 @@ class EngineConfig:
     #: Extra keyword arguments for vLLM's engine, as they are.
     extra: dict[str, Any] = Field(default_factory=dict)
 
+
+    @model_validator(mode="after")
+    def _placeable(self) -> EngineConfig:
+        if self.gpus % 1 and (self.gpus > 1 or self.tensor_parallel > 1):
+            raise ValueError(
+                f"gpus={self.gpus:g} with tensor_parallel={self.tensor_parallel}: only one that takes no more than a GPU "
+                "can take part of one; set gpus=1"
+            )
+        return self
 
 @dataclass(frozen=True, config=STRICT)
 class SandboxConfig:

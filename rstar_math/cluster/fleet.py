@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import ray
@@ -143,7 +143,7 @@ class Fleet:
         if asked != "auto":
             return Flow(asked, measured=False)
         if isinstance(models.policy, PolicyConfig):  # every tree has a request under way, so these are enough
-            return Flow(models.policy.concurrency, measured=False)
+            return Flow(self._share(models.policy).concurrency, measured=False)
         return Flow()
 
     async def _room(self, flow: Flow, running: float) -> int:
@@ -216,8 +216,17 @@ class Fleet:
         self._engines.prepare(kind)
 
     def _asked(self, models: Models) -> Asked:
-        policy = self._engines.serving("policy") if isinstance(models.policy, str) else models.policy
+        policy = self._engines.serving("policy") if isinstance(models.policy, str) else self._share(models.policy)
         return Asked(policy, self._engines.serving("ppm") if models.ppm is not None else ())
+
+    def _share(self, endpoint: PolicyConfig) -> PolicyConfig:
+        """What one worker may ask of a server, so that all together keep to its limits."""
+        workers, rate = self.config.cluster.search_workers, endpoint.requests_per_minute
+        return replace(
+            endpoint,
+            concurrency=max(endpoint.concurrency // workers, 1),
+            requests_per_minute=rate and max(rate // workers, 1),
+        )
 
     async def _welcome(self, models: Models) -> None:
         """Workers and engines that have become ready take part from now on."""

@@ -25,7 +25,8 @@ class PolicyConfig:
     model: str | None = None
     #: Environment variable that holds the server's key.
     key_variable: str = "OPENAI_API_KEY"
-    #: Most requests under way at once, most started a minute (None: no such limit), tries a request, seconds a try.
+    #: Most requests under way at once and most started a minute (None: no such limit), of all search workers together, each
+    #: of which has an equal share, and at least one; tries a request, seconds a try.
     concurrency: Count = 64
     requests_per_minute: Count | None = None
     tries: Count = 6
@@ -66,7 +67,6 @@ class EngineConfig:
     #: Extra keyword arguments for vLLM's engine, as they are.
     extra: dict[str, Any] = Field(default_factory=dict)
 
-
     @model_validator(mode="after")
     def _placeable(self) -> EngineConfig:
         if self.gpus % 1 and (self.gpus > 1 or self.tensor_parallel > 1):
@@ -75,6 +75,7 @@ class EngineConfig:
                 "can take part of one; set gpus=1"
             )
         return self
+
 
 @dataclass(frozen=True, config=STRICT)
 class SandboxConfig:

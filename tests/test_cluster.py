@@ -308,7 +308,7 @@ async def test_a_search_worker_that_dies_while_it_opens_is_started_again_once(co
     assert "a search worker died while it started" in caplog.text
     await fleet.release()
     fleet = Fleet(config, ScriptedEngine, ScriptedEngine, stillborn(tmp_path / "again", times=2))
-    with pytest.raises(EngineError, match=r"a search worker did not start: .*look at its machine's memory"):
+    with pytest.raises(EngineError, match=r"(?s)a search worker did not start: .*look at its machine's memory"):
         await grow_all(fleet, tmp_path / "none")
     await fleet.release()
 
@@ -458,7 +458,7 @@ async def test_one_question_is_asked_of_one_replica_which_knows_its_steps_so_far
 async def test_where_its_replica_is_clearly_busier_a_question_goes_elsewhere() -> None:
     replicas = [Replica() for _ in range(3)]
     await ask(replicas, ["q"] * 100)
-    assert sorted(len(replica.asked) for replica in replicas) == [30, 31, 39]
+    assert sorted(len(replica.asked) for replica in replicas) == [29, 30, 41]
 
 
 @pytest.mark.slow

@@ -9,7 +9,9 @@ a generated program that crashes is an `Execution` with a status, an answer nobo
     ├── InputError       a file or row that the user gave cannot be used
     ├── StageError       a stage's folder contradicts what is asked of it
     ├── EngineError      a model cannot be loaded, or its server does not answer
+    │   └── EngineLost   an engine that served is dead or broken for good: another can take its place
     ├── SandboxError     the sandbox cannot keep what it promises
+    ├── GradingError     the processes that compare answers, which worked, cannot be started any more
     ├── TrainingError    a training cannot start or did not end well
     ├── DiskError        a disk takes no more: full, read-only, not ours
     ├── StoreError       an object store does not answer, or refuses
@@ -45,8 +47,16 @@ class EngineError(RstarError):
     """A model cannot be loaded, or the server that holds it does not answer."""
 
 
+class EngineLost(EngineError):
+    """An engine that served is dead or broken for good. Another can take its place."""
+
+
 class SandboxError(RstarError):
     """The sandbox cannot be started, or cannot keep a promise that the run requires."""
+
+
+class GradingError(RstarError):
+    """The processes that compare answers worked, and cannot be started any more."""
 
 
 class TrainingError(RstarError):

@@ -99,6 +99,10 @@ class ScriptedEngine:
         """See `ports.Scorer`."""
         return await self._scorer.score(transcripts)
 
+    async def is_broken(self) -> bool:
+        """A script does not break."""
+        return False
+
     async def getting_nowhere_seconds(self) -> float:
         """It answers at once."""
         return 0.0

@@ -7,16 +7,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
 
 from rstar_math.cli.compose import compose
-from rstar_math.cluster.actors import SearchActor
+from rstar_math.cluster.actors import Replicas, SearchActor
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
-from rstar_math.config import RunConfig, SearchConfig
-from rstar_math.errors import ConfigError, EngineError
+from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
+from rstar_math.errors import ConfigError, EngineError, EngineLost, GradingError, RstarError, SandboxError
 from rstar_math.records import Problem, Sampling, Segment, Verdict
 from rstar_math.scripted import ScriptedEngine
 from rstar_math.search.storage import read_trees
@@ -139,10 +140,45 @@ async def test_an_engines_death_costs_no_problem(config, tmp_path, kind) -> None
 
 
 @pytest.mark.slow
+async def test_an_engine_that_breaks_inside_its_living_process_is_replaced_and_costs_no_problem(
+    config, tmp_path, caplog
+) -> None:
+    """An error of the device left the process alive, and ended the stage."""
+    marker = tmp_path / "broken"
+    fleet = Fleet(config, breaking(marker), ScriptedEngine)
+    await grow_all(fleet, tmp_path / "trees")
+    assert sorted(tree.problem.id for tree in read_trees(tmp_path / "trees")) == sorted(p.id for p in PROBLEMS)
+    assert marker.exists()
+    assert "a policy engine died (CUDA error: out of memory); another one is started" in caplog.text
+    await fleet.release()
+
+
+def breaking(marker: Path) -> type:
+    """An engine that breaks for good at its third question, the first time that it lives; its process goes on."""
+
+    class Breaking(ScriptedEngine):
+        asked = 0
+        broken = False
+
+        async def propose(self, transcript, count, sampling):
+            self.asked += 1
+            self.broken |= self.asked >= 3 and not marker.exists()
+            if self.broken:
+                marker.touch()
+                raise EngineLost("CUDA error: out of memory")
+            return await super().propose(transcript, count, sampling)
+
+        async def is_broken(self):
+            return self.broken
+
+    return Breaking
+
+
+@pytest.mark.slow
 async def test_engines_that_die_again_and_again_stop_the_stage_with_the_reason(config, tmp_path) -> None:
     strict = replace(config, cluster=replace(config.cluster, deaths_per_stage=3))
     fleet = Fleet(strict, dying(), ScriptedEngine)
-    with pytest.raises(EngineError, match=r"died 3 times in one stage, the last one, a policy engine"):
+    with pytest.raises(EngineError, match=r"died 3 times in one stage, .*the last one, a policy engine"):
         await grow_all(fleet, tmp_path)
     await fleet.release()
 
@@ -249,6 +285,66 @@ async def test_a_problem_that_kills_its_workers_is_set_aside_and_the_others_are_
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("broken", [SandboxError("it died twice"), GradingError("it does not start any more")])
+async def test_a_sandbox_or_judge_that_breaks_for_good_counts_as_its_workers_death(config, tmp_path, broken) -> None:
+    """It ended the stage."""
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, at_odds_with("p3", broken))
+    await grow_all(fleet, tmp_path)
+    await fleet.release()
+    grown = sorted(tree.problem.id for tree in read_trees(tmp_path))
+    assert grown == sorted(problem.id for problem in PROBLEMS if problem.id != "p3")
+    (row,) = [json.loads(line) for line in (tmp_path / "poisoned.jsonl").read_text().splitlines()]
+    assert (row["id"], row["cause"]) == ("p3", str(broken))
+
+
+@pytest.mark.slow
+async def test_an_error_that_no_other_worker_would_be_spared_ends_the_stage(config, tmp_path) -> None:
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, at_odds_with("p3", RstarError("grading never starts here")))
+    with pytest.raises(RstarError, match="grading never starts here"):
+        await grow_all(fleet, tmp_path)
+    await fleet.release()
+
+
+def at_odds_with(name: str, error: RstarError) -> type:
+    """A search worker that fails at one problem with an error of ours."""
+
+    class AtOdds(SearchActor):
+        async def grow(self, problem, plan, seed, graded):
+            if problem.id == name:
+                raise error
+            return await super().grow(problem, plan, seed, graded)
+
+    return AtOdds
+
+
+@pytest.mark.slow
+async def test_a_search_worker_that_dies_while_it_opens_is_started_again_once(config, tmp_path, caplog) -> None:
+    """The first death ended the stage, where an engine had a second try."""
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, stillborn(tmp_path / "first", times=1))
+    assert len(await grow_all(fleet, tmp_path / "trees")) == len(PROBLEMS)
+    assert "a search worker died while it started" in caplog.text
+    await fleet.release()
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, stillborn(tmp_path / "again", times=2))
+    with pytest.raises(EngineError, match=r"(?s)a search worker did not start: .*look at its machine's memory"):
+        await grow_all(fleet, tmp_path / "none")
+    await fleet.release()
+
+
+def stillborn(marker: Path, times: int) -> type:
+    """A search worker that dies while it opens, the first so many times."""
+
+    class Stillborn(SearchActor):
+        async def open(self, policy, scorers):
+            died = marker.stat().st_size if marker.exists() else 0
+            if died < times:
+                marker.write_bytes(bytes(died + 1))
+                os._exit(1)
+            await super().open(policy, scorers)
+
+    return Stillborn
+
+
+@pytest.mark.slow
 async def test_too_many_deaths_stop_the_stage_with_the_reason_and_keep_what_was_grown(config, tmp_path) -> None:
     strict = replace(config, cluster=replace(config.cluster, deaths_per_stage=3, trees_per_part=1))
     fleet = Fleet(strict, ScriptedEngine, ScriptedEngine, mortal())
@@ -298,6 +394,145 @@ async def test_more_than_the_cluster_can_ever_hold_is_refused_at_once(config, tm
     greedy = replace(config, cluster=replace(config.cluster, search_workers=10_000))
     with pytest.raises(ConfigError, match=r"asks for .* CPUs .* cluster\.search_workers"):
         await grow_all(Fleet(greedy, ScriptedEngine, ScriptedEngine), tmp_path)
+
+
+@pytest.mark.slow
+async def test_a_training_that_the_machine_can_never_hold_is_refused_before_the_search_for_it(config, tmp_path) -> None:
+    """It was refused once the search was over."""
+    large = compose(["round.r3.ppm.ranks=10000"])
+    with pytest.raises(ConfigError, match=r"round\.r3\.ppm asks for \d+ CPUs .*lower round\.r3\.ppm\.ranks"):
+        await grow_all(Fleet(large, ScriptedEngine, ScriptedEngine, trains=True), tmp_path)
+    fleet = Fleet(large, ScriptedEngine, ScriptedEngine)  # a search by itself has no training to wait for
+    assert len(await grow_all(fleet, tmp_path, PROBLEMS[:1])) == 1
+    await fleet.release()
+
+
+def test_a_stage_that_goes_on_well_may_have_more_deaths(config) -> None:
+    """Fifty deaths ended a stage of any length, weeks included."""
+    fleet = Fleet(config)
+    fleet._grown = 300
+    for _ in range(52):
+        fleet._count_death("a search worker", RuntimeError("it died"))
+    with pytest.raises(EngineError, match="died 53 times in one stage, in which 300 problems were grown"):
+        fleet._count_death("a search worker", RuntimeError("it died"))
+
+
+def test_workers_share_a_servers_limits(config) -> None:
+    """Each had the whole concurrency and the whole rate."""
+    four = replace(config, cluster=replace(config.cluster, search_workers=4, trees_in_flight="auto"))
+    limits = {"concurrency": 10, "requests_per_minute": 60}
+    models = Models(PolicyConfig(kind="endpoint", url="http://127.0.0.1:1/v1", model="m", **limits))
+    fleet = Fleet(four)
+    each = fleet._asked(models).policy
+    assert (each.concurrency, each.requests_per_minute, fleet._flow(models).room) == (2, 15, 2)
+    many = Fleet(replace(config, cluster=replace(config.cluster, search_workers=100)))._asked(models).policy
+    assert (many.concurrency, many.requests_per_minute) == (1, 1)
+
+
+async def test_a_worker_asks_a_server_by_one_door_however_often_it_is_told_of_it() -> None:
+    """Every new engine of the other kind gave it a new door, which knew nothing of the rate so far."""
+    worker = SearchActor(SandboxConfig(), GradingConfig())
+    one, other = (PolicyConfig(kind="endpoint", url="http://127.0.0.1:1/v1", model=name) for name in "ab")
+    doors = [await worker._endpoint(config) for config in (one, other, replace(one))]
+    assert doors[0] is doors[2] is not doors[1]
+    await worker.close()
+
+
+class Replica:
+    """Stands where an engine's actor does; answers when it may."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.may_answer = asyncio.Event()
+        self.propose = SimpleNamespace(remote=self._propose)
+
+    async def _propose(self, transcript, *_):
+        self.asked.append(transcript[0].text)
+        await self.may_answer.wait()
+
+
+async def ask(replicas: list[Replica], questions: list[str]) -> None:
+    """All at once, through one door."""
+    door = Replicas(replicas)
+    paths = [(Segment(name, by_policy=False), Segment(str(n), by_policy=True)) for n, name in enumerate(questions)]
+    asking = [asyncio.create_task(door.propose(path, 1, Sampling())) for path in paths]
+    await asyncio.sleep(0)
+    for replica in replicas:
+        replica.may_answer.set()
+    await asyncio.gather(*asking)
+
+
+async def test_one_question_is_asked_of_one_replica_which_knows_its_steps_so_far() -> None:
+    """Each request went to the least busy one, so every replica read the same steps anew."""
+    replicas = [Replica() for _ in range(3)]
+    await ask(replicas, [f"q{n % 20}" for n in range(200)])
+    assert [len(set(replica.asked)) for replica in replicas] != [20, 20, 20]
+    scattered = sum(len(set(replica.asked)) for replica in replicas) - 20
+    assert scattered <= 6
+    assert min(len(replica.asked) for replica in replicas) > 40
+
+
+async def test_where_its_replica_is_clearly_busier_a_question_goes_elsewhere() -> None:
+    replicas = [Replica() for _ in range(3)]
+    await ask(replicas, ["q"] * 100)
+    assert sorted(len(replica.asked) for replica in replicas) == [29, 30, 41]
+
+
+@pytest.mark.slow
+async def test_whoever_is_still_starting_is_named_while_nothing_finishes(config, tmp_path, caplog) -> None:
+    """The message ended with a colon, and the start of an engine or a worker was waited for without a word."""
+    patient = replace(config, cluster=replace(config.cluster, silence_seconds=0.4, search_workers=2))
+    fleet = Fleet(patient, late(), ScriptedEngine, late_worker())
+    await grow_all(fleet, tmp_path / "trees")
+    await fleet.release()
+    assert "no policy engine has become ready, of 1 that are starting" in caplog.text
+    assert "no search worker has become ready, of 2 that are starting" in caplog.text
+
+
+@pytest.mark.slow
+async def test_an_engine_that_is_still_starting_is_named_beside_those_that_answer(config, tmp_path, caplog) -> None:
+    two = replace(config, engine=replace(config.engine, cpus=0.1, replicas=2))
+    fleet = Fleet(replace(two, cluster=replace(two.cluster, silence_seconds=0.4)), second_late(tmp_path / "first"))
+    await grow_all(fleet, tmp_path / "trees", PROBLEMS[:2])
+    await fleet.release()
+    assert "1 x policy engine answering, 1 x search worker answering, 1 x policy engine still starting" in caplog.text
+
+
+def second_late(marker: Path) -> type:
+    """An engine that takes a second for a question, and far longer to load where it is not the first."""
+
+    class SecondLate(ScriptedEngine):
+        async def load(self, path):
+            if marker.exists():
+                await asyncio.sleep(60)
+            marker.touch()
+
+        async def propose(self, transcript, count, sampling):
+            await asyncio.sleep(1)
+            return await super().propose(transcript, count, sampling)
+
+    return SecondLate
+
+
+def late() -> type:
+    """An engine that takes its time to load."""
+
+    class Late(ScriptedEngine):
+        async def load(self, path):
+            await asyncio.sleep(1.5)
+
+    return Late
+
+
+def late_worker() -> type:
+    """A search worker that takes its time to open."""
+
+    class Late(SearchActor):
+        async def open(self, policy, scorers):
+            await asyncio.sleep(1.5)
+            await super().open(policy, scorers)
+
+    return Late
 
 
 @pytest.mark.slow

@@ -57,6 +57,8 @@ def test_a_fifth_round_uses_the_fourth_rounds_plan() -> None:
         ("round.r2.search.rollouts=many", ["round.r2.search.rollouts", "'many'", "integer"]),
         ("round.r2.search.rollouts=0", ["round.r2.search.rollouts", "greater than or equal to 1"]),
         ("round.r2.search.escalate_to=[3]", ["escalate_to=[3]", "rise"]),
+        ("engine={gpus: 0.5, tensor_parallel: 2}", ["gpus=0.5 with tensor_parallel=2", "set gpus=1"]),
+        ("ppm_engine.gpus=1.5", ["gpus=1.5", "set gpus=1"]),
         ("policy=endpoint", ["policy.url=", "policy.model="]),
         ("policy.few_shot=bootstrap", ["policy.few_shot", "policy=endpoint"]),
         ("rounds", ["rounds"]),

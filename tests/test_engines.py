@@ -13,7 +13,7 @@ from tiny_models import write_policy, write_ppm
 
 from rstar_math import text
 from rstar_math.config import EngineConfig
-from rstar_math.errors import ConfigError, EngineError, InputError
+from rstar_math.errors import ConfigError, EngineError, EngineLost, InputError
 from rstar_math.records import Proposal, Sampling, Segment, Step, Transcript
 from rstar_math.reward import reward
 from rstar_math.tokens import encode
@@ -153,6 +153,8 @@ class TestPolicy:
         assert len(good) == 2
         assert isinstance(bad, EngineError)
         assert "0 tokens" in str(bad)
+        assert not isinstance(bad, EngineLost)
+        assert not policy.is_broken
 
     async def test_a_cancelled_coroutine_leaves_the_engine_to_the_others(
         self, policy: Any, folders: list[Path]
@@ -172,6 +174,14 @@ class TestPolicy:
             await policy.load(str(folder))
             for _ in range(2):
                 assert said(await policy.propose(asked, 1, GREEDY)) == expected
+
+    async def test_an_engine_that_takes_other_weights_is_not_taken_for_a_broken_one(
+        self, policy: Any, folders: list[Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reload, seen = policy._engine._reload, []
+        monkeypatch.setattr(policy._engine, "_reload", lambda folder: (seen.append(policy.is_broken), reload(folder)))
+        await policy.load(str(folders[0]))
+        assert [*seen, policy.is_broken] == [False, False]
 
     async def test_another_architecture_is_refused_and_nothing_changes(
         self, policy: Any, folders: list[Path], tmp_path: Path
@@ -238,6 +248,28 @@ def test_a_folder_that_is_no_model_is_refused_before_anything_starts(tmp_path: P
     policy = write_policy(tmp_path / "policy", 1)
     with pytest.raises(ConfigError, match="no ppm"):
         VllmScorer(str(policy), CONFIG)
+
+
+async def test_an_error_of_the_device_is_the_engines_end_and_not_a_refused_request(tmp_path: Path) -> None:
+    """It came out as any error of an engine does, so nobody put another in its place."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    from rstar_math.engines.vllm_policy import VllmPolicy
+
+    policy = VllmPolicy(str(write_policy(tmp_path, 1)), CONFIG)
+    whole = policy._engine._engine
+
+    class Dead:
+        def add_request(self, *_: object) -> None:
+            raise EngineDeadError
+
+    policy._engine._engine = Dead()
+    for _ in range(2):
+        with pytest.raises(EngineLost, match="died: EngineDeadError"):
+            await policy.propose(transcript(), 2, GREEDY)
+    assert policy.is_broken
+    policy._engine._engine = whole
+    policy.close()
 
 
 def test_delimiters_stop_by_token_only_where_each_is_one(tmp_path: Path) -> None:

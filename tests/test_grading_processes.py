@@ -15,7 +15,7 @@ from planting import plant
 
 from rstar_math.cli.rows import grade_rows
 from rstar_math.config import GradingConfig
-from rstar_math.errors import InputError, RstarError
+from rstar_math.errors import GradingError, InputError, RstarError
 from rstar_math.evaluation.choice import choose, solutions
 from rstar_math.evolution.golds import UNGRADABLE, gradable
 from rstar_math.grading import ProcessJudge
@@ -84,9 +84,19 @@ async def test_a_process_that_is_killed_while_it_starts_is_replaced_once(monkeyp
         assert (await judge.grade(*QUICK)).verdict is Verdict.CORRECT
         (second,) = children()
         os.kill(int(second), signal.SIGKILL)
-        with pytest.raises(RstarError, match="ended while it started"):
+        with pytest.raises(GradingError, match="ended while it started"):
             await judge.grade("\\sqrt{28}", "2\\sqrt{7}")
     assert children() == []
+
+
+async def test_processes_that_never_started_are_no_accident_of_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search takes a judge that worked and does no more for its worker's death, and tries elsewhere; not an installation
+    that lacks something."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    async with ProcessJudge(GradingConfig()) as judge:
+        with pytest.raises(RstarError, match="ended while it started") as failed:
+            await judge.grade(*QUICK)
+    assert not isinstance(failed.value, GradingError)
 
 
 async def test_a_comparison_that_computes_too_long_is_ended() -> None:

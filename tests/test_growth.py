@@ -6,10 +6,13 @@ from types import SimpleNamespace
 import pytest
 from planting import PROBLEM, plant
 
-from rstar_math.cluster.growth import _Parts, grow_into
+from rstar_math.cluster.fleet import Poisoned
+from rstar_math.cluster.growth import _Parts, _set_aside, grow_into, poisoned
+from rstar_math.errors import StageError
 from rstar_math.search.storage import read_trees
 
 TREE = plant("a answer=4 correct")
+ORDER = SimpleNamespace(models=None, plan=None, seed=1, graded=True)
 
 
 def test_a_part_is_written_once_it_is_full(tmp_path) -> None:
@@ -26,6 +29,55 @@ def test_a_part_that_fills_too_slowly_is_written_all_the_same(tmp_path) -> None:
     assert len(list(read_trees(tmp_path))) == 1
 
 
+def test_a_tree_that_no_other_follows_is_written_in_time_in_every_set(tmp_path) -> None:
+    """Time was looked at only when another tree of the same set came, so a kill could lose hours."""
+    fleet = Grower(part_seconds=0.05)
+    first, second = [PROBLEM._replace(id="p0", level="9")], [PROBLEM._replace(id="p1"), PROBLEM._replace(id="p2")]
+    sets = {tmp_path / "train": first, tmp_path / "validation": second}
+    found: list[list[int]] = []
+
+    async def the_last_takes_long() -> None:
+        while len(fleet.asked) < 3:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        found.append([len(list(read_trees(folder))) for folder in sets])
+        fleet.may_end.set()
+
+    async def both() -> None:
+        await asyncio.gather(grow_into(sets, fleet, ORDER, lambda *_: None), the_last_takes_long())
+
+    fleet.may_end.clear()
+    asyncio.run(both())
+    assert found == [[1, 1]]
+    assert [len(list(read_trees(folder))) for folder in sets] == [1, 2]
+
+
+def test_what_fails_while_a_tree_grows_comes_out_and_what_was_grown_is_written(tmp_path) -> None:
+    problems = [PROBLEM._replace(id=f"p{index}") for index in range(3)]
+
+    def fail_at_the_second(trees, _):
+        if trees[0].problem.id == "p1":
+            raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        asyncio.run(grow_into({tmp_path / "trees": problems}, Grower(), ORDER, fail_at_the_second))
+    assert [tree.problem.id for tree in read_trees(tmp_path / "trees")] == ["p0", "p1"]
+
+
+def test_a_line_that_a_kill_cut_short_does_not_keep_the_next_start_from_going_on(tmp_path) -> None:
+    """Each start ended with a JSONDecodeError."""
+    (tmp_path / "poisoned.jsonl").write_text('{"id": "p0", "deaths": 3, "cause": "x"}\n{"id": "p1", "dea')
+    assert [row["id"] for row in poisoned(tmp_path)] == ["p0"]
+    _set_aside(tmp_path, Poisoned(PROBLEM._replace(id="p1"), 3, "y"))
+    assert [row["id"] for row in poisoned(tmp_path)] == ["p0", "p1"]
+
+
+def test_a_damaged_line_is_named_with_the_way_out(tmp_path) -> None:
+    (tmp_path / "poisoned.jsonl").write_text('{"id": "p0"}\n{"id": \n{"id": "p2"}\n')
+    with pytest.raises(StageError, match=r"line 2 of .*poisoned\.jsonl is damaged .*delete that line"):
+        poisoned(tmp_path)
+
+
 def test_a_new_part_never_takes_the_name_of_one_that_is_there(tmp_path) -> None:
     (tmp_path / "part-00007.parquet").write_bytes(b"")
     parts = _Parts(tmp_path, trees_per_part=1, part_seconds=3600)
@@ -36,13 +88,17 @@ def test_a_new_part_never_takes_the_name_of_one_that_is_there(tmp_path) -> None:
 class Grower:
     """Stands where the fleet does, and grows a tree of one answer for each problem."""
 
-    def __init__(self) -> None:
-        self.config = SimpleNamespace(cluster=SimpleNamespace(trees_per_part=100, part_seconds=3600.0))
+    def __init__(self, part_seconds: float = 3600.0) -> None:
+        self.config = SimpleNamespace(cluster=SimpleNamespace(trees_per_part=100, part_seconds=part_seconds))
         self.asked: list[str] = []
+        self.may_end = asyncio.Event()
+        self.may_end.set()
 
     async def grow(self, problems, models, plan, *, seed, graded):
         for problem in problems:
             self.asked.append(problem.id)
+            if problem is problems[-1]:
+                await self.may_end.wait()
             yield [plant("a answer=4 correct", problem)]
 
 
@@ -53,7 +109,7 @@ class Grower:
 def test_the_hardest_problems_begin_first_and_equally_hard_ones_keep_their_order(tmp_path, levels, order) -> None:
     problems = [PROBLEM._replace(id=f"p{index}", level=level) for index, level in enumerate(levels)]
     fleet, heard = Grower(), []
-    grow = grow_into({tmp_path / "trees": problems}, fleet, SimpleNamespace(models=None, plan=None, seed=1, graded=True),
+    grow = grow_into({tmp_path / "trees": problems}, fleet, ORDER,
                      lambda trees, before: heard.append((trees[0].problem.id, before)))  # fmt: skip
     asyncio.run(grow)
     assert fleet.asked == order

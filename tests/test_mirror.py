@@ -460,6 +460,12 @@ def test_a_folder_that_was_killed_before_it_noted_its_last_copy_is_not_taken_for
     assert not list(tmp_path.rglob("*.replaced-*"))
 
 
+def test_a_damaged_note_of_the_copy_is_named_with_the_way_out(url, tmp_path) -> None:
+    (tmp_path / ".mirror.json").write_text('{"folder": "a')
+    with pytest.raises(StageError, match=r"\.mirror\.json cannot be read .*another mirror\.url"):
+        mirror(url, tmp_path)
+
+
 def test_a_start_that_is_killed_while_it_takes_the_run_takes_the_rest_later(url, tmp_path, monkeypatch) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     for number, name in ((0, "problems"), (1, "trees"), (1, "harvest")):

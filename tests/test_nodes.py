@@ -117,6 +117,29 @@ async def test_where_not_even_one_engine_fits_the_run_is_refused_at_once(config,
         await grow(Fleet(large, slow(), ScriptedEngine), tmp_path / "trees", lambda _: None)
 
 
+async def test_an_engine_that_fits_the_cluster_but_no_machine_of_it_is_refused_at_once(
+    cluster, config, tmp_path
+) -> None:
+    """It waited for ever for a place: only the sum over all machines was looked at."""
+    cluster.add_node(num_cpus=2)
+    wide = replace(config, engine=replace(config.engine, cpus=3.0, replicas=1))
+    said = r"a policy engine asks one machine for 3 CPUs and 0 GPUs, and the largest .* 2 CPUs .*lower engine\.cpus"
+    with pytest.raises(ConfigError, match=said):
+        await grow(Fleet(wide, slow(), ScriptedEngine), tmp_path / "trees", lambda _: None)
+
+
+async def test_trainings_that_do_not_fit_yet_are_told_of_where_nodes_can_join(
+    cluster, config, tmp_path, caplog
+) -> None:
+    cluster.add_node(num_cpus=2)
+    plan = config.plan(2)
+    large = config.round | {"r2": replace(plan, policy=replace(plan.policy, ranks=64))}
+    fleet = Fleet(replace(config, round=large), ScriptedEngine, ScriptedEngine, trains=True)
+    await grow(fleet, tmp_path / "trees", lambda _: None)
+    assert "CPUs (round.r2.policy.ranks=64) and the cluster has 4: nodes that hold the rest have to join" in caplog.text
+    await fleet.release()
+
+
 def test_a_run_without_an_address_joins_no_cluster_that_happens_to_be_there(monkeypatch) -> None:
     """It did, with RAY_ADDRESS set or after a `ray start` on the same machine; "local" is how Ray is told not to."""
     asked: dict[str, object] = {}

@@ -1,5 +1,6 @@
 """A stage happens once, whatever stopped it."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -168,6 +169,56 @@ def test_the_same_from_after_a_stop_goes_on_instead_of_starting_over_again(tmp_p
     assert store.folder(place).exists()
     store.forget_start()
     assert len(store.start_over("round-1")) == 1
+
+
+def test_the_same_from_with_another_setting_redoes_what_it_names_and_what_follows(tmp_path, caplog) -> None:
+    """It said "nothing more to set aside", and the stage then refused the setting with the advice to use this from=."""
+    store, trees, crop = Store(tmp_path), Place.of(3, "trees"), Place.of(3, "harvest")
+    for place in (trees, crop):
+        store.once(place, PRINT, write_one)
+    store.start_over("round-3.trees")
+    for place in (trees, crop):
+        store.once(place, PRINT, write_one)
+    other = Fingerprint({"round.r1.search.rollouts": 16}, {"problems": "abc"})
+    again = Store(tmp_path)
+    assert again.start_over("round-3.trees") == []
+    assert not again.once(trees, other, write_one).before
+    assert not again.folder(crop).exists()
+    assert "'round.r1.search.rollouts' was 8 and is now 16; it and all that follow are set aside" in caplog.text
+    plain = Store(tmp_path)
+    with pytest.raises(StageError, match="redo the stage"):  # without from= nothing is redone
+        plain.once(trees, PRINT, never)
+
+
+@pytest.mark.parametrize("harm", ["a byte", "the manifest", "begun with another setting"])
+def test_the_same_from_redoes_what_is_damaged_or_half_done_with_another_setting(tmp_path, harm) -> None:
+    def harmed(folder: Path) -> dict[str, float]:
+        write_one(folder)
+        if harm == "begun with another setting":
+            raise Kill
+        return {}
+
+    store, place = Store(tmp_path), Place.of(1, "trees")
+    store.once(place, PRINT, write_one)
+    store.start_over("round-1")
+    with contextlib.suppress(Kill):
+        store.once(place, Fingerprint({}, {}) if harm.startswith("begun") else PRINT, harmed)
+    if harm == "a byte":
+        (store.folder(place) / "result.txt").write_text("forty-one")
+    if harm == "the manifest":
+        (store.folder(place) / MANIFEST).unlink()
+    again = Store(tmp_path)
+    assert again.start_over("round-1") == []
+    assert not again.once(place, PRINT, write_one).before
+
+
+def test_a_damaged_note_of_how_a_stage_was_begun_is_named_with_the_way_out(tmp_path) -> None:
+    (tmp_path / "trees.partial").mkdir()
+    (tmp_path / "trees.partial" / "begun.json").write_text('{"fingerp')
+    with pytest.raises(
+        StageError, match=r"begun\.json cannot be read .*Delete .*trees\.partial and do the stage again"
+    ):
+        once(tmp_path / "trees", PRINT, never)
 
 
 def test_a_folder_of_somebody_elses_is_never_written_over(tmp_path) -> None:

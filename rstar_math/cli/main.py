@@ -56,6 +56,7 @@ def evolve(overrides: tuple[str, ...]) -> None:
             run.progress.say(
                 "\n".join(f"kept as {path}" for path in moved) or f"nothing more to set aside from {start['from']}"
             )
+        run.fleet.trains = "until" not in start
         run_all(run)
         run.store.forget_start()
     cluster = "1gpu" if shutil.which("nvidia-smi") else "laptop"

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
-from rstar_math.cluster.remote import LOST, EngineLost, cause_of, result_of
+from rstar_math import text
+from rstar_math.cluster.remote import LOST, cause_of, result_of
 from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, SandboxConfig, SearchConfig
+from rstar_math.errors import EngineLost
 from rstar_math.ports import Policy, Scorer
 from rstar_math.records import Problem, Proposal, Sampling, Transcript, Tree
 from rstar_math.search.expansion import Doors
@@ -34,6 +37,10 @@ class PolicyActor:
         load_libraries(config)
         self._config = config
         self._engine: VllmPolicy | None = None
+
+    async def is_broken(self) -> bool:
+        """Whether it answers nothing any more, though its process lives."""
+        return self._engine is not None and self._engine.is_broken
 
     async def getting_nowhere_seconds(self) -> float:
         """How long it has been asked something and has taken no step; 0 while nothing is asked."""
@@ -70,6 +77,10 @@ class ScorerActor:
         self._config = config
         self._engine: VllmScorer | None = None
 
+    async def is_broken(self) -> bool:
+        """See `PolicyActor`."""
+        return self._engine is not None and self._engine.is_broken
+
     async def getting_nowhere_seconds(self) -> float:
         """See `PolicyActor`."""
         return self._engine.getting_nowhere_seconds if self._engine else 0.0
@@ -90,6 +101,11 @@ class ScorerActor:
             await self._engine.load(path)
 
 
+#: A replica is clearly busier with more than so many times the requests of another, and so many more: chance alone sends one
+#: of two a tenth more of a hundred trees, and a batch of four takes hardly longer than one of one.
+_BUSIER, _MORE = 1.25, 4
+
+
 @dataclass(slots=True)
 class _Replica:
     actor: Any
@@ -97,23 +113,32 @@ class _Replica:
 
 
 class Replicas:
-    """Engines of one kind as one door: each request goes to the replica with the fewest under way."""
+    """Engines of one kind as one door.
+
+    All requests for a question go to one replica, which has the steps so far in its cache of prefixes already; where that one
+    is clearly busier than another, to the one with the fewest under way.
+    """
 
     def __init__(self, actors: Sequence[Any]) -> None:
         self._replicas = [_Replica(actor) for actor in actors]
 
     async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
         """See `ports.Policy`."""
-        proposals: list[Proposal] = await self._ask("propose", transcript, count, sampling)
+        proposals: list[Proposal] = await self._ask("propose", transcript[:1], transcript, count, sampling)
         return proposals
 
     async def score(self, transcripts: Sequence[Transcript]) -> list[float]:
         """See `ports.Scorer`."""
-        scores: list[float] = await self._ask("score", transcripts)
+        scores: list[float] = await self._ask("score", transcripts[0][:1] if transcripts else (), transcripts)
         return scores
 
-    async def _ask(self, method: str, *arguments: Any) -> Any:
-        replica = min(self._replicas, key=lambda candidate: candidate.busy)
+    def _whose(self, question: Transcript) -> _Replica:
+        least = min(self._replicas, key=lambda candidate: candidate.busy)
+        own = self._replicas[crc32(text.join(question).encode()) % len(self._replicas)]
+        return own if own.busy <= _BUSIER * least.busy + _MORE else least
+
+    async def _ask(self, method: str, question: Transcript, *arguments: Any) -> Any:
+        replica = self._whose(question)
         replica.busy += 1
         try:
             return await result_of(getattr(replica.actor, method).remote(*arguments))
@@ -133,19 +158,14 @@ class SearchActor:
         self._stack = AsyncExitStack()
         self._doors: Doors | None = None
         self._promises: list[Promise] = []
+        self._endpoints: dict[PolicyConfig, Policy] = {}
 
     async def open(self, policy: Sequence[Any] | PolicyConfig, scorers: Sequence[Any]) -> None:
         """Connects the doors: engines by their actor handles (or a remote endpoint), an own sandbox and judge."""
         from rstar_math.grading import ProcessJudge
         from rstar_math.sandbox import ProcessSandbox
 
-        generator: Policy
-        if isinstance(policy, PolicyConfig):
-            from rstar_math.engines.endpoint import EndpointPolicy
-
-            generator = await self._stack.enter_async_context(EndpointPolicy(policy))
-        else:
-            generator = Replicas(policy)
+        generator = await self._endpoint(policy) if isinstance(policy, PolicyConfig) else Replicas(policy)
         scorer: Scorer | None = Replicas(scorers) if scorers else None
         if self._doors is None:
             sandbox = await self._stack.enter_async_context(ProcessSandbox(self._sandbox))
@@ -158,6 +178,14 @@ class SearchActor:
     async def promises(self) -> list[Promise]:
         """What its sandbox was found to promise here; nobody reads what a worker logs."""
         return self._promises
+
+    async def _endpoint(self, config: PolicyConfig) -> Policy:
+        """One door for each endpoint as long as this worker lives: a new one would know nothing of the rate so far."""
+        from rstar_math.engines.endpoint import EndpointPolicy
+
+        if config not in self._endpoints:
+            self._endpoints[config] = await self._stack.enter_async_context(EndpointPolicy(config))
+        return self._endpoints[config]
 
     async def grow(self, problem: Problem, plan: SearchConfig, seed: int, graded: bool) -> list[Tree]:
         """All trees of one problem; without `graded` the search is not even told the ground truth (test time)."""

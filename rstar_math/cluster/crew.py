@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
 
-from rstar_math.cluster.remote import LOST, result_of
+from rstar_math.cluster.remote import CREATION, LOST, cause_of, result_of
+from rstar_math.cluster.watch import one_of
 from rstar_math.config import PolicyConfig, RunConfig
 from rstar_math.errors import EngineError
 
@@ -41,6 +42,8 @@ class Crew:
     #: What the workers' sandboxes promise, by name: what holds each, or why it is not held; machines may differ.
     promises: dict[str, set[str]] = field(default_factory=dict)
     _opening: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
+    #: Slots whose workers took the place of one that died before it was ready.
+    _second: set[int] = field(default_factory=set)
 
     @property
     def ready(self) -> list[int]:
@@ -65,8 +68,8 @@ class Crew:
         if together:
             self.complete(asked)
         while not self.ready:
-            await asyncio.wait(self.waited_for, return_when=asyncio.FIRST_COMPLETED)
-            self.take_in()
+            await one_of(self.waited_for, "search worker", self.config.cluster.silence_seconds)
+            self.take_in(asked)
 
     def complete(self, asked: Asked) -> None:
         """The workers that are still missing are on their way from now on, or wait for a place."""
@@ -74,19 +77,20 @@ class Crew:
             self.workers.append(self._new())
             self._open(slot, asked)
 
-    def take_in(self) -> None:
-        """Workers that have become ready can grow trees from now on.
+    def take_in(self, asked: Asked) -> None:
+        """Workers that have become ready can grow trees from now on. One that dies before that is started once more.
 
         Raises:
             EngineError: one cannot be started.
         """
-        done = [slot for slot, opening in self._opening.items() if opening.done()]
-        for slot in done:
+        for slot in [slot for slot, opening in self._opening.items() if opening.done()]:
             error = self._opening.pop(slot).exception()
             if isinstance(error, LOST):
-                raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
-            if error is not None:
+                self._once_more(slot, error, asked)
+            elif error is not None:
                 raise error
+            else:
+                self._second.discard(slot)
 
     async def tell(self, asked: Asked) -> None:
         """Whom to ask from now on. A dead worker need not know: what it was growing says so."""
@@ -101,6 +105,13 @@ class Crew:
         self.workers[slot] = self._new()
         self._open(slot, asked)
 
+    def _once_more(self, slot: int, error: BaseException, asked: Asked) -> None:
+        if slot in self._second or CREATION in str(error):
+            raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
+        _log.warning("a search worker died while it started (%s); it is started again", cause_of(error))
+        self._second.add(slot)
+        self.replace(slot, asked)
+
     async def close(self, seconds: float) -> None:
         """Ends all workers, sandboxes and judges first, which may take so many seconds."""
         closing = [asyncio.ensure_future(result_of(self.workers[slot].close.remote())) for slot in self.ready]
@@ -112,7 +123,7 @@ class Crew:
             opening.cancel()
         for worker in self.workers:
             ray.kill(worker)
-        self.workers, self._opening = [], {}
+        self.workers, self._opening, self._second = [], {}, set()
 
     def _new(self) -> Any:
         options = {"num_cpus": self.config.cluster.search_cpus, "max_concurrency": 4096}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +17,8 @@ from ray.exceptions import RayTaskError
 
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.joining import gpus_each
-from rstar_math.cluster.remote import LOST, cause_of
+from rstar_math.cluster.remote import CREATION, LOST, cause_of
+from rstar_math.cluster.watch import one_of
 from rstar_math.config import EngineConfig, RunConfig
 from rstar_math.errors import EngineError
 from rstar_math.rng import derive
@@ -24,8 +26,6 @@ from rstar_math.rng import derive
 _log = logging.getLogger(__name__)
 #: An actor that lives and is not at work answers within so many seconds.
 _ANSWER_SECONDS = 10.0
-#: In Ray's words: the actor's own code failed as it was made, which it would do again.
-_CREATION = "creation task"
 
 
 @dataclass
@@ -57,6 +57,10 @@ class Engines:
     def serving(self, kind: Kind) -> list[Any]:
         """Those that serve the weights asked for."""
         return [each.actor for each in self._all.get(kind, ()) if each.path == self.served[kind]]
+
+    def starting(self) -> Counter[str]:
+        """How many of each kind are asked for and do not serve yet."""
+        return +Counter({f"{kind} engine": len(self._all[kind]) - len(self.serving(kind)) for kind in self.served})
 
     def forget(self) -> None:
         """They have been ended."""
@@ -129,6 +133,7 @@ class Engines:
             if engine.path is not None and not await _lives(engine.actor)
         ]
         for index in dead:
+            ray.kill(self._all[kind][index].actor)  # the process of a broken one lives, and holds its place
             self._all[kind][index] = _Engine(self._new(kind, index))
         return bool(dead)
 
@@ -136,7 +141,7 @@ class Engines:
         self._bring(kind)
         while not self.serving(kind):
             loads = [each.loading for each in self._all[kind] if each.loading is not None]
-            await asyncio.wait(loads, return_when=asyncio.FIRST_COMPLETED)
+            await one_of(loads, f"{kind} engine", self.config.cluster.silence_seconds)
             self._look(kind)
             self._bring(kind)
 
@@ -156,7 +161,7 @@ class Engines:
             if done.cancelled():
                 continue
             some, error = True, done.exception()
-            if isinstance(error, LOST) and not engine.second and _CREATION not in str(error):
+            if isinstance(error, LOST) and not engine.second and CREATION not in str(error):
                 _log.warning("a %s engine died while it started (%s); it is started again", kind, cause_of(error))
                 self._all[kind][index] = _Engine(self._new(kind, index), second=True)
             elif error is not None:
@@ -202,11 +207,11 @@ def _explained(error: BaseException, kind: Kind, path: str) -> BaseException:
 
 
 async def _lives(actor: Any) -> bool:
-    """Whether it is not dead; one that does not answer may only be busy, and hanging ones are `watch`'s business."""
+    """Whether it is neither dead nor broken; one that does not answer may only be busy, and hanging ones are `watch`'s
+    business."""
     try:
-        await asyncio.wait_for(actor.__ray_ready__.remote(), _ANSWER_SECONDS)
+        return not await asyncio.wait_for(actor.is_broken.remote(), _ANSWER_SECONDS)
     except LOST:
         return False
     except TimeoutError:
         return True
-    return True

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import ray
@@ -22,14 +23,19 @@ from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.cluster.engines import Engines
 from rstar_math.cluster.flow import Flow
 from rstar_math.cluster.joining import connect
-from rstar_math.cluster.remote import LOST, EngineLost, cause_of, result_of
+from rstar_math.cluster.remote import LOST, cause_of, result_of
 from rstar_math.cluster.watch import Silence, Watched, hanging
 from rstar_math.config import PolicyConfig, RunConfig, SearchConfig
-from rstar_math.errors import EngineError
+from rstar_math.errors import EngineError, EngineLost, GradingError, SandboxError
 from rstar_math.ports import Policy
 from rstar_math.records import Problem, Tree
 
 _log = logging.getLogger(__name__)
+#: A worker is dead, or its sandbox or judge is broken for good, so that it grows nothing any more.
+_WORKER_LOST = (*LOST, SandboxError, GradingError)
+
+#: Where weeks of work go on well, deaths add up as well: one more is allowed for every so many problems grown.
+_PROBLEMS_PER_DEATH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +82,11 @@ class Fleet:
     policy_actor: type = PolicyActor
     ppm_actor: type = ScorerActor
     search_actor: type = SearchActor
-    #: How many engines and workers died in the last `grow`.
+    #: Whether the run goes on to trainings.
+    trains: bool = False
+    #: How many engines and workers died in the last `grow`, and how many problems were grown.
     _deaths: int = 0
+    _grown: int = 0
 
     def __post_init__(self) -> None:
         self._engines = Engines(self.config, self.policy_actor, self.ppm_actor)
@@ -92,7 +101,7 @@ class Fleet:
             EngineError: an engine cannot be started, or engines and workers died too often.
         """
         await self.open(models, seed)
-        self._deaths = 0
+        self._deaths = self._grown = 0
         slots, flow = self.config.cluster.search_workers, self._flow(models)
         dispatch = Dispatch(iter(problems), slots, flow.room, self.config.cluster.deaths_per_problem)
         running: dict[asyncio.Future[list[Tree]], _Errand] = {}
@@ -117,6 +126,7 @@ class Fleet:
                 dispatch.room = await self._room(flow, len(running) / slots)
                 ended = _sort([(future, running.pop(future)) for future in finished], dispatch)
                 for trees in ended.trees:
+                    self._grown += 1
                     yield trees
                 for slot, error in ended.dead.items():
                     _forget(running, slot)
@@ -133,7 +143,7 @@ class Fleet:
         if asked != "auto":
             return Flow(asked, measured=False)
         if isinstance(models.policy, PolicyConfig):  # every tree has a request under way, so these are enough
-            return Flow(models.policy.concurrency, measured=False)
+            return Flow(self._share(models.policy).concurrency, measured=False)
         return Flow()
 
     async def _room(self, flow: Flow, running: float) -> int:
@@ -152,7 +162,9 @@ class Fleet:
             Watched(f"{kind} engine", each) for kind in self._engines.served for each in self._engines.serving(kind)
         ]
         hung, words = await hanging(actors, silence.limit)
-        _log.warning("no tree finished for %.0f s: %s", silence.limit, words)
+        starting = self._engines.starting() + Counter({"search worker": len(self._crew.waited_for)})
+        words += [f"{count} x {what} still starting" for what, count in sorted(starting.items())]
+        _log.warning("no tree finished for %.0f s: %s", silence.limit, ", ".join(words))
         for watched in hung:
             ray.kill(watched.actor)
 
@@ -190,7 +202,7 @@ class Fleet:
         Raises:
             ConfigError, EngineError: the cluster is too small, or an engine cannot be started.
         """
-        room = connect(self.config)
+        room = connect(self.config, trains=self.trains)
         first = None if room else 1  # else two engines could take the place of the only worker
         self._engines.seed = seed
         opening = []
@@ -209,21 +221,31 @@ class Fleet:
         self._engines.prepare(kind)
 
     def _asked(self, models: Models) -> Asked:
-        policy = self._engines.serving("policy") if isinstance(models.policy, str) else models.policy
+        policy = self._engines.serving("policy") if isinstance(models.policy, str) else self._share(models.policy)
         return Asked(policy, self._engines.serving("ppm") if models.ppm is not None else ())
+
+    def _share(self, endpoint: PolicyConfig) -> PolicyConfig:
+        """What one worker may ask of a server, so that all together keep to its limits."""
+        workers, rate = self.config.cluster.search_workers, endpoint.requests_per_minute
+        return replace(
+            endpoint,
+            concurrency=max(endpoint.concurrency // workers, 1),
+            requests_per_minute=rate and max(rate // workers, 1),
+        )
 
     async def _welcome(self, models: Models) -> None:
         """Workers and engines that have become ready take part from now on."""
-        self._crew.take_in()
+        self._crew.take_in(self._asked(models))
         if self._engines.joined():
             await self._crew.tell(self._asked(models))
 
     def _count_death(self, what: str, error: BaseException) -> None:
         limit = self.config.cluster.deaths_per_stage
         self._deaths += 1
-        if self._deaths >= limit:
+        if self._deaths >= limit + self._grown // _PROBLEMS_PER_DEATH:
             raise EngineError(
-                f"engines and search workers died {self._deaths} times in one stage, the last one, {what}, so: "
+                f"engines and search workers died {self._deaths} times in one stage, in which {self._grown} problems were "
+                f"grown, the last one, {what}, so: "
                 f"{cause_of(error)}; look at their memory, lower cluster.trees_in_flight (or allow more with "
                 f"cluster.deaths_per_stage, now {limit}) and start the same command again: every tree written is kept"
             )
@@ -254,7 +276,7 @@ def _sort(ended: Sequence[tuple[asyncio.Future[list[Tree]], _Errand]], dispatch:
     found = _Ended([], {}, None)
     for future, errand in ended:
         error = future.exception()
-        if isinstance(error, LOST):
+        if isinstance(error, _WORKER_LOST):
             found.dead[errand.slot] = error
         elif isinstance(error, EngineLost):
             dispatch.again(errand.slot, errand.problem)

@@ -1,14 +1,17 @@
 """sets of problems -> a folder of trees each, continued where they stopped.
 
-Trees are written in parts as they finish, so a kill loses the last unwritten part at most, and nothing is grown twice. How a
-tree grows stands in `search`, who grows it in `fleet`.
+Trees are written in parts: a part once it is full, and before its first tree has waited for longer than `part_seconds`,
+whether or not others come. So a kill loses no more than that, and nothing that is written is grown twice. How a tree grows
+stands in `search`, who grows it in `fleet`.
 """
 
 from __future__ import annotations
 
-import json
+import asyncio
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -16,11 +19,14 @@ from typing import Any
 
 from rstar_math.cluster.fleet import Fleet, Models, Poisoned
 from rstar_math.config import SearchConfig
+from rstar_math.lines import line_of, read_lines
 from rstar_math.records import Problem, Tree
 from rstar_math.search.storage import read_trees, write_trees
 
 #: The list of problems that killed their workers, in the folder of their set's trees.
 POISONED = "poisoned.jsonl"
+#: What comes of one problem.
+_Found = list[Tree] | Poisoned
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +51,20 @@ async def grow_into(
     """Grows every problem that has no tree in its set's folder yet; no set waits for another's slowest problem.
 
     A problem's id stands in one set only. One that killed its workers has no tree; its set's `poisoned.jsonl` lists it, and
-    it is not tried again. `on_grown` hears of each problem's trees, and whether an earlier start grew them.
+    it is not tried again. `on_grown` hears of each problem's trees as they finish, which may be `part_seconds` before they
+    are on disk, and whether an earlier start grew them.
     """
     cluster = fleet.config.cluster
     left: list[Problem] = []
     parts: dict[str, _Parts] = {}
+    every: list[_Parts] = []
     for folder, problems in sets.items():
         folder.mkdir(parents=True, exist_ok=True)
         done = {row["id"] for row in poisoned(folder)}
         for trees in grown_problems(folder):
             done.add(trees[0].problem.id)
             on_grown(trees, True)
-        own = _Parts(folder, cluster.trees_per_part, cluster.part_seconds)
+        every.append(own := _Parts(folder, cluster.trees_per_part, cluster.part_seconds))
         for problem in problems:
             if problem.id not in done:
                 left.append(problem)
@@ -64,30 +72,49 @@ async def grow_into(
     if not left:
         return
     left.sort(key=_steps_expected, reverse=True)
-    grown = fleet.grow(left, order.models, order.plan, seed=order.seed, graded=order.graded)
+    grow = fleet.grow(left, order.models, order.plan, seed=order.seed, graded=order.graded)
     try:
-        async for found in grown:
-            if isinstance(found, Poisoned):
-                _set_aside(parts[found.problem.id].folder, found)
-                continue
-            parts[found[0].problem.id].add(found)
-            on_grown(found, False)
+        async with aclosing(grow) as grown, aclosing(_in_time(grown, every)) as coming:
+            async for found in coming:
+                if isinstance(found, Poisoned):
+                    _set_aside(parts[found.problem.id].folder, found)
+                else:
+                    parts[found[0].problem.id].add(found)
+                    on_grown(found, False)
     finally:
-        await grown.aclose()
-        for own in parts.values():
+        for own in every:
             own.flush()
+
+
+async def _in_time(grown: AsyncGenerator[_Found, None], parts: Sequence[_Parts]) -> AsyncGenerator[_Found, None]:
+    """What `grown` gives; parts that are due are written meanwhile, however long the next takes."""
+    following = asyncio.ensure_future(anext(grown, None))
+    try:
+        while True:
+            await asyncio.wait([following], timeout=min((own.seconds_left for own in parts if own.waits), default=None))
+            for own in parts:
+                own.flush_if_due()
+            if not following.done():
+                continue
+            if (found := following.result()) is None:
+                return
+            yield found
+            following = asyncio.ensure_future(anext(grown, None))
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
 def poisoned(folder: Path) -> list[dict[str, Any]]:
     """The problems of a set that killed their workers: `id`, `deaths` and `cause` of each."""
-    file = folder / POISONED
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    return list(read_lines(folder / POISONED))
 
 
 def _set_aside(folder: Path, found: Poisoned) -> None:
-    row = {"id": found.problem.id, "deaths": found.deaths, "cause": found.cause}
     with (folder / POISONED).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        file.write(line_of({"id": found.problem.id, "deaths": found.deaths, "cause": found.cause}))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _steps_expected(problem: Problem) -> int:
@@ -103,17 +130,31 @@ class _Parts:
     trees_per_part: int
     part_seconds: float
     _waiting: list[Tree] = field(default_factory=list)
-    _written: float = field(default_factory=time.monotonic)
+    #: When the first of those that wait came.
+    _since: float = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are trees that are not written yet."""
+        return bool(self._waiting)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the first of them has waited long enough."""
+        return max(self._since + self.part_seconds - time.monotonic(), 0.0)
 
     def add(self, trees: list[Tree]) -> None:
+        if not self.waits:
+            self._since = time.monotonic()
         self._waiting.extend(trees)
-        late = time.monotonic() - self._written >= self.part_seconds
-        if late or len(self._waiting) >= self.trees_per_part:
+        self.flush_if_due()
+
+    def flush_if_due(self) -> None:
+        if len(self._waiting) >= self.trees_per_part or not self.seconds_left:
             self.flush()
 
     def flush(self) -> None:
         if self._waiting:
             trees, self._waiting = self._waiting, []
-            self._written = time.monotonic()
             number = 1 + max((int(part.stem[5:]) for part in self.folder.glob("part-*.parquet")), default=-1)
             write_trees(self.folder / f"part-{number:05d}.parquet", trees)

@@ -19,7 +19,7 @@ from functools import cache
 import ray
 
 from rstar_math.cluster.remote import cause_of
-from rstar_math.config import EngineConfig, RunConfig
+from rstar_math.config import EngineConfig, RoundConfig, RunConfig, TrainingConfig
 from rstar_math.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -32,16 +32,21 @@ def gpus_each(config: EngineConfig) -> float:
     return config.gpus * config.tensor_parallel if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
-def connect(config: RunConfig) -> bool:
-    """Joins the cluster, or starts one on this machine for this run; whether it holds all that the run asks of it.
+def connect(config: RunConfig, *, trains: bool = False) -> bool:
+    """Joins the cluster, or starts one on this machine for this run; whether it holds all that a search asks of it.
 
     To a cluster of others nodes may be added: there it is enough that one engine of each kind and one worker find room.
+    `trains`: the run's trainings come later, and what they ask for is looked at now, before the days of a search.
 
     Raises:
         ConfigError: it can never hold what the run asks of it.
     """
     connect_to(config.cluster.address)
-    return _has_room(config)
+    room = _has_room(config)
+    _check_each(config)
+    if trains:
+        _check_ranks(config)
+    return room
 
 
 def connect_to(address: str | None) -> None:
@@ -108,6 +113,61 @@ def _has_room(config: RunConfig) -> bool:
         raise ConfigError(f"{said}; lower {knobs}, or add nodes")
     _say_once(f"{said}: it begins with what there is, and takes in the rest when nodes join")
     return False
+
+
+def _check_each(config: RunConfig) -> None:
+    """Whether a node holds an engine of each kind, and one a worker: nothing is spread over nodes.
+
+    Raises:
+        ConfigError: none does.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    asked = [
+        (what, engine.cpus, gpus_each(engine), f"{knobs}.cpus, {knobs}.gpus or {knobs}.tensor_parallel")
+        for what, knobs, engine in (
+            ("a policy engine", "engine", config.engine),
+            ("a PPM engine", "ppm_engine", config.ppm_engine),
+        )
+    ]
+    asked.append(("a search worker", config.cluster.search_cpus, 0.0, "cluster.search_cpus"))
+    for what, cpus, gpus, knobs in asked:
+        if not any(node.get("CPU", 0.0) >= cpus and node.get("GPU", 0.0) >= gpus for node in nodes):
+            largest = max(nodes, key=lambda node: (node.get("GPU", 0.0), node.get("CPU", 0.0)))
+            raise ConfigError(
+                f"{what} asks one machine for {cpus:g} CPUs and {gpus:g} GPUs, and the largest in the cluster has "
+                f"{largest.get('CPU', 0.0):g} CPUs and {largest.get('GPU', 0.0):g} GPUs; lower {knobs}"
+            )
+
+
+def _check_ranks(config: RunConfig) -> None:
+    """Whether the largest training of the run finds room.
+
+    Raises:
+        ConfigError: it does not, in a cluster that no node will join.
+    """
+    there = ray.cluster_resources()
+    kind = "GPU" if there.get("GPU", 0.0) else "CPU"
+    plans = ((number, config.plan(number)) for number in range(1, config.rounds + 1))
+    trainings = [(f"round.r{number}.{what}", each) for number, plan in plans for what, each in _trainings(plan)]
+    where, largest = max(trainings, key=lambda found: _rank_asks(found[1], kind))
+    if _rank_asks(largest, kind) <= there.get(kind, 0.0):
+        return
+    said = (
+        f"{where} asks for {_rank_asks(largest, kind):g} {kind}s ({where}.ranks={largest.ranks}) and the cluster has "
+        f"{there.get(kind, 0.0):g}"
+    )
+    if config.cluster.address is None:
+        raise ConfigError(f"{said}; lower {where}.ranks")
+    _say_once(f"{said}: nodes that hold the rest have to join before the first training, or it is refused")
+
+
+def _trainings(plan: RoundConfig) -> tuple[tuple[str, TrainingConfig], ...]:
+    return ("policy", plan.policy), ("ppm", plan.ppm)
+
+
+def _rank_asks(training: TrainingConfig, kind: str) -> float:
+    """CPUs or GPUs of all its ranks."""
+    return training.ranks * (1.0 if kind == "GPU" else training.cpus_per_rank)
 
 
 @cache

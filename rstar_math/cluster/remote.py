@@ -6,14 +6,12 @@ from typing import Any
 
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 
-from rstar_math.errors import EngineError, RstarError
+from rstar_math.errors import RstarError
 
 #: The actor is dead, or cannot be reached.
 LOST = (ActorDiedError, ActorUnavailableError, RayActorError)
-
-
-class EngineLost(EngineError):
-    """Somebody asked an engine that is dead."""
+#: In Ray's words: the actor's own code failed as it was made, which it would do again.
+CREATION = "creation task"
 
 
 async def result_of(call: Any) -> Any:

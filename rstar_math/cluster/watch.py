@@ -1,20 +1,22 @@
 """Nothing has finished for long: who is not answering?
 
-Asks every actor; those that do not answer, or are at work on something and get nowhere, are named. Ending them is not done
-here: it is what the deaths of engines and workers are for.
+Asks every actor; those that do not answer, or are at work on something and get nowhere, are named, and so are those that
+have not started yet. Ending them is not done here: it is what the deaths of engines and workers are for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rstar_math.cluster.remote import LOST
 
+_log = logging.getLogger(__name__)
 #: An actor that lives answers within so many seconds, whatever it does.
 _ANSWER_SECONDS = 30.0
 
@@ -45,12 +47,26 @@ class Watched(NamedTuple):
     actor: Any
 
 
-async def hanging(actors: Iterable[Watched], limit: float) -> tuple[list[Watched], str]:
+async def one_of(starting: Collection[asyncio.Task[Any]], what: str, seconds: float) -> None:
+    """Waits until one of those is ready; says so once every so many seconds in which none is."""
+    waited = 0.0
+    while not (await asyncio.wait(starting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED))[0]:
+        waited += seconds
+        _log.warning(
+            "for %.0f s no %s has become ready, of %d that are starting: one loads what it needs, or waits for room "
+            "(`ray status` says what the cluster has left)",
+            waited,
+            what,
+            len(starting),
+        )
+
+
+async def hanging(actors: Iterable[Watched], limit: float) -> tuple[list[Watched], list[str]]:
     """Those that do not answer or have got nowhere for `limit` seconds, and in words who does what."""
     asked = list(actors)
     states = await asyncio.gather(*(_state(watched.actor, limit) for watched in asked))
     counts = Counter((watched.what, state) for watched, state in zip(asked, states, strict=True))
-    words = ", ".join(f"{count} x {what} {state}" for (what, state), count in sorted(counts.items()))
+    words = [f"{count} x {what} {state}" for (what, state), count in sorted(counts.items())]
     return [watched for watched, state in zip(asked, states, strict=True) if state in _HANGING], words
 
 

@@ -26,7 +26,8 @@ class PolicyConfig:
     model: str | None = None
     #: Environment variable that holds the server's key.
     key_variable: str = "OPENAI_API_KEY"
-    #: Most requests under way at once, most started a minute (None: no such limit), tries a request, seconds a try.
+    #: Most requests under way at once and most started a minute (None: no such limit), of all search workers together, each
+    #: of which has an equal share, and at least one; tries a request, seconds a try.
     concurrency: Count = 64
     requests_per_minute: Count | None = None
     tries: Count = 6
@@ -54,7 +55,8 @@ class EngineConfig:
     replicas: Count = 1
     #: GPUs that one engine spreads its model over.
     tensor_parallel: Count = 1
-    #: Share of a GPU each replica asks Ray for when there are GPUs (two engines may share one), and its CPUs.
+    #: GPUs that each of a replica's `tensor_parallel` shards asks Ray for when there are GPUs; part of one where engines
+    #: share it. And its CPUs.
     gpus: NotNegative = 1.0
     cpus: NotNegative = 1.0
     #: Share of a GPU's memory vLLM takes.
@@ -71,6 +73,15 @@ class EngineConfig:
     max_sequences: Count = 256
     #: Extra keyword arguments for vLLM's engine, as they are.
     extra: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _placeable(self) -> EngineConfig:
+        if self.gpus % 1 and (self.gpus > 1 or self.tensor_parallel > 1):
+            raise ValueError(
+                f"gpus={self.gpus:g} with tensor_parallel={self.tensor_parallel}: only one that takes no more than a GPU "
+                "can take part of one; set gpus=1"
+            )
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -147,11 +158,12 @@ class ClusterConfig:
     keep_engines: bool = False
     #: Seconds that a stopped run may take to save what it has.
     shutdown_grace_seconds: Positive = 30.0
-    #: A part of the trees is written once it holds so many, or so many seconds after the last; a kill loses no part.
+    #: A part of the trees is written once it holds so many, or so many seconds after the first of them came; a kill loses no
+    #: more than that.
     trees_per_part: Count = 64
     part_seconds: Positive = 60.0
-    #: Deaths of its worker after which a problem is set aside, the last time with it alone; deaths of any worker at which
-    #: the stage stops.
+    #: Deaths of its worker after which a problem is set aside, the last time with it alone; deaths of workers and engines at
+    #: which the stage stops, one more for every hundred problems that it has grown.
     deaths_per_problem: Count = 3
     deaths_per_stage: Count = 50
     #: Seconds without a finished tree after which everybody is asked what they do, and who hangs is ended and started anew.

@@ -30,7 +30,7 @@ _NAMES_STOP = ("stop_reason", "matched_stop")
 class EndpointPolicy:
     """`ports.Policy` on an OpenAI-compatible server; an async context manager.
 
-    The concurrency and the rate are those of this object: several search workers add up.
+    The concurrency and the rate are those of this object: where several workers ask, each is given its share.
     """
 
     def __init__(self, config: PolicyConfig, knobs: str = "policy") -> None:

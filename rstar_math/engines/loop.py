@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from rstar_math.checkpoints import Kind, check_model_folder, locate, open_tokenizer
 from rstar_math.config import EngineConfig
 from rstar_math.engines.environment import on_cpu, own_preload, prepare
-from rstar_math.errors import EngineError
+from rstar_math.errors import EngineError, EngineLost
 
 #: Below this size a step is too short for a second thread to pay.
 _SMALL_MODEL_BYTES = 64 << 20
@@ -67,14 +67,16 @@ class EngineLoop:
         self._cancelled: list[str] = []
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._pump: asyncio.Task[None] | None = None
-        self._broken: EngineError | None = None
+        self._broken: EngineLost | None = None
+        self._loads = False
         self._moved = time.monotonic()
 
     async def ask(self, tokens: list[int], params: Any) -> Any:
         """vLLM's finished output for one request; `params` are SamplingParams or PoolingParams.
 
         Raises:
-            EngineError: vLLM refuses this request, or the engine has died.
+            EngineError: vLLM refuses this request.
+            EngineLost: the engine is broken for good (out of memory, an error of the device) or closed.
         """
         if self._broken is not None:
             raise self._broken
@@ -97,6 +99,11 @@ class EngineLoop:
             self._waiting.pop(name, None)
 
     @property
+    def is_broken(self) -> bool:
+        """Whether it answers nothing any more, so that another has to take its place."""
+        return self._broken is not None and not self._loads
+
+    @property
     def getting_nowhere_seconds(self) -> float:
         """How long somebody has waited without the engine taking a step; 0 while nobody waits."""
         return time.monotonic() - self._moved if self._waiting else 0.0
@@ -117,13 +124,16 @@ class EngineLoop:
             raise EngineError(f"{folder} has another tokenizer than {self._folder}. Start an engine of its own for it.")
         while self._pump is not None and not self._pump.done():
             await asyncio.wait([self._pump])
-        self._broken = EngineError(f"Loading {folder} failed half-way. Start the engine again.")
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._reload, folder)
+        self._broken, self._loads = EngineLost(f"Loading {folder} failed half-way. Start the engine again."), True
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._reload, folder)
+        finally:
+            self._loads = False
         self._broken, self._folder = None, folder
 
     def close(self) -> None:
-        """Ends the engine and gives its memory back. What is still asked fails with an EngineError."""
-        self._fail(EngineError(f"The engine of {self._folder} is closed."))
+        """Ends the engine and gives its memory back. What is still asked fails with an EngineLost."""
+        self._fail(EngineLost(f"The engine of {self._folder} is closed."))
         self._thread.submit(_stop, self._engine).result()
         self._thread.shutdown()
 
@@ -149,24 +159,25 @@ class EngineLoop:
     def _ended(self, pump: asyncio.Task[None]) -> None:
         error = None if pump.cancelled() else pump.exception()
         if error is not None:
-            died = EngineError(f"The engine of {self._folder} died: {type(error).__name__}: {error}. Start it again.")
+            said = str(error).partition("\n")[0]  # torch adds advice in further lines
+            died = EngineLost(f"The engine of {self._folder} died: {type(error).__name__}: {said}")
             died.__cause__ = error
             self._fail(died)
 
-    def _fail(self, error: EngineError) -> None:
+    def _fail(self, error: EngineLost) -> None:
         self._broken = error
         for name in list(self._waiting):
             self._answer(name, error)
 
     def _turn(self, arrived: list[_Request], cancelled: list[str]) -> list[tuple[str, Any]]:
         """One step of the engine, on its thread: what became ready, by name. A refused request harms no other."""
-        from vllm.exceptions import VLLMError
+        from vllm.exceptions import VLLMClientError
 
         ready: list[tuple[str, Any]] = []
         for name, tokens, params in arrived:
             try:
                 self._engine.add_request(name, {"prompt_token_ids": tokens}, params)
-            except (VLLMError, ValueError) as error:
+            except (VLLMClientError, ValueError) as error:  # vLLM's others mean that the engine itself is dead
                 ready.append((name, EngineError(f"vLLM refuses a request of {len(tokens)} tokens: {error}")))
         if cancelled:
             self._engine.abort_request(cancelled)

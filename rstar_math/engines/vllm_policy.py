@@ -34,7 +34,7 @@ class VllmPolicy:
         Temperature 0 is greedy: one step is generated and stands `count` times, paid once.
 
         Raises:
-            EngineError: the engine has died or refuses the request.
+            EngineError, EngineLost: the engine refuses the request, or has died.
         """
         tokens = encode(self._tokenizer, transcript)
         room = self._engine.max_tokens - len(tokens)
@@ -52,6 +52,11 @@ class VllmPolicy:
             Proposal(text.cut(self._read(sample, by_token), marks), len(sample.token_ids)) for sample in output.outputs
         ]
         return proposals + [Proposal(proposals[0].text, 0)] * (count - drawn)
+
+    @property
+    def is_broken(self) -> bool:
+        """See `EngineLoop`."""
+        return self._engine.is_broken
 
     @property
     def getting_nowhere_seconds(self) -> float:

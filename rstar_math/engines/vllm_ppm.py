@@ -30,9 +30,14 @@ class VllmScorer:
         """The reward of each transcript, in the order given; -1 for one longer than the PPM's context.
 
         Raises:
-            EngineError: the engine has died or refuses a request.
+            EngineError, EngineLost: the engine refuses a request, or has died.
         """
         return list(await asyncio.gather(*map(self._score, transcripts)))
+
+    @property
+    def is_broken(self) -> bool:
+        """See `EngineLoop`."""
+        return self._engine.is_broken
 
     @property
     def getting_nowhere_seconds(self) -> float:

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rstar_math.errors import ConfigError, StoreError
+from rstar_math.errors import ConfigError, StageError, StoreError
 from rstar_math.evolution.card import Card, read
 from rstar_math.evolution.contents import (
     OWN,
@@ -43,11 +43,10 @@ class Mirror:
     """The copy of the run in `root`."""
 
     def __init__(self, url: str, root: Path, interval_seconds: float, say: Callable[[str], None]) -> None:
-        """Raises ConfigError where `url` is no object store's."""
+        """Raises ConfigError where `url` is no object store's, StageError where what is known of the copy is damaged."""
         self._url, self._root, self._say = url, root, say
         self._objects = Objects(url)
-        file = root / _STATE
-        self._state: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"folder": uuid.uuid4().hex}
+        self._state = _known(root / _STATE)
         self._card = Card(self._objects, url, self._state["folder"], interval_seconds)
         self._objects.tick = self._card.renew_in_time
         self._copied: dict[str, Version | None] = {}
@@ -181,3 +180,17 @@ class Mirror:
         for name in sorted(names, key=marks_last, reverse=True):
             self._objects.delete(name)
             del self._copied[name]
+
+
+def _known(file: Path) -> dict[str, Any]:
+    """What earlier starts noted of the copy; before the first, the name by which this folder is known from now on."""
+    if not file.is_file():
+        return {"folder": uuid.uuid4().hex}
+    try:
+        known: dict[str, Any] = json.loads(file.read_text())
+    except ValueError as error:
+        raise StageError(
+            f"{file} cannot be read ({error}), so nobody knows how far the copy had come. Delete it and start again with "
+            f"another mirror.url, or move {file.parent} away to go on from the copy"
+        ) from error
+    return known

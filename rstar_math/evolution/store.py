@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -22,6 +23,7 @@ from typing import Any
 from rstar_math.checkpoints import sample
 from rstar_math.errors import StageError
 
+_log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 #: What a stage under way is called besides its name.
 PARTIAL = ".partial"
@@ -109,11 +111,13 @@ class Done:
     before: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class Store:
     """A run directory."""
 
     root: Path
+    #: What this start was told to redo, and an earlier one had begun to.
+    _again: str = ""
 
     def folder(self, place: Place) -> Path:
         """Where a finished stage stands."""
@@ -121,22 +125,26 @@ class Store:
 
     def once(self, place: Place, fingerprint: Fingerprint, work: Work) -> Done:
         """Does the stage if it is not done; see `once`."""
+        if self._again and place == _first(self._again) and (why := self._unfit(place, fingerprint)):
+            _log.warning("from=%s: %s; it and all that follow are set aside once more", self._again, why)
+            self.set_aside(self._again)
         redo = f"redo the stage and all that follow with from=round-{place.round}.{place.stage}"
         return once(self.folder(place), fingerprint, work, redo)
 
     def start_over(self, start: str) -> list[Path]:
-        """`from=`: sets aside what it names, unless a start with the same `from=` did and was stopped before its end.
+        """`from=`: sets aside what it names, unless a start with the same `from=` did and was stopped before its end. What
+        that one made goes on then, if it was made with the same settings and is whole: `once` looks.
 
         Raises:
             StageError: it names no stage, or a round that the run has not begun.
         """
-        number, _ = Place.parse(start)
         numbers = self._numbers()
-        if number not in numbers:
+        if Place.parse(start)[0] not in numbers:
             there = ", ".join(f"round-{present}" for present in numbers) or "no round"
             raise StageError(f"from={start}: the run in {self.root} has {there}; start again from one of those")
         marker = self.root / FROM
         if marker.is_file() and marker.read_text() == start:
+            self._again = start
             return []
         moved = self.set_aside(start)
         marker.write_text(start)
@@ -148,15 +156,23 @@ class Store:
 
     def set_aside(self, start: str) -> list[Path]:
         """Moves the named stage and all later ones to dated names, so that they are done again (`from=`)."""
-        number, stage = Place.parse(start)
-        first = (number, ORDER[stage] if stage else 0)
+        first = _first(start)
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-        moved = []
-        for place in self._present():
-            for folder in (self.folder(place), self.folder(place).with_name(place.stage + PARTIAL)):
-                if (place.round, place.order) >= first and folder.exists():
-                    moved.append(folder.rename(folder.with_name(f"{folder.name}.replaced-{stamp}")))
-        return moved
+        finals = [self.folder(place) for place in self._present() if place >= first]
+        folders = (folder for final in finals for folder in (final, final.with_name(final.name + PARTIAL)))
+        return [each.rename(each.with_name(f"{each.name}.replaced-{stamp}")) for each in folders if each.exists()]
+
+    def _unfit(self, place: Place, fingerprint: Fingerprint) -> str | None:
+        """Why what is there of the stage cannot be gone on with; None where it can, or nothing is there."""
+        final = self.folder(place)
+        begun = final.with_name(place.stage + PARTIAL) / _BEGUN
+        try:
+            if final.exists():
+                check_whole(final)
+                return fingerprint.difference(read_manifest(final)["fingerprint"])
+            return fingerprint.difference(_read(begun)["fingerprint"], finished=False) if begun.is_file() else None
+        except StageError as error:
+            return str(error)
 
     def _present(self) -> Iterator[Place]:
         yield from (Place.of(number, stage) for number in self._numbers() for stage in ORDER)
@@ -164,6 +180,12 @@ class Store:
     def _numbers(self) -> list[int]:
         """The rounds that were begun, in order."""
         return sorted(int(path.name[6:]) for path in self.root.glob("round-*") if path.name[6:].isdigit())
+
+
+def _first(start: str) -> Place:
+    """The first stage that `from=` names."""
+    number, stage = Place.parse(start)
+    return Place.of(number, stage or ("trees" if number else "problems"))
 
 
 def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name another out= folder") -> Done:
@@ -186,9 +208,8 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
     finally:
         begun["seconds"] += time.monotonic() - started
         write_json(partial / _BEGUN, begun)
-        if [path.name for path in partial.rglob("*") if path.is_file()] == [
-            _BEGUN
-        ]:  # it failed before it made anything
+        made = [path.name for path in partial.rglob("*") if path.is_file()]
+        if made == [_BEGUN]:  # it failed before it made anything
             shutil.rmtree(partial)
     _finish(final, partial, fingerprint, metrics, begun["seconds"])
     return Done(final, metrics, begun["seconds"], before=False)
@@ -196,7 +217,7 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
 
 def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]:
     if (partial / _BEGUN).is_file():
-        begun: dict[str, Any] = json.loads((partial / _BEGUN).read_text())
+        begun = _read(partial / _BEGUN)
         _refuse_change(partial, fingerprint.difference(begun["fingerprint"], finished=False), redo)
         return begun
     partial.mkdir(parents=True, exist_ok=True)
@@ -217,13 +238,9 @@ def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mappi
         for path in sorted(partial.rglob("*"))
         if path.is_file() and path.name not in (MANIFEST, _BEGUN)
     }
-    manifest = {
-        "fingerprint": asdict(fingerprint),
-        "metrics": metrics,
-        "seconds": round(seconds, 3),
-        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "files": files,
-    }
+    finished = datetime.now().astimezone().isoformat(timespec="seconds")
+    manifest = {"fingerprint": asdict(fingerprint), "metrics": metrics, "seconds": round(seconds, 3)}
+    manifest |= {"finished": finished, "files": files}
     write_json(partial / MANIFEST, manifest)
     (partial / _BEGUN).unlink()
     partial.rename(final)
@@ -242,14 +259,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         StageError: it is missing or damaged.
     """
-    path = folder / MANIFEST
+    return _read(folder / MANIFEST)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
+        written: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise StageError(
-            f"{path} cannot be read ({error}); the stage is not whole. Delete {folder} and start again"
-        ) from error
-    return manifest
+        raise StageError(f"{path} cannot be read ({error}). Delete {path.parent} and do the stage again") from error
+    return written
 
 
 def check_whole(folder: Path) -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rstar_math.config import GradingConfig
-from rstar_math.errors import RstarError
+from rstar_math.errors import GradingError, RstarError
 from rstar_math.grading.child import READY
 from rstar_math.records import Grade, Verdict
 
@@ -36,13 +36,14 @@ class Worker:
         self._config = config
         self._process: asyncio.subprocess.Process | None = None
         self._served = 0
+        self._worked = False
 
     async def compare(self, answer: str, gold: str) -> Grade:
         """The grade; `timeout` if the process had to be killed or died of it. One that somebody else killed (the kernel,
         short of memory) says nothing about the pair: another is asked, once.
 
         Raises:
-            RstarError: no process can be started.
+            RstarError: no process can be started; `GradingError` where one could be before.
         """
         grade = await self._once(answer, gold)
         return await self._once(answer, gold) if grade.reason == _KILLED else grade
@@ -95,7 +96,8 @@ class Worker:
                 await self._start()
                 await self._hear_ready()
         if self._process is None:
-            raise RstarError(
+            # An installation in which none ever starts is no accident of this machine at this hour.
+            raise (GradingError if self._worked else RstarError)(
                 f"grading: the process that compares answers ended while it started, {_STARTS} times, or took more than "
                 f"{_START_SECONDS:.0f} s for it; "
                 f"try `{sys.executable} -m rstar_math.grading.child 3 0 0` to see why (is math-verify installed?)"
@@ -110,6 +112,7 @@ class Worker:
             with suppress(TimeoutError):
                 line = await asyncio.wait_for(self._process.stdout.readline(), _START_SECONDS)
         finally:
+            self._worked |= line.decode().strip() == READY
             if line.decode().strip() != READY:
                 await self.stop()
 

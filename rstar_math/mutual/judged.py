@@ -7,11 +7,11 @@ Who judges, and how, stands in `discriminator`.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from rstar_math.lines import line_of, read_lines
 from rstar_math.mutual.discriminator import Completion, Discriminator, Judged
 from rstar_math.records import Tree
 
@@ -29,7 +29,7 @@ async def judge_all(
     with file.open("a", encoding="utf-8") as lines:
         for some in _batches(left):
             for judged in await asyncio.gather(*map(discriminator.judge, some)):
-                lines.write(json.dumps(_row(judged), ensure_ascii=False) + "\n")
+                lines.write(line_of(_row(judged)))
                 found[judged.problem_id] = judged
             lines.flush()
             on_judged(len(some))
@@ -48,14 +48,6 @@ def _row(judged: Judged) -> dict[str, object]:
 
 
 def _read(file: Path) -> Iterator[Judged]:
-    """The whole lines of the file; one that a kill cut short is taken off, so that the next is written behind a whole one."""
-    if not file.is_file():
-        return
-    content = file.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        file.write_bytes(whole)
-    for line in whole.decode().splitlines():
-        row = json.loads(line)
+    for row in read_lines(file):
         completions = {int(leaf): [Completion(**each) for each in own] for leaf, own in row["completions"].items()}
         yield Judged(row["id"], completions, row["tokens"])

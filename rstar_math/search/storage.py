@@ -6,6 +6,7 @@ whoever reads trees never holds them all. It does not decide when a part is writ
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -49,9 +50,12 @@ SCHEMA = pa.schema(
 
 
 def write_trees(path: Path, trees: Sequence[Tree]) -> None:
-    """Writes one part whole or not at all: under another name first, then renamed."""
+    """Writes one part whole or not at all: under another name first, on disk before it is renamed."""
     unfinished = path.with_suffix(".unfinished")
-    pq.write_table(pa.Table.from_pylist([_row(tree) for tree in trees], schema=SCHEMA), unfinished, compression="zstd")
+    with unfinished.open("wb") as file:
+        pq.write_table(pa.Table.from_pylist([_row(tree) for tree in trees], schema=SCHEMA), file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
     unfinished.rename(path)
 
 

@@ -100,7 +100,7 @@ async def test_an_answer_is_worth_the_share_of_the_drawn_lines_that_agree() -> N
 
 
 async def test_an_answer_that_one_line_of_five_states_is_not_certain() -> None:
-    """Shares were of the answers stated: the only thought of five with an answer was worth 1, more than four votes of five."""
+    """Shares were of the answers stated: the only thought of five with an answer was worth 1, more than any vote."""
     said = {
         "Thought:": ["two", "and", "five", "make", "seven. The answer is 7."],
         "Solution:": ["so. The answer is 8.", "no idea", "no idea", "so. The answer is 8.", "so. The answer is 8."],

@@ -21,9 +21,10 @@ def plain_python() -> float:
 
 
 def test_a_node_costs_no_more_than_it_did() -> None:
-    """2 to 3 times the yardstick when this was written; half as much again, and the search has become slow."""
-    ratios = [own_cost((2_000,))[2_000] / plain_python() for _ in range(5)]
-    assert min(ratios) < 4.5
+    """2 to 3 times the yardstick when this was written, some 10 µs. Twice as much is noticed, half as much again is not."""
+    costs = [(own_cost((2_000,))[2_000], plain_python()) for _ in range(5)]
+    assert min(cost / yardstick for cost, yardstick in costs) < 4.5
+    assert min(cost for cost, _ in costs) < 100
 
 
 def test_the_cost_of_a_node_does_not_grow_with_its_tree() -> None:
@@ -41,9 +42,9 @@ def test_lock_step_waits_for_the_slowest_each_time_and_a_search_by_itself_does_n
     assert together == pytest.approx(apart)  # where everything takes the same time, waiting costs nothing
 
 
-def test_on_the_recorded_trace_waiting_costs_at_least_three_times_the_time() -> None:
+def test_on_the_recorded_trace_waiting_costs_at_least_four_times_the_time() -> None:
     apart, together = barrier_cost(256, read_trace())
-    assert together / apart >= 3
+    assert together / apart >= 4  # 5.0 in virtual time, whatever the machine does
 
 
 def test_virtual_time_jumps_over_every_wait() -> None:

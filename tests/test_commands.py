@@ -14,13 +14,14 @@ from planting import plant
 from rstar_math.cli import alone
 from rstar_math.cli import evaluate as evaluating
 from rstar_math.cli import solve as solving
-from rstar_math.cli.compose import compose, compose_again, compose_benchmark, options
+from rstar_math.cli.compose import compose, compose_again
 from rstar_math.cli.doctor import _machine
 from rstar_math.cli.main import main
 from rstar_math.cli.solve import choice_of
 from rstar_math.cli.speaking import program
 from rstar_math.config import EvaluationConfig, PolicyConfig, RunConfig
 from rstar_math.errors import ConfigError
+from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark
 from rstar_math.records import End, Rollout
 from rstar_math.scripted import ExactJudge
 from rstar_math.seedling import MODEL_PATH, SEED
@@ -155,7 +156,7 @@ def test_what_cannot_be_measured_is_said_before_anything_starts(given, said, mea
 
 
 def test_every_benchmark_can_be_read() -> None:
-    for name in options("benchmark"):
+    for name in benchmark_names():
         compose_benchmark(name)
 
 

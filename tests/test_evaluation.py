@@ -202,8 +202,25 @@ def test_seeds_are_pooled_problem_by_problem(tmp_path) -> None:
     leave_scores(tmp_path / "seed-0", {"a": "correct", "b": "wrong"})
     leave_scores(tmp_path / "seed-1", {"a": "correct", "b": "correct"})
     (row,) = pool("gsm8k", [tmp_path / "seed-0", tmp_path / "seed-1"], resamples=200, seed=0)
+    assert (row["pass@k"], row["parts"]) == ({}, {})
     assert (row["value"], row["problems"], row["seeds"], row["oracle"]) == (0.75, 2, [0.5, 1.0], 0.75)
     assert (row["low"], row["high"]) == (0.5, 1.0)
+
+
+async def test_pass_at_k_and_the_accuracy_by_level_are_pooled_over_the_seeds_too(tmp_path) -> None:
+    """They stood in each seed's metrics and not in those of the whole evaluation."""
+    for seed, leaves in enumerate([(1, 2, 3, 1), (2, 3, 4, 1)]):  # two of four draws are right, then one
+        tree = scored(0.0, 0.0, 0.0, 0.0, leaves=leaves)
+        reading = one("majority@4")
+        rows = (await score_trees([tree], [reading], ExactJudge()))["majority@4"]
+        metrics = score_metrics("majority@4", rows, resamples=9, seed=0) | draw_metrics("sample@4", rows, 4)
+        folder = tmp_path / f"seed-{seed}"
+        folder.mkdir()
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        (folder / "answers.jsonl").write_text(json.dumps(answer_row("majority@4", rows[0])) + "\n")
+    (row,) = pool("gsm8k", [tmp_path / "seed-0", tmp_path / "seed-1"], resamples=9, seed=0)
+    assert row["pass@k"] == pytest.approx({"1": 3 / 8, "2": (5 / 6 + 1 / 2) / 2, "4": 1.0})
+    assert row["parts"] == {"level_1": {"value": row["value"], "problems": 1}}
 
 
 def test_what_has_one_trajectory_alone_is_not_plotted(tmp_path) -> None:

@@ -1,8 +1,9 @@
 """rStar's mutual reasoning: five actions, what their answers are worth, a second model, one answer, no ground truth."""
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from planting import plant
 from rstar_math.cluster import actors
 from rstar_math.cluster.actors import SearchActor
 from rstar_math.config import CONF, GradingConfig, MutualConfig, SandboxConfig
-from rstar_math.errors import ConfigError
+from rstar_math.errors import ConfigError, EngineError
 from rstar_math.mutual.choice import choose_consistent
 from rstar_math.mutual.discriminator import Completion, Discriminator, Judged, cut
 from rstar_math.mutual.judged import judge_all
@@ -83,13 +84,43 @@ async def test_the_root_gets_thoughts_a_solution_subquestions_and_conditions_but
     ]
 
 
-async def test_an_answer_is_worth_the_share_of_the_drawn_answers_that_agree() -> None:
+def worths(tree: Tree) -> dict[str, float | None]:
+    return {tree.nodes[child].step.text: tree.nodes[child].prior for child in tree.children(0)}
+
+
+async def test_an_answer_is_worth_the_share_of_the_drawn_lines_that_agree() -> None:
     tree = await grown(1)
-    worth = {tree.nodes[child].step.text: tree.nodes[child].prior for child in tree.children(0)}
+    worth = worths(tree)
     assert worth["Solution: so. The answer is 7.\n"] == 0.75  # 7, 8, 7, 7
-    assert worth["Thought: it is all. The answer is 7.\n"] == 0.5  # two of four thoughts state an answer, one this one
+    assert (
+        worth["Thought: it is all. The answer is 7.\n"] == 0.25
+    )  # of four thoughts two state no answer and one states 8
     assert worth["Thought: two and five\n"] is None
     assert [node.prior for node in tree.nodes if "Now we can" in node.step.text][:1] == [1.0]
+
+
+async def test_an_answer_that_one_line_of_five_states_is_not_certain() -> None:
+    """Shares were of the answers stated: the only thought of five with an answer was worth 1, more than any vote."""
+    said = {
+        "Thought:": ["two", "and", "five", "make", "seven. The answer is 7."],
+        "Solution:": ["so. The answer is 8.", "no idea", "no idea", "so. The answer is 8.", "so. The answer is 8."],
+    }
+    worth = worths(await grown(1, Lines(said), thoughts=5, votes=5))
+    assert worth["Thought: seven. The answer is 7.\n"] == 0.2
+    assert worth["Solution: so. The answer is 8.\n"] == 0.6
+
+
+async def test_a_line_that_was_cut_off_or_whose_code_fails_was_drawn_too() -> None:
+    class CutOff(Lines):
+        async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+            drawn = await super().propose(transcript, count, sampling)
+            return drawn[:1] + [replace(proposal, text=proposal.text.rstrip("\n")) for proposal in drawn[1:]]
+
+    said = {"Solution:": ["so. The answer is 7.", "and so on and", "and so on and", "and so on and"]}
+    assert worths(await grown(1, CutOff(said)))["Solution: so. The answer is 7.\n"] == 0.25
+    said = {"Solution:": ["The answer is `2 + 5` = 7.", "The answer is `2 + y` = 7.", "no idea"]}
+    found = worths(await grown(1, Lines(said), task=replace(TASK, code=True)))
+    assert found == {"Solution: The answer is `2 + 5` = 7.\n": 0.25}
 
 
 async def test_only_the_last_subquestion_ends_a_path_and_its_answer_is_the_answer() -> None:
@@ -223,6 +254,8 @@ def test_reasoning_leaves_out_conditions_subquestions_and_answers_on_the_way() -
         ("a b c d e f The answer is 8.", 0.8, 6),
         ("x: 3 + 4 = 7. The answer is 7.", 0.4, 4),  # in the midst of a sum
         ("The answer is 8.", 0.8, 0),
+        ("4 + 6 = 10. The answer is 10. Checked. The answer is 10.", 0.8, 5),
+        ("a b (The answer is 8).", 0.8, 2),
     ],
 )
 def test_a_share_of_the_words_is_given_and_nothing_of_the_answers_statement(words, share, given) -> None:
@@ -264,6 +297,28 @@ async def test_a_trajectory_is_consistent_where_the_second_model_comes_to_its_an
         assert "The answer is" not in given
 
 
+@pytest.mark.parametrize(
+    ("task", "line"),
+    [
+        (TASK, "Solution: eight. The answer is 7. That was asked, so The answer is 7.\n"),
+        (replace(TASK, code=True), "Solution: `x = 7` = 7. The answer is `x` = 7. Sure. The answer is `x` = 7.\n"),
+    ],
+)
+async def test_a_second_model_that_states_no_answer_agrees_with_none(task: Task, line: str) -> None:
+    """Where an answer was stated twice the first statement was given, read from there and taken for agreement."""
+
+    class Vague(Echo):
+        async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+            await super().propose(transcript, count, sampling)
+            return [Proposal(" and that is that.\n", 5)] * count
+
+    second = Vague("")
+    looking = Discriminator(second, ExactJudge(), task, MutualConfig(masks=8), 0, InProcessSandbox())
+    judged = await looking.judge(told(d=line))
+    assert judged.consistent("loose") == []
+    assert not any("The answer" in given for given in second.given)
+
+
 async def test_what_is_given_stays_between_the_two_shares() -> None:
     sentences = " ".join(f"s{n}." for n in range(20))
     tree = told(c=f"Solution: {sentences} The answer is 8.\n")
@@ -293,6 +348,67 @@ async def test_verdicts_are_kept_by_problem_and_a_line_cut_short_by_a_kill_is_do
     assert len(second.given) == 3  # the three trajectories of one problem
     assert again == whole
     assert [json.loads(line)["id"] for line in file.read_text().splitlines()] == ["p0", "p1", "p2"]
+
+
+def trees_of(count: int) -> list[Tree]:
+    return [
+        replace(told(), problem=PROBLEM._replace(id=f"p{number}", question=f"{number}?")) for number in range(count)
+    ]
+
+
+async def test_a_slow_tree_holds_up_no_other_and_each_verdict_is_written_as_it_comes(tmp_path: Path) -> None:
+    """They went in batches of 64: all waited for the slowest of each, and its rows were written together."""
+    file, rest_done = tmp_path / "judged.jsonl", asyncio.Event()
+    file.touch()
+
+    class Slow(Echo):
+        async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+            if join(transcript).startswith("Question: 0?"):
+                await asyncio.wait_for(rest_done.wait(), 20)
+            return await super().propose(transcript, count, sampling)
+
+    heard: list[int] = []
+
+    def hear(count: int) -> None:
+        heard.append(count)
+        assert len(file.read_text().splitlines()) == sum(heard)
+        if sum(heard) == 199:
+            rest_done.set()
+
+    found = await judge_all(file, trees_of(200), Discriminator(Slow("7"), ExactJudge(), TASK, MutualConfig(), 0), hear)
+    assert len(found) == 200
+    assert json.loads(file.read_text().splitlines()[-1])["id"] == "p0"
+
+
+async def test_no_more_trees_are_read_than_are_judged_at_once(tmp_path: Path) -> None:
+    read, judged = [], []
+
+    def reading() -> Iterator[Tree]:
+        for tree in trees_of(300):
+            read.append(tree)
+            assert len(read) - len(judged) <= 65
+            yield tree
+
+    discriminator = Discriminator(Echo("7"), ExactJudge(), TASK, MutualConfig(), 0)
+    await judge_all(tmp_path / "judged.jsonl", reading(), discriminator, lambda count: judged.extend([None] * count))
+    assert len(judged) == 300
+
+
+async def test_a_second_model_that_fails_is_named_by_its_own_error_and_what_was_judged_stays(tmp_path: Path) -> None:
+    class Failing(Echo):
+        async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+            if join(transcript).startswith("Question: 99?"):
+                raise EngineError("gone")
+            return await super().propose(transcript, count, sampling)
+
+    file = tmp_path / "judged.jsonl"
+    discriminator = Discriminator(Failing("7"), ExactJudge(), TASK, MutualConfig(), 0)
+    with pytest.raises(EngineError, match="gone"):
+        await judge_all(file, trees_of(200), discriminator, lambda _: None)
+    before = file.read_text()
+    await asyncio.sleep(0)
+    assert 0 < len(before.splitlines()) < 200
+    assert file.read_text() == before
 
 
 # --- the answer

@@ -289,16 +289,44 @@ def test_reading_files_loads_no_heavy_library() -> None:
     assert shown.stdout.strip() == "[]"
 
 
-def test_a_benchmark_that_repeats_itself_is_read_with_the_first_of_each(tmp_path) -> None:
+def test_in_a_benchmark_that_repeats_itself_every_row_counts(tmp_path) -> None:
+    """Of questions that stood in it twice the first alone counted, as in the released code."""
     file = tmp_path / "set.jsonl"
-    rows = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in (1, 2, 1)]
+    rows = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in (1, 2, 1, 1)]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(InputError, match="was there before"):
+    with pytest.raises(InputError, match=r"was there before, in line 1; remove one of the two"):
         read_problems(ProblemsConfig(path=str(file)))
     repeats: list[str] = []
-    assert [problem.answer for problem in read_problems(ProblemsConfig(path=str(file)), repeats)] == ["2", "3"]
-    assert len(repeats) == 1
-    assert repeats[0].startswith("line 3: the question")
+    found = read_problems(ProblemsConfig(path=str(file)), repeats)
+    assert [problem.answer for problem in found] == ["2", "3", "2", "2"]
+    first = found[0].id
+    assert [problem.id for problem in found] == [first, found[1].id, f"{first}-2", f"{first}-3"]
+    assert repeats[0] == "line 3: the question 'What is 1 + 1?' was there before, in line 1"
+    assert len(repeats) == 2
+    assert read_problems(ProblemsConfig(path=str(file), limit=3), []) == found[:3]
     file.write_text(file.read_text() + '{"question": "", "answer": "1"}\n')
     with pytest.raises(InputError, match="the question is empty"):
         read_problems(ProblemsConfig(path=str(file)), [])
+
+
+def test_a_repeated_id_gets_the_first_number_that_no_other_has(tmp_path) -> None:
+    file = tmp_path / "set.jsonl"
+    rows = [{"id": name, "question": f"Q{n}?", "answer": "1"} for n, name in enumerate(("a", "a-2", "a", "a", "a-2"))]
+    rows.append({"id": "b", "question": "Q0?", "answer": "1"})
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    repeats: list[str] = []
+    found = read_problems(ProblemsConfig(path=str(file)), repeats)
+    assert [problem.id for problem in found] == ["a", "a-2", "a-3", "a-4", "a-2-2", "b"]
+    assert len(repeats) == 4
+
+
+def test_a_raw_benchmarks_own_columns_are_found(tmp_path) -> None:
+    rows = {
+        "gsm_hard": {"input": "Q?", "code": "x", "target": 14.0},
+        "multiarith": {"question": "Q?", "final_ans": "14"},
+    }
+    rows["svamp"] = {"Body": "B.", "Question": "And?", "question_concat": "Q?", "Answer": "14"}
+    for name, row in rows.items():
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+        (found,) = read(tmp_path / f"{name}.jsonl")
+        assert (found.question, float(found.answer)) == ("Q?", 14.0)

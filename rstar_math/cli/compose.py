@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from rstar_math.config import CONF, BenchmarkConfig, RunConfig
+from rstar_math.config import CONF, RunConfig
 from rstar_math.errors import ConfigError
 
 
@@ -72,24 +72,6 @@ def _composed(start: str, overrides: Sequence[str], *, new: Collection[str]) -> 
 def as_yaml(config: RunConfig) -> str:
     """Every knob with the value that it resolved to."""
     return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
-
-
-def compose_benchmark(name: str) -> BenchmarkConfig:
-    """What conf/benchmark/NAME.yaml says.
-
-    Raises:
-        ConfigError: there is no such file, or it holds what no benchmark has.
-    """
-    if name not in options("benchmark"):
-        raise ConfigError(
-            f"benchmark={name}: choose from {', '.join(options('benchmark'))}, or name problems.path=FILE"
-        )
-    try:
-        return TypeAdapter(BenchmarkConfig).validate_python(
-            OmegaConf.to_container(OmegaConf.load(CONF / "benchmark" / f"{name}.yaml"))
-        )
-    except (ValidationError, OmegaConfBaseException) as error:
-        raise ConfigError(f"conf/benchmark/{name}.yaml: {error}") from None
 
 
 def options(group: str) -> list[str]:

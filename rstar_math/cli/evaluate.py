@@ -1,6 +1,7 @@
 """How good is it, on which benchmarks, by which ways of answering?
 
-Every benchmark, seed and search is a stage of its own below `out`: asked for more, the same command does only what is new.
+Every benchmark, seed and search is a stage of its own below `out`: asked for more of them, the same command does only what is
+new. Another `limit` is another set of problems, and refused there.
 The table and the plot show what this command asked for.
 """
 
@@ -14,7 +15,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from rstar_math.cli.alone import round_of
-from rstar_math.cli.compose import compose_benchmark, options
 from rstar_math.cli.launch import open_run
 from rstar_math.config import EvaluationConfig, MutualConfig, PolicyConfig, ProblemsConfig, RunConfig
 from rstar_math.errors import ConfigError
@@ -27,6 +27,7 @@ from rstar_math.evolution.scoring import reason, score
 from rstar_math.evolution.store import Place, write_json
 from rstar_math.mutual.tasks import read_task, task_folder
 from rstar_math.mutual.ways import is_way, ways
+from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark
 from rstar_math.report.evaluation import show_evaluation, write_evaluation
 from rstar_math.report.scaling import plot_scaling
 from rstar_math.search.task import Task
@@ -178,4 +179,4 @@ def _task(asked: Measuring, benchmark: str) -> str:
     """The kind of question: as told, else what the benchmark names; a file of one's own holds word problems."""
     if asked.mutual.task is not None:
         return asked.mutual.task
-    return compose_benchmark(benchmark if benchmark in options("benchmark") else "gsm8k").task
+    return compose_benchmark(benchmark if benchmark in benchmark_names() else "gsm8k").task

@@ -28,8 +28,11 @@ class ProblemsConfig:
     limit: Count | None = None
     #: The problems were written by a model, so their answers are suspect and the noise filter applies (paper §3.4).
     synthetic: bool = False
-    #: Problem files of benchmarks: training problems that match one of theirs are left out, counted and listed.
+    #: Benchmarks, as files of problems or by their names in conf/benchmark: training problems that match one of theirs are
+    #: left out, counted and listed.
     decontaminate: tuple[str, ...] = ()
+    #: Folder of the files of benchmarks that `decontaminate` names; None, or a file that is not there: the Hugging Face hub.
+    benchmarks: str | None = None
     #: File of held-out problems; None: `held_out_count` are split off the problems themselves, at random by id.
     held_out_path: str | None = None
     held_out_count: Natural = 240
@@ -63,7 +66,7 @@ class BenchmarkConfig:
         """The problems of benchmark `name`: the file in `folder` if it is there, else the data set, else the embedded ones.
 
         Raises:
-            ConfigError: there is a folder without the file, or no folder, and no data set.
+            ConfigError: there is no such folder, one without the file, or no folder, and no data set.
         """
         if not self.file and not self.dataset:
             return replace(embedded, path=None, dataset=None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,13 @@ from rstar_math.records import Verdict, mean
 COSTS = ("oracle", "undecided", "tokens_a_problem", "ppm_calls_a_problem", "executions_a_problem", "seconds_a_problem")
 
 
+#: The parts of a benchmark that an accuracy is measured of, as their metrics' names begin.
+_PARTS = ("level_", "subject_")
+
+
 def pool(benchmark: str, folders: Sequence[Path], resamples: int, seed: int) -> list[dict[str, Any]]:
     """A row for each strategy of a benchmark, in the order of the folders: accuracy with its 95% interval, that of each seed,
-    the oracle, what nobody could decide, and the cost a problem."""
+    the oracle, what nobody could decide, the cost a problem, pass@k of drawn solutions, and the accuracy of each part."""
     right: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     metrics: dict[str, list[dict[str, float]]] = defaultdict(list)
     for folder in folders:
@@ -44,6 +48,28 @@ def pool(benchmark: str, folders: Sequence[Path], resamples: int, seed: int) -> 
                 **share._asdict(),
                 "seeds": [numbers[f"{name}/pass@1"] for numbers in own],
                 **{cost: mean([numbers[f"{name}/{cost}"] for numbers in own]) for cost in COSTS},
+                "pass@k": _drawn(own),
+                "parts": _parts(name, own),
             }
         )
     return rows
+
+
+def _drawn(own: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """k -> pass@k over the seeds; nothing where no solutions were drawn. A search's folder holds one kind of draws alone."""
+    keys = [key for key in own[0] if key.startswith("sample@") and "/pass@" in key]
+    return {key.rpartition("@")[2]: mean([numbers[key] for numbers in own]) for key in keys}
+
+
+def _parts(name: str, own: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """`level_3` -> its accuracy over the seeds, and how many problems it has."""
+    above = f"{name}/pass@1/"
+    parts = {key.removeprefix(above).removesuffix("/count") for key in own[0] if key.endswith("/count")}
+    return {
+        part: {
+            "value": mean([numbers[above + part] for numbers in own]),
+            "problems": own[0][f"{above}{part}/count"],
+        }
+        for part in sorted(parts)
+        if part.startswith(_PARTS)
+    }

@@ -33,6 +33,7 @@ from rstar_math.evolution.store import (
 )
 from rstar_math.evolution.versions import versions
 from rstar_math.mutual.tasks import task_folder
+from rstar_math.problems.benchmarks import benchmarks_of
 from rstar_math.report.progress import Bar, Progress
 from rstar_math.rng import derive
 from rstar_math.tracking import Tracker
@@ -239,7 +240,7 @@ def _files(knobs: object) -> dict[str, str]:
         return {}
     problems = knobs
     named = {"problems.path": problems.path, "problems.held_out_path": problems.held_out_path}
-    named |= {f"problems.decontaminate.{path}": path for path in problems.decontaminate}
+    named |= {f"problems.decontaminate.{name}": source.path for name, source in benchmarks_of(problems).items()}
     return {name: digest_of(Path(path)) for name, path in named.items() if path and Path(path).is_file()}
 
 

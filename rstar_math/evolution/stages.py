@@ -35,7 +35,8 @@ from rstar_math.evolution.run import Desk
 from rstar_math.evolution.store import read_manifest, write_json
 from rstar_math.evolution.tally import Tally, note_sandbox, say_poisoned
 from rstar_math.harvest.crop import gather, write_examples
-from rstar_math.problems import problem_sets, read_problems
+from rstar_math.problems import problem_sets
+from rstar_math.problems.benchmarks import benchmarks_of, read_benchmark
 from rstar_math.problems.contamination import decontaminate
 from rstar_math.problems.sets import read_set, write_set
 from rstar_math.records import Problem
@@ -56,25 +57,25 @@ def gather_problems(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Me
     sets = problem_sets(problems, desk.config.seed)
     for note in sets.notes:
         desk.progress.say(note)
-    named = dict(sets.named()) | {"train": _uncontaminated(sets.train, problems, folder, desk.progress.say)}
+    named = dict(sets.named()) | {"train": _uncontaminated(sets.train, problems, folder, desk)}
     kept = gradable(named, folder, desk.config.grading, desk.progress.say)
     for name, chosen in kept.items():
         write_set(folder / f"{name}.jsonl", chosen)
     return {name: len(chosen) for name, chosen in kept.items()}
 
 
-def _uncontaminated(
-    train: Sequence[Problem], problems: ProblemsConfig, folder: Path, say: Callable[[str], None]
-) -> Sequence[Problem]:
+def _uncontaminated(train: Sequence[Problem], problems: ProblemsConfig, folder: Path, desk: Desk) -> Sequence[Problem]:
     if not problems.decontaminate:
         return train
-    measured = {path: read_problems(ProblemsConfig(path=path)) for path in problems.decontaminate}
+    measured = {name: read_benchmark(source, desk.config.seed, []) for name, source in benchmarks_of(problems).items()}
     kept, matches = decontaminate(train, measured)
     with (folder / "contaminated.jsonl").open("w", encoding="utf-8") as file:
         for problem, benchmark, like, why in matches:
             row = {"id": problem.id, "benchmark": benchmark, "like": like.id, "why": why}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    say(f"{len(matches)} of {len(train)} training problems match a benchmark's and are left out: contaminated.jsonl")
+    desk.progress.say(
+        f"{len(matches)} of {len(train)} training problems match a benchmark's and are left out: contaminated.jsonl"
+    )
     if not kept:
         raise InputError("every training problem matches a benchmark's; there is nothing left to train on")
     return kept
@@ -82,14 +83,11 @@ def _uncontaminated(
 
 def gather_benchmark(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
     """All problems as held-out ones: an evaluation by itself trains on none. Nothing named: the embedded held-out set. A
-    benchmark is taken as it is: of questions that stand in it twice, the first counts."""
+    benchmark is taken as it is: a question that stands in it twice counts twice."""
     repeats: list[str] = []
-    if problems.path or problems.dataset:
-        chosen = tuple(read_problems(problems, repeats))
-    else:
-        chosen = problem_sets(problems, desk.config.seed).held_out[: problems.limit]
+    chosen = read_benchmark(problems, desk.config.seed, repeats)
     if repeats:
-        desk.progress.say(f"{len(repeats)} problems stand in it more than once and count once, such as: {repeats[0]}")
+        desk.progress.say(f"{len(repeats)} rows repeat one before them and count once more, such as {repeats[0]}")
     kept = gradable({"held_out": chosen}, folder, desk.config.grading, desk.progress.say)["held_out"]
     write_set(folder / "held_out.jsonl", kept)
     return {"held_out": len(kept)}

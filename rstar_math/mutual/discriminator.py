@@ -100,10 +100,10 @@ class Discriminator:
 
 
 def cut(words: Sequence[str], share: float, statement: str) -> int:
-    """How many words are given: that share of them, but nothing of the last `statement`, behind which the answer stands.
+    """How many words are given: that share of them, but nothing from the first `statement` on, behind which an answer stands.
 
-    Words, not sentences: of the two sentences of a short solution the first holds all of its reasoning, and a second model
-    that is given all of it can only say the same.
+    So whatever answer the completed solution states, the second model has stated. Words, not sentences: of the two sentences
+    of a short solution the first holds all of its reasoning, and a second model given all of it can only say the same.
     """
-    before = " ".join(words).rpartition(statement)[0].split()
-    return min(round(share * len(words)), len(before))
+    whole_words_before = " ".join(words).partition(statement)[0].count(" ")
+    return min(round(share * len(words)), whole_words_before)

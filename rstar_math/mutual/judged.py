@@ -1,6 +1,7 @@
 """trees -> what a second model made of them, kept problem by problem.
 
-Every tree's verdicts are a line of `judged.jsonl` as soon as they are there, so a start that was stopped goes on after them.
+Every tree's verdicts are a line of `judged.jsonl` as soon as they are there, so a start that was stopped goes on without
+them, and no tree waits for another.
 Who judges, and how, stands in `discriminator`.
 """
 
@@ -8,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from rstar_math.lines import line_of, read_lines
 from rstar_math.mutual.discriminator import Completion, Discriminator, Judged
 from rstar_math.records import Tree
 
-#: Trees whose trajectories are completed at once.
+#: Trees whose trajectories are completed at the same time, and that are in memory.
 _AT_ONCE = 64
 
 
@@ -27,19 +27,22 @@ async def judge_all(
     on_judged(len(found))
     left = (tree for tree in trees if tree.problem.id not in found)
     with file.open("a", encoding="utf-8") as lines:
-        for some in _batches(left):
-            for judged in await asyncio.gather(*map(discriminator.judge, some)):
+
+        async def one_after_another() -> None:
+            for tree in left:
+                judged = await discriminator.judge(tree)
                 lines.write(line_of(_row(judged)))
+                lines.flush()
                 found[judged.problem_id] = judged
-            lines.flush()
-            on_judged(len(some))
+                on_judged(1)
+
+        judging = [asyncio.ensure_future(one_after_another()) for _ in range(_AT_ONCE)]
+        try:
+            await asyncio.gather(*judging)
+        finally:
+            for each in judging:  # where one failed, nothing more is asked
+                each.cancel()
     return found
-
-
-def _batches(trees: Iterable[Tree]) -> Iterator[tuple[Tree, ...]]:
-    rest = iter(trees)
-    while some := tuple(islice(rest, _AT_ONCE)):
-        yield some
 
 
 def _row(judged: Judged) -> dict[str, object]:

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from rstar_math.records import Problem
 
 #: Names under which each field is found, first come first served; the first two are required.
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
-    "question": ("question", "problem", "query"),
-    "answer": ("answer", "final_answer", "expected_answer", "ground_truth", "solution"),
+    "question": ("question_concat", "question", "problem", "query", "input"),
+    "answer": ("answer", "final_answer", "final_ans", "expected_answer", "ground_truth", "target", "solution"),
     "id": ("id", "unique_id", "uid"),
     "level": ("level", "difficulty"),
     "subject": ("subject", "type", "topic"),
@@ -43,7 +43,8 @@ def read_problems(config: ProblemsConfig, repeats: list[str] | None = None) -> l
     """The problems that `config` names, in their order; at most `config.limit`.
 
     Args:
-        repeats: where given, a question or id that was there before is no error: the first stays, the others are said here.
+        repeats: where given, a question or id that was there before is no error: it counts once more, a repeated id gets a
+            number behind it, and each is said here.
 
     An answer may be a final answer, GSM8K's "... #### 72", or a solution with a \\boxed{...}. Ids are the rows' own,
     else made of the source and the question, so that they survive a change of order.
@@ -113,13 +114,31 @@ class _Reader:
             if row.complaint:
                 raise _RowError(row.complaint)
             problem = self._parse(row)
-            self._once(self._questions, normalised(problem.question), row, f"the question {problem.question[:60]!r}")
-            self._once(self._ids, problem.id, row, f"the id {problem.id!r}")
         except _RowError as error:
-            repeated = self._repeats if isinstance(error, _RepeatedError) else None
-            (self._complaints if repeated is None else repeated).append(f"{self._place} {row.number}: {error}")
+            self._complaints.append(f"{self._place} {row.number}: {error}")
             return None
+        if repeated := self._repeated(problem, row):
+            if self._repeats is None:
+                self._complaints.append(f"{repeated}; remove one of the two")
+                return None
+            self._repeats.append(repeated)
+            problem = problem._replace(id=self._free(problem.id))
+        self._ids.setdefault(problem.id, row.number)
         return problem
+
+    def _repeated(self, problem: Problem, row: Row) -> str | None:
+        """What of it was there before, and where."""
+        first = self._questions.setdefault(normalised(problem.question), row.number)
+        what = f"the question {problem.question[:60]!r}"
+        if first == row.number:
+            first, what = self._ids.get(problem.id, row.number), f"the id {problem.id!r}"
+        if first == row.number:
+            return None
+        return f"{self._place} {row.number}: {what} was there before, in {self._place} {first}"
+
+    def _free(self, name: str) -> str:
+        """The id, with the first number behind it that makes it one of its own."""
+        return next(free for free in chain([name], (f"{name}-{n}" for n in count(2))) if free not in self._ids)
 
     def _parse(self, row: Row) -> Problem:
         question = self._value(row, "question")
@@ -148,18 +167,9 @@ class _Reader:
             raise _RowError(f"no {column!r}: got {', '.join(map(str, row.fields)) or 'nothing'}")
         return row.fields[column]
 
-    def _once(self, seen: dict[str, int], key: str, row: Row, what: str) -> None:
-        first = seen.setdefault(key, row.number)
-        if first != row.number:
-            raise _RepeatedError(f"{what} was there before, in {self._place} {first}; remove one of the two")
-
 
 class _RowError(ValueError):
     """What is wrong with one row."""
-
-
-class _RepeatedError(_RowError):
-    """It was there before."""
 
 
 def final_answer(value: Any, column: str, worked_out: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 A1 one thought, A2 all that is left, A3 a sub-question with its answer, A4 that answer once more, A5 the question as a list of
 conditions. Where an action needs one line, several are drawn and the one that most agree with is kept. An answer is worth the
-share of the drawn answers that agree with it: nobody knows the ground truth. MCTS itself is `mcts`.
+share of the drawn lines that state it: nobody knows the ground truth. MCTS itself is `mcts`.
 """
 
 from __future__ import annotations
@@ -46,11 +46,18 @@ class Reasoning(SearchConfig):
 
 
 class Candidate(NamedTuple):
-    """A child to be: its lines, the answer that ends the trajectory, the share of the drawn answers that agree with it."""
+    """A child to be: its lines, the answer that ends the trajectory, the share of the drawn lines that agree with it."""
 
     lines: str
     answer: str | None = None
     confidence: float | None = None
+
+
+class Drawn(NamedTuple):
+    """The lines that came to an end and whose code runs, and how many were drawn in all."""
+
+    lines: Sequence[str]
+    of: int
 
 
 class Asking:
@@ -63,8 +70,8 @@ class Asking:
         self._tree, self._doors = tree, doors
         self._sampling = Sampling(plan.temperature, plan.top_p, plan.max_step_tokens, (LINE_END,))
 
-    async def lines(self, mark: str, count: int, before: Sequence[Step] = ()) -> list[str]:
-        """`count` samples of the line with this mark, those that came to an end: at a line break, or with an answer."""
+    async def lines(self, mark: str, count: int, before: Sequence[Step] = ()) -> Drawn:
+        """`count` samples of the line with this mark; at its end is one with a line break, or with an answer."""
         seen: Transcript = self.task.transcript(self._tree.problem.question, (*self.path, *before), mark)
         proposals = await self._doors.policy.propose(seen, count, self._sampling)
         self._tree.expansions += 1
@@ -73,7 +80,7 @@ class Asking:
         whole = [
             line.strip() for line in said if line.strip() and (line.endswith(LINE_END) or self.task.answer_in(line))
         ]
-        return await self._worked_out(whole, before) if self.task.code else whole
+        return Drawn(await self._worked_out(whole, before) if self.task.code else whole, len(said))
 
     async def _worked_out(self, lines: list[str], before: Sequence[Step]) -> list[str]:
         found = await worked_out(lines, (*self.path, *before), self._doors.sandbox)
@@ -81,14 +88,17 @@ class Asking:
         self._tree.failed_executions += found.count(None)
         return [line for line in found if line is not None]
 
-    async def vote(self, lines: Sequence[str]) -> Mapping[str, tuple[str, float]]:
-        """Each line that states an answer, with the answer and the share of all answers that agree with it."""
+    async def vote(self, drawn: Drawn) -> Mapping[str, tuple[str, float]]:
+        """Each line that states an answer, with the answer and the share of all drawn lines that agree with it.
+
+        A line that states none, or was dropped, agrees with nobody: an answer that came once in five is no certain one.
+        """
         if self._doors.comparing is None:
             raise TypeError("a search over actions needs a judge that compares its answers")
-        stated = [(line, answer) for line in lines if (answer := self.task.answer_in(line)) is not None]
+        stated = [(line, answer) for line in drawn.lines if (answer := self.task.answer_in(line)) is not None]
         same = await alike([answer for _, answer in stated], self._doors.comparing)
         votes = Counter(same[answer] for _, answer in stated)
-        return {line: (answer, votes[same[answer]] / len(stated)) for line, answer in stated}
+        return {line: (answer, votes[same[answer]] / drawn.of) for line, answer in stated}
 
     async def best(self, mark: str, before: Sequence[Step] = ()) -> tuple[str, str, float] | None:
         """The line that most of the drawn ones agree with, its answer and their share; None if none states an answer."""
@@ -98,9 +108,9 @@ class Asking:
 
 async def _thought(asking: Asking) -> list[Candidate]:
     """A1; a thought that states the answer ends the path."""
-    lines = await asking.lines(THOUGHT, asking.mutual.thoughts)
-    voted = await asking.vote(lines)
-    return [Candidate(f"{THOUGHT} {line}\n", *voted.get(line, (None, None))) for line in dict.fromkeys(lines)]
+    drawn = await asking.lines(THOUGHT, asking.mutual.thoughts)
+    voted = await asking.vote(drawn)
+    return [Candidate(f"{THOUGHT} {line}\n", *voted.get(line, (None, None))) for line in dict.fromkeys(drawn.lines)]
 
 
 async def _solution(asking: Asking) -> list[Candidate]:
@@ -120,7 +130,7 @@ async def _subquestion(asking: Asking) -> list[Candidate]:
         ends = best[1:] if asking.task.is_final(question) else (None, None)
         return Candidate(f"{asked}{SUBANSWER} {best[0]}\n", *ends)
 
-    questions = dict.fromkeys(await asking.lines(SUBQUESTION, asking.mutual.subquestions))
+    questions = dict.fromkeys((await asking.lines(SUBQUESTION, asking.mutual.subquestions)).lines)
     return [found for found in await asyncio.gather(*map(answered, questions)) if found is not None]
 
 
@@ -132,7 +142,8 @@ async def _again(asking: Asking) -> list[Candidate]:
 
 async def _conditions(asking: Asking) -> list[Candidate]:
     """A5: the question as a list of conditions."""
-    return [Candidate(f"{CONDITIONS} {line}\n") for line in (await asking.lines(CONDITIONS, 1))[:1]]
+    drawn = await asking.lines(CONDITIONS, 1)
+    return [Candidate(f"{CONDITIONS} {line}\n") for line in drawn.lines[:1]]
 
 
 class _Action(NamedTuple):
@@ -164,7 +175,7 @@ async def solve_once(
 ) -> Counter[int]:
     """`count` solutions in one line each below node `index`: chain of thought; child -> how many of them said it."""
     asking = Asking(tree, index, doors, plan)
-    said = Counter(await asking.lines(SOLUTION, count or 1))
+    said = Counter((await asking.lines(SOLUTION, count or 1)).lines)
     tree.nodes[index].children = []
     children: Counter[int] = Counter()
     for line, times in said.items():
@@ -174,7 +185,7 @@ async def solve_once(
 
 
 async def confidence(tree: GrowingTree, leaf: int, end: End, _: Doors) -> float:
-    """What a trajectory's end is worth: the share of the drawn answers that agree with its own; nothing without an answer."""
+    """What a trajectory's end is worth: the share of the drawn lines that agree with it; nothing without an answer."""
     return tree.nodes[leaf].prior or 0.0 if end is End.ANSWER else 0.0
 
 

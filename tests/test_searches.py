@@ -8,6 +8,7 @@ import pytest
 from test_search import ADD, CRASH, PRINT, PROBLEM, TIMES, doors, grow_one, tell, texts
 
 from rstar_math.config import SearchConfig
+from rstar_math.errors import EngineLost
 from rstar_math.records import End
 from rstar_math.scripted import ScriptedPolicy, ScriptedScorer
 from rstar_math.search.forest import grow
@@ -168,6 +169,19 @@ def many_steps(written: str) -> list[str]:
     if "<output>" in written:
         return tell(written)
     return ["print(x)\n<end_of_code>"] if "x =" in written else [f"<code>\nx = {n}\n<end_of_step>" for n in range(8)]
+
+
+async def test_an_engine_lost_to_one_of_several_descents_is_said_as_it_is() -> None:
+    """It arrived in an exception group, so nobody took it for a death and the stage ended."""
+
+    class Dying(ScriptedPolicy):
+        async def propose(self, transcript, count, sampling):
+            await asyncio.sleep(0.001)
+            raise EngineLost("an engine died")
+
+    with pytest.raises(EngineLost):
+        await grow_one(SearchConfig(rollouts=8, candidates=8, descents=4), replace(doors(), policy=Dying(tell)))
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
 async def grow_side_by_side(descents: int, rollouts: int = 24):

@@ -40,6 +40,7 @@ FLOORS = {
     "records": 0,
     "reward": 0,
     "rng": 0,
+    "together": 0,
     "text": 1,
 }
 #: heavy library -> the only places that may import it

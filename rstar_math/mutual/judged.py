@@ -7,13 +7,13 @@ Who judges, and how, stands in `discriminator`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from rstar_math.lines import line_of, read_lines
 from rstar_math.mutual.discriminator import Completion, Discriminator, Judged
 from rstar_math.records import Tree
+from rstar_math.together import together
 
 #: Trees whose trajectories are completed at the same time, and that are in memory.
 _AT_ONCE = 64
@@ -36,12 +36,7 @@ async def judge_all(
                 found[judged.problem_id] = judged
                 on_judged(1)
 
-        judging = [asyncio.ensure_future(one_after_another()) for _ in range(_AT_ONCE)]
-        try:
-            await asyncio.gather(*judging)
-        finally:
-            for each in judging:  # where one failed, nothing more is asked
-                each.cancel()
+        await together(one_after_another() for _ in range(_AT_ONCE))
     return found
 
 

@@ -13,6 +13,7 @@ from rstar_math.records import End
 from rstar_math.rng import stream
 from rstar_math.search.expansion import STEPS, Doors, Moves
 from rstar_math.search.tree import GrowingTree, choose
+from rstar_math.together import together
 
 
 async def mcts(tree: GrowingTree, rollouts: int, doors: Doors, plan: SearchConfig, moves: Moves = STEPS) -> None:
@@ -27,9 +28,7 @@ async def mcts(tree: GrowingTree, rollouts: int, doors: Doors, plan: SearchConfi
     if plan.descents == 1:
         await descents()
         return
-    async with asyncio.TaskGroup() as group:
-        for _ in range(plan.descents):
-            group.create_task(descents())
+    await together(descents() for _ in range(plan.descents))
 
 
 async def _descend(tree: GrowingTree, number: int, doors: Doors, plan: SearchConfig, moves: Moves) -> tuple[int, End]:

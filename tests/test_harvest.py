@@ -207,6 +207,21 @@ def test_the_crop_counts_every_filter_and_the_coverage_by_level(tmp_path) -> Non
     assert {pair["problem_id"] for pair in pq.read_table(out / "pairs.parquet").to_pylist()} == {"p1"}
 
 
+def test_a_filter_that_kept_out_nothing_says_so_and_the_same_solution_found_twice_is_counted(tmp_path) -> None:
+    trees, validation, out = (tmp_path / name for name in ("trees", "validation", "out"))
+    for folder in (trees, validation, out):
+        folder.mkdir()
+    write_trees(trees / "part-00000.parquet", [FORK, replace(FORK, seed=FORK.seed + 1)])  # two trees of one problem
+    metrics = gather(trees, validation, out, HarvestConfig())
+    assert (metrics["problems"], metrics["problems_noisy"], metrics["pairs_q_gap"], metrics["pairs_too_alike"]) == (
+        1,
+        0,
+        0,
+        0,
+    )
+    assert metrics["trajectories_repeated"] == metrics["trajectories"] > 0
+
+
 def test_whatever_the_ppm_is_trained_on_it_is_measured_on_the_papers_pairs(tmp_path) -> None:
     trees, validation = tmp_path / "trees", tmp_path / "validation"
     for folder in (trees, validation):

@@ -86,11 +86,22 @@ def write_examples(path: Path, solved: Iterable[tuple[Problem, tuple[Step, ...]]
     return examples.written
 
 
+#: What each filter kept out. One that kept out nothing says so.
+_FILTERS = (
+    "problems_all_alike",
+    "problems_noisy",
+    "trajectories_repeated",
+    "trajectories_not_best",
+    "pairs_q_gap",
+    "pairs_too_alike",
+)
+
+
 @dataclass
 class Tally:
     """Counts while trees stream by."""
 
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(_FILTERS, 0)))
     solved: Counter[str] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
 
@@ -101,6 +112,8 @@ class Tally:
         self.solved[level] += hardness is not Difficulty.HARD
         self.counts[f"problems_{hardness.value}"] += 1
         self.counts["rollouts"] += sum(len(tree.rollouts) for tree in grown)
+        reached = sum(tree.nodes[leaf].verdict is not None for tree in grown for leaf in tree.answers())
+        self.counts["trajectories_repeated"] += reached - len(found)
         self.counts["trajectories"] += len(found)
         self.counts["trajectories_correct"] += _correct(found)
         self.counts["trajectories_undecided"] += sum(not t.verdict.decided for t in found)

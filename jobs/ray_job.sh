@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# An existing Ray cluster whose nodes have the package installed: submits a run as a Ray job, which outlives this shell.
+# An existing Ray cluster whose nodes have the package installed, with its commands on their PATH: submits a run as a Ray job,
+# which outlives this shell.
 #   RAY_API_SERVER_ADDRESS=http://HEAD:8265 jobs/ray_job.sh preset=paper cluster=multi-node runs=/shared/runs
 # Its runtime environment is this folder (files named by relative paths go along) and this shell's keys of hubs, stores and wandb.
 # A cluster that asks for a token gets the one in ~/.ray/auth_token (or RAY_AUTH_TOKEN) with RAY_AUTH_MODE=token in this shell.

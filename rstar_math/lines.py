@@ -7,6 +7,7 @@ not known here.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,8 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
     """
     if not file.is_file():
         return
-    content = file.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        file.write_bytes(whole)
-    for number, line in enumerate(whole.splitlines(), start=1):
+    drop_torn_line(file)
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
         try:
             yield json.loads(line)
         except ValueError as error:
@@ -34,6 +32,16 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
                 f"line {number} of {file} is damaged ({error}); delete that line and start again: what it stood for is "
                 "done anew"
             ) from error
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cuts off what follows the last line break of `path`: the line that a kill tore. A missing file stays missing."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):  # what is finished may stand where nobody may write
+        os.truncate(path, whole)
 
 
 def line_of(row: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from rstar_math.config import TrackingConfig
+from rstar_math.lines import drop_torn_line
 
 _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
@@ -158,14 +159,6 @@ class StageLog:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         event = {"time": now, **self._place, "step": step}
         self._tracker._write(self._run, event, numbers)
-
-
-def drop_torn_line(path: Path) -> None:
-    """Cuts off what follows the last line break of `path`: the line that a kill tore. A missing file stays missing."""
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _plain(number: float) -> float | None:

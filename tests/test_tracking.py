@@ -16,7 +16,8 @@ from socket import create_server
 import pytest
 
 from rstar_math.config import TrackingConfig
-from rstar_math.tracking import Tracker, drop_torn_line
+from rstar_math.lines import drop_torn_line
+from rstar_math.tracking import Tracker
 
 ALONE = TrackingConfig(wandb=False)
 

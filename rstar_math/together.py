@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from typing import Any
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -17,3 +21,21 @@ async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def in_order(
+    items: Iterable[Item], work: Callable[[Item], Awaitable[Result]], at_once: int
+) -> AsyncGenerator[Result, None]:
+    """What `work` makes of each item, in the items' order, so many under way at once; an item is taken when there is room."""
+    waiting: deque[asyncio.Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(asyncio.ensure_future(work(item)))
+            if len(waiting) == at_once:
+                yield await waiting.popleft()
+        while waiting:
+            yield await waiting.popleft()
+    finally:
+        for future in waiting:
+            future.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from rstar_math.evolution.store import MANIFEST, ORDER, check_whole
+from rstar_math.evolution.places import ORDER
+from rstar_math.evolution.store import MANIFEST, check_whole
 from rstar_math.problems.sets import read_set
 from rstar_math.search.storage import read_trees
 

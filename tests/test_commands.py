@@ -17,9 +17,10 @@ from rstar_math.cli import solve as solving
 from rstar_math.cli.compose import compose, compose_again
 from rstar_math.cli.doctor import _machine
 from rstar_math.cli.main import main
-from rstar_math.cli.solve import choice_of
+from rstar_math.cli.solve import _Asking, choice_of
 from rstar_math.cli.speaking import program
-from rstar_math.config import EvaluationConfig, PolicyConfig, RunConfig
+from rstar_math.cluster.fleet import Models
+from rstar_math.config import PolicyConfig, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark
 from rstar_math.records import End, Rollout
@@ -31,13 +32,16 @@ async def test_solving_without_a_ppm_takes_the_most_frequent_answer() -> None:
     drawn = plant("a answer=4\nb answer=5\nc answer=5\nd answer=6")
     nodes = tuple(node._replace(prior=0.0) for node in drawn.nodes)
     tree = replace(drawn, nodes=nodes, rollouts=tuple(Rollout(leaf, End.ANSWER, 0.0) for leaf in range(1, 5)))
-    unguided = await choice_of(tree, EvaluationConfig(choose="best"), ExactJudge(), guided=False)
+    asking = _Asking(RunConfig(), Models("policy"), None, tree.problem)
+    unguided = await choice_of(tree, asking.strategy("mcts-majority"), ExactJudge())
     assert unguided is not None
     assert unguided.answer == "5"
     scored = replace(tree, nodes=(*nodes[:4], nodes[4]._replace(prior=0.7)))
-    guided = await choice_of(scored, EvaluationConfig(choose="best"), ExactJudge(), guided=True)
+    guided = await choice_of(scored, replace(asking, models=Models("policy", "ppm")).strategy("mcts"), ExactJudge())
     assert guided is not None
     assert guided.answer == "6"
+    with pytest.raises(ConfigError, match="mcts needs a PPM"):
+        asking.strategy("mcts")
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,13 @@ class NotedRun:
 
     def alone(self, place, out, work, **inputs):
         self.asked.append((place, out, inputs, self.config.seed))
-        out.mkdir(parents=True)
+        out.mkdir(parents=True, exist_ok=True)
         (out / "answers.jsonl").write_text("")
         for name in ("metrics.json", "scaling.json"):
             (out / name).write_text("[]")
         return out
+
+    anew = alone
 
     @property
     def progress(self):
@@ -87,7 +93,10 @@ def test_an_evaluation_follows_the_last_rounds_plan_unless_told(given, planned, 
     assert (place.round, inputs["evaluation"].rollouts) == (planned, {4: 5, 2: 3}[planned])
 
 
-def test_every_benchmark_seed_and_search_is_a_stage_of_its_own(measure, tmp_path) -> None:
+def test_every_benchmark_seed_and_search_has_stages_of_its_own_and_what_is_not_drawn_is_searched_once(
+    measure, tmp_path
+) -> None:
+    """Greedy decoding was done again for each seed, with the same outcome."""
     (tmp_path / "gsm8k_test.jsonl").write_text("")
     stages = measure(
         benchmark="gsm8k,held-out", benchmarks=str(tmp_path), strategy="greedy,majority@8", seeds="2", limit="9"
@@ -96,12 +105,36 @@ def test_every_benchmark_seed_and_search_is_a_stage_of_its_own(measure, tmp_path
         (f"{name}/{folder}", seed)
         for name in ("gsm8k", "held-out")
         for folder, seed in (
-            ("problems", 0), ("seed-0/greedy", 0), ("seed-0/sample@8", 0), ("seed-1/greedy", 1), ("seed-1/sample@8", 1),
+            ("problems", 0),
+            ("seed-0/greedy/trees", 0),
+            ("seed-0/greedy/scores", 0),
+            ("seed-0/sample@8/trees", 0),
+            ("seed-0/sample@8/scores", 0),
+            ("seed-1/sample@8/trees", 1),
+            ("seed-1/sample@8/scores", 1),
         )
-    ]  # fmt: skip
+    ]
     problems = stages[0][2]["problems"]
     assert (problems.path, problems.limit) == (str(tmp_path / "gsm8k_test.jsonl"), 9)
-    assert stages[5][2]["problems"].path is None
+    assert stages[7][2]["problems"].path is None
+
+
+def test_how_trees_are_read_is_no_part_of_what_they_are_known_by(measure, monkeypatch) -> None:
+    """The rule of choice, the votes and the interval's resamples stood in the search's fingerprint: another reading of the
+    same trees was refused."""
+    monkeypatch.setattr(evaluating, "resolve", lambda name, _: name)
+    models = {"ppm": "a-ppm", "strategy": "mcts,majority@8"}
+    knobs = ("round.r4.evaluation.top=3", "round.r4.evaluation.bootstrap=9")
+    first, second = (
+        {str(out): inputs for _, out, inputs, _ in measure(*own, **models) if "seed" in str(out)} for own in ((), knobs)
+    )
+    assert list(first) == [
+        f"held-out/seed-0/{name}"
+        for name in ("mcts/trees", "mcts/scores", "sample@8/trees", "sample@8/worths", "sample@8/scores")
+    ]
+    changed = [name for name in first if first[name] != second[name]]
+    assert changed == ["held-out/seed-0/mcts/scores", "held-out/seed-0/sample@8/scores"]
+    assert [first[f"held-out/seed-0/{name}/trees"]["ppm"] is None for name in ("mcts", "sample@8")] == [False, True]
 
 
 def test_ways_in_plain_words_are_asked_for_beside_the_others_each_with_its_benchmarks_kind_of_question(
@@ -116,22 +149,33 @@ def test_ways_in_plain_words_are_asked_for_beside_the_others_each_with_its_bench
         discriminator=str(MODEL_PATH),
     )
     asked = {str(out): inputs for _, out, inputs, _ in stages if "seed-0" in str(out)}
-    assert list(asked)[:3] == [f"strategyqa/seed-0/{name}" for name in ("greedy", "self-consistency@4", "mutual")]
-    assert asked["strategyqa/seed-0/greedy"].keys() == {"evaluation", "problems", "policy", "ppm"}
-    assert {name: inputs["mutual"].task for name, inputs in asked.items() if name.endswith("mutual")} == {
-        "strategyqa/seed-0/mutual": "strategyqa",
-        "math500/seed-0/mutual": "math",
-        "held-out/seed-0/mutual": "wordproblems",
+    assert [name for name in asked if name.startswith("strategyqa")] == [
+        f"strategyqa/seed-0/{name}"
+        for name in (
+            "greedy/trees",
+            "greedy/scores",
+            "self-consistency@4/trees",
+            "self-consistency@4/scores",
+            "generator/trees",
+            "generator/judged",
+            "generator/scores",
+        )
+    ]
+    assert asked["strategyqa/seed-0/greedy/trees"].keys() == {"evaluation", "problems", "policy", "ppm"}
+    assert {name: inputs["mutual"].task.name for name, inputs in asked.items() if name.endswith("generator/trees")} == {
+        "strategyqa/seed-0/generator/trees": "strategyqa",
+        "math500/seed-0/generator/trees": "math",
+        "held-out/seed-0/generator/trees": "wordproblems",
     }
-    assert asked["held-out/seed-0/mutual"]["mutual"].strategies == ("generator-majority", "mutual")
-    assert asked["held-out/seed-0/mutual"]["discriminator"] == str(MODEL_PATH)
-    assert asked["held-out/seed-0/self-consistency@4"]["discriminator"] is None
+    assert asked["held-out/seed-0/generator/scores"]["mutual"].strategies == ("generator-majority", "mutual")
+    assert asked["held-out/seed-0/generator/judged"]["discriminator"] == str(MODEL_PATH)
+    assert asked["held-out/seed-0/self-consistency@4/scores"]["judged"] is None
 
 
 def test_the_second_model_may_stand_behind_a_server_of_its_own(measure) -> None:
     server = ("discriminator.url=http://127.0.0.1:8000/v1", "discriminator.model=second", "discriminator.tries=2")
     stages = measure(*server, strategy="mutual", discriminator="endpoint")
-    (second,) = (inputs["discriminator"] for _, out, inputs, _ in stages if out.name == "mutual")
+    (second,) = (inputs["discriminator"] for _, out, inputs, _ in stages if out.name == "judged")
     assert second == PolicyConfig("endpoint", url="http://127.0.0.1:8000/v1", model="second", tries=2)
 
 

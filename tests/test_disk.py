@@ -14,9 +14,9 @@ from planting import plant
 from rstar_math.cli.launch import open_run
 from rstar_math.config import RunConfig, TrackingConfig, TrainingConfig
 from rstar_math.errors import DiskError, EngineError, StageError
+from rstar_math.evolution.places import Place
 from rstar_math.evolution.room import check_room, say_if_short
 from rstar_math.evolution.stages import train_policy
-from rstar_math.evolution.store import Place
 from rstar_math.harvest.crop import write_examples
 from rstar_math.search.storage import write_trees
 from rstar_math.seedling import MODEL_PATH, solved_problems

@@ -1,7 +1,9 @@
 """Which answer is given at test time, and how it is scored."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -16,12 +18,14 @@ from rstar_math.evaluation.choice import choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
 from rstar_math.evaluation.pooled import pool
 from rstar_math.evaluation.scores import (
+    Scored,
     answer_row,
     draw_metrics,
     every_problem,
+    gather_rows,
+    read_tree,
     scaling_rows,
     score_metrics,
-    score_trees,
 )
 from rstar_math.evaluation.strategies import Strategy, all_readings, possible, strategies
 from rstar_math.evolution.tally import Tally
@@ -48,6 +52,11 @@ def chosen(tree: Tree, rule: str, top: int = 8, *, drawn: bool = False) -> str |
 def one(name: str, knobs: EvaluationConfig = KNOBS, *, guided: bool = True) -> Strategy:
     (strategy,) = strategies([name], knobs, guided=guided)
     return strategy
+
+
+async def rows_of(trees: Iterable[Tree], strategy: Strategy) -> list[Scored]:
+    rows = await gather_rows(trees, partial(read_tree, readings=[strategy], judge=ExactJudge()))
+    return rows[strategy.name]
 
 
 def test_the_best_answer_is_that_of_the_highest_ppm_score() -> None:
@@ -86,7 +95,7 @@ async def test_answers_that_the_judge_finds_the_same_vote_together() -> None:
 
 async def test_scores_tell_the_chosen_answer_from_the_oracle() -> None:
     trees = [scored(0.9, 0.1, 0.1, 0.1), scored(0.1, 0.9, 0.1, 0.1), replace(DRAWN, rollouts=())]
-    rows = (await score_trees(trees, [one("mcts")], ExactJudge()))["mcts"]
+    rows = await rows_of(trees, one("mcts"))
     metrics = score_metrics("mcts", rows, resamples=200, seed=0)
     assert metrics["mcts/pass@1"] == pytest.approx(1 / 3)
     assert metrics["mcts/pass@1/level_1/count"] == 3
@@ -98,13 +107,13 @@ async def test_scores_tell_the_chosen_answer_from_the_oracle() -> None:
 async def test_a_problem_without_a_tree_counts_as_not_answered() -> None:
     left_out = DRAWN.problem._replace(id="p2")
     trees = every_problem([scored(0.9, 0.1, 0.1, 0.1)], [DRAWN.problem, left_out])
-    rows = (await score_trees(trees, [one("mcts")], ExactJudge()))["mcts"]
+    rows = await rows_of(trees, one("mcts"))
     assert [(row.problem.id, row.grade.verdict.value) for row in rows] == [("p1", "correct"), ("p2", "no-answer")]
 
 
 async def test_a_shorter_search_is_read_from_the_first_rollouts_of_a_longer_one() -> None:
     tree = scored(0.9, 0.2, 0.1, -0.5, leaves=(4, 2, 3, 1))  # found in this order: 6, 5, 5, 4; right is 4
-    rows = (await score_trees([tree], [one("mcts")], ExactJudge()))["mcts"]
+    rows = await rows_of([tree], one("mcts"))
     by = {(row["rule"], row["trajectories"]): row["value"] for row in scaling_rows("mcts", rows, resamples=9, seed=0)}
     assert [by["best", count] for count in (1, 2, 4)] == [0, 0, 1]
     assert [by["majority", count] for count in (1, 2, 4)] == [0, 0, 0]
@@ -113,7 +122,7 @@ async def test_a_shorter_search_is_read_from_the_first_rollouts_of_a_longer_one(
 
 async def test_pass_at_k_of_draws_has_no_bias() -> None:
     tree = scored(0.0, 0.0, 0.0, 0.0, leaves=(1, 2, 3, 1))  # two of four draws are right
-    rows = (await score_trees([tree], [one("majority@4")], ExactJudge()))["majority@4"]
+    rows = await rows_of([tree], one("majority@4"))
     metrics = draw_metrics("sample@4", rows, 4)
     assert metrics == pytest.approx({"sample@4/pass@1": 1 / 2, "sample@4/pass@2": 5 / 6, "sample@4/pass@4": 1.0})
 
@@ -150,19 +159,21 @@ def test_an_evaluations_own_limits_hold_for_every_strategy() -> None:
 
 def test_readings_of_the_same_draws_share_one_search() -> None:
     found = readings("majority@8", "mcts")
-    assert [strategy.name for strategy in found] == ["majority@8", "weighted-majority@8", "best-of-n@8", "mcts"]
-    assert [strategy.search for strategy in found] == ["sample@8-scored"] * 3 + ["mcts"]
-    assert {strategy.plan for strategy in found[:3]} == {found[0].plan}
-    assert found[0].plan.annotation == "answers"
-    assert [strategy.search for strategy in readings("majority@8", guided=False)] == ["sample@8"]
-    assert one("majority@8", guided=False).plan.annotation == "terminal"
+    of_search = ["mcts", "mcts-majority", "mcts-weighted"]
+    assert [each.name for each in found] == ["majority@8", "weighted-majority@8", "best-of-n@8", *of_search]
+    assert [each.search for each in found] == ["sample@8"] * 3 + ["mcts"] * 3
+    assert len({each.plan for each in found}) == 2
+    assert [(each.rule, each.top) for each in found[3:]] == [("best", 8), ("majority", 8), ("weighted", 8)]
+    alone = readings("majority@8", guided=False)
+    assert [(each.name, each.search, each.plan) for each in alone] == [("majority@8", "sample@8", found[0].plan)]
+    assert [each.scored for each in (*alone, found[0], one("greedy"))] == [False, True, False]
 
 
 def test_a_search_is_read_alike_whichever_of_its_readings_was_asked_for() -> None:
     expected = readings("majority@4")
     for names in (("best-of-n@4",), ("majority",), ("best-of-n@04", "majority")):
         assert readings(*names) == expected
-    assert readings("mcts@8")[0].search == readings("mcts@08")[0].search
+    assert readings("mcts-majority@8") == readings("mcts@08")
 
 
 def readings(*names: str, guided: bool = True) -> list[Strategy]:
@@ -212,7 +223,7 @@ async def test_pass_at_k_and_the_accuracy_by_level_are_pooled_over_the_seeds_too
     for seed, leaves in enumerate([(1, 2, 3, 1), (2, 3, 4, 1)]):  # two of four draws are right, then one
         tree = scored(0.0, 0.0, 0.0, 0.0, leaves=leaves)
         reading = one("majority@4")
-        rows = (await score_trees([tree], [reading], ExactJudge()))["majority@4"]
+        rows = await rows_of([tree], reading)
         metrics = score_metrics("majority@4", rows, resamples=9, seed=0) | draw_metrics("sample@4", rows, 4)
         folder = tmp_path / f"seed-{seed}"
         folder.mkdir()

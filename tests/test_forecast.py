@@ -75,8 +75,8 @@ def test_the_tokens_of_one_tree_by_hand() -> None:
     work = tree_work(plan, HABITS, 5)  # 6 expansions of 8 candidates, 5 answers of one; 53 nodes
     assert (work.expansions, work.nodes, work.generated, work.read) == (11, 53, 530, 0)
     assert tree_work(replace(plan, annotation="ppm"), HABITS, 5).read == 100 + 53 * 10
-    drawn = tree_work(SearchConfig(kind="sample", rollouts=4, candidates=1, annotation="answers"), HABITS, 4)
-    assert (drawn.generated, drawn.read) == (4 * 3 * 10, 100 + 4 * 10)
+    drawn = tree_work(SearchConfig(kind="sample", rollouts=4, candidates=1), HABITS, 4)
+    assert (drawn.generated, drawn.read) == (4 * 3 * 10, 0)
 
 
 def test_the_unsolved_share_goes_on_to_the_last_total_in_every_tree() -> None:

@@ -22,7 +22,8 @@ from rstar_math.errors import ConfigError, StageError, StoreError
 from rstar_math.evolution.mirror import Mirror
 from rstar_math.evolution.mirroring import mirrored
 from rstar_math.evolution.objects import Objects
-from rstar_math.evolution.store import Fingerprint, Place, Store, check_whole, read_manifest
+from rstar_math.evolution.places import Place
+from rstar_math.evolution.store import Fingerprint, Store, check_whole, read_manifest
 
 pytestmark = pytest.mark.slow
 INTERVAL = 100.0

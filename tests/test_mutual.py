@@ -61,8 +61,7 @@ def doors(policy: object) -> Doors:
 
 
 async def grown(rollouts: int, policy: object = None, **knobs) -> Tree:
-    task, mutual = knobs.pop("task", TASK), MutualConfig(**{"thoughts": 4, "votes": 4} | knobs)
-    plan = Reasoning(rollouts=rollouts, depth=3, task=task, mutual=mutual)
+    plan = Reasoning(rollouts=rollouts, depth=3, **{"task": TASK, "thoughts": 4, "votes": 4} | knobs)
     (tree,) = await grow(PROBLEM._replace(answer=""), doors(policy or Lines()), plan, 0)
     return tree
 
@@ -192,8 +191,8 @@ async def test_the_same_trees_and_answers_come_out_whatever_the_ground_truth() -
         readings = ways(plan, TASK, second=True)
         (tree,) = await actor.grow(PROBLEM._replace(answer=gold), readings[0].plan, 0, graded=False)
         judged = await Discriminator(ScriptedPolicy(_drawn), ExactJudge(), TASK, plan, 0).judge(tree)
-        rows = await read_ways([tree], readings, {"p": judged}, "strict", ExactJudge())
-        chosen.append([row.choice for (row,) in rows.values()])
+        rows = await read_ways(tree, readings, judged, "strict", ExactJudge())
+        chosen.append([row.choice for row in rows.values()])
         trees.append([(node.step, node.value, node.visits) for node in tree.nodes])
         assert tree.problem.answer == gold  # the record keeps it, for grading alone
     assert chosen[0] == chosen[1] == chosen[2]
@@ -219,7 +218,7 @@ async def test_a_search_is_not_even_told_the_ground_truth(monkeypatch) -> None:
 
     actor = SearchActor(SandboxConfig(), GradingConfig())
     actor._doors = Doors(Eavesdropper(), InProcessSandbox(), judge=Noting(), comparing=Noting())
-    plan = Reasoning(rollouts=8, task=TASK, mutual=MutualConfig(votes=4, thoughts=4))
+    plan = Reasoning(rollouts=8, task=TASK, votes=4, thoughts=4)
     told = []
     monkeypatch.setattr(actors, "grow", lambda problem, *rest: told.append(problem.answer) or grow(problem, *rest))
     await actor.grow(PROBLEM._replace(answer="secret"), plan, 0, graded=False)
@@ -500,8 +499,8 @@ def test_names_of_ways_are_checked_and_both_readings_of_the_search_come_together
 
     assert named("mutual", "few-shot-cot") == [
         ("few-shot-cot", "few-shot-cot"),
-        ("generator-majority", "mutual"),
-        ("mutual", "mutual"),
+        ("generator-majority", "generator"),
+        ("mutual", "generator"),
     ]
     assert named("generator-majority", second=False) == [("generator-majority", "generator")]
     assert named("self-consistency@8") == [("self-consistency@8", "self-consistency@8")]

@@ -178,15 +178,25 @@ def test_an_evaluation_goes_on_with_what_is_new_and_shows_it_all(run, tmp_path) 
     )
     asked = ("limit=6", "round.r4.evaluation.rollouts=2", "round.r4.evaluation.candidates=2")
     rstar("evaluate", *models, *asked, "strategy=greedy", cwd=tmp_path)
-    before = (tmp_path / "scores/held-out/seed-0/greedy/manifest.json").read_bytes()
-    printed = rstar("evaluate", *models, *asked, "strategy=greedy,majority@4,mcts@2", cwd=tmp_path)
-    assert (tmp_path / "scores/held-out/seed-0/greedy/manifest.json").read_bytes() == before
+    below, named = tmp_path / "scores/held-out/seed-0", ["greedy", "majority@4", "mcts@2"]
+    before = (below / "greedy/trees/manifest.json").read_bytes()
+    printed = rstar("evaluate", *models, *asked, f"strategy={','.join(named)}", cwd=tmp_path)
+    assert (below / "greedy/trees/manifest.json").read_bytes() == before
     rows = json.loads((tmp_path / "scores/metrics.json").read_text())
-    named = ["greedy", "majority@4", "weighted-majority@4", "best-of-n@4", "mcts@2"]
     assert [row["strategy"] for row in rows] == named
     assert all(row["problems"] == 6 and row["tokens_a_problem"] > 0 for row in rows)
     assert all(name in printed for name in named)
     assert (tmp_path / "scores/scaling.svg").exists()
+    # Read in other ways, by other knobs: the trees are those that are there, and weights are not even loaded.
+    kept = {path: path.read_bytes() for path in below.glob("*/*/manifest.json") if path.parent.name != "scores"}
+    assert {path.parent.name for path in kept} == {"trees", "worths"}
+    others = ["best-of-n@4", "mcts-majority@2", "mcts@2"]
+    top = "round.r4.evaluation.top=1"
+    printed = rstar("evaluate", *models, *asked, top, f"strategy={','.join(others)}", cwd=tmp_path)
+    assert {path: path.read_bytes() for path in kept} == kept
+    rows = {row["strategy"]: row for row in json.loads((tmp_path / "scores/metrics.json").read_text())}
+    assert set(rows) == set(others)
+    assert rows["mcts-majority@2"]["value"] == rows["mcts@2"]["value"]  # of one vote the best is the majority
 
 
 @pytest.mark.slow
@@ -210,14 +220,25 @@ def test_two_models_reason_in_plain_words_from_one_command(tmp_path) -> None:
     named = ["few-shot-cot", "self-consistency@4", "generator-majority", "mutual"]
     assert [row["strategy"] for row in rows] == named
     assert all(name in printed for name in named)
-    folder = tmp_path / "scores/held-out/seed-0/mutual"
-    judged = [json.loads(line) for line in (folder / "judged.jsonl").read_text().splitlines()]
-    trees = {tree.problem.id: tree for tree in read_trees(folder / "trees/mutual")}
+    folder = tmp_path / "scores/held-out/seed-0/generator"
+    judged = [json.loads(line) for line in (folder / "judged/judged.jsonl").read_text().splitlines()]
+    trees = {tree.problem.id: tree for tree in read_trees(folder / "trees")}
     assert {row["id"] for row in judged} == set(trees)
     for row in judged:
         found = {str(r.leaf) for r in trees[row["id"]].rollouts if trees[row["id"]].nodes[r.leaf].answer is not None}
         assert set(row["completions"]) == found
     assert all(node.verdict is None for tree in trees.values() for node in tree.nodes)
+    question = next(iter(trees.values())).problem.question
+    words = ("strategy=mutual", "mutual.task=wordproblems", f"discriminator={tmp_path}/discriminator", "--json")
+    small = (
+        "mutual.rollouts=4",
+        "mutual.votes=3",
+        "mutual.thoughts=2",
+        "mutual.subquestions=2",
+        "engine.max_model_tokens=512",
+    )
+    printed = rstar("solve", question, f"policy={tmp_path}/generator", *words, *small, cwd=tmp_path, check=None)
+    assert json.loads(printed[printed.index("{") : printed.rindex("}") + 1])["rollouts"] == 4
 
 
 @pytest.mark.slow

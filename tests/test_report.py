@@ -320,7 +320,7 @@ def test_the_plan_shows_every_round_and_who_generates_in_it() -> None:
             "r2": RoundConfig(search=SearchConfig(escalate_to=(32,)), policy=TrainingConfig(max_steps=50)),
             "r3": RoundConfig(
                 search=SearchConfig(annotation="ppm", trees=3, escalate_to=(80, 128)),
-                evaluation=EvaluationConfig(choose="majority", top=4),
+                evaluation=EvaluationConfig(strategies=("greedy", "mcts-majority")),
             ),
         },
     )
@@ -334,7 +334,7 @@ def test_the_plan_shows_every_round_and_who_generates_in_it() -> None:
     assert rows["temperature"] == ["0.7", "1", "1"]
     assert rows["epochs"] == ["2", "50 steps", "2"]
     assert rows["learning rate"] == ["7e-06 linear"] * 3
-    assert rows["answer"] == ["best score", "best score", "majority of 4"]
+    assert rows["ways"] == ["greedy, mcts", "greedy, mcts", "greedy, mcts-majority"]
 
 
 def test_rounds_beyond_the_last_plan_share_its_column() -> None:

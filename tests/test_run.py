@@ -17,8 +17,9 @@ from rstar_math.cli.compose import compose
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import RunConfig, TrackingConfig
 from rstar_math.errors import EngineError, StageError
+from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Desk, Run, UntilReached
-from rstar_math.evolution.store import Place, Store
+from rstar_math.evolution.store import Store
 from rstar_math.report.progress import Progress
 from rstar_math.tracking import Tracker
 from rstar_math.training.launch import Trainings

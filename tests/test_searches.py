@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 from test_search import ADD, CRASH, PRINT, PROBLEM, TIMES, doors, grow_one, tell, texts
 
+from rstar_math import text
 from rstar_math.config import SearchConfig
 from rstar_math.errors import EngineLost
+from rstar_math.evaluation.worths import read_worths, weigh_all, with_worths
 from rstar_math.records import End
 from rstar_math.scripted import ScriptedPolicy, ScriptedScorer
 from rstar_math.search.forest import grow
@@ -32,13 +34,31 @@ async def test_every_drawn_solution_is_a_rollout_whatever_became_of_it() -> None
     }
 
 
-async def test_solutions_that_begin_alike_are_generated_run_and_scored_once() -> None:
-    tree = await grow_one(drawing(60, annotation="answers"), doors(scorer=LIKES_SUMS))
+async def test_solutions_that_begin_alike_are_generated_and_run_once_and_no_ppm_is_asked_meanwhile() -> None:
+    tree = await grow_one(drawing(60), doors(scorer=LIKES_SUMS))
     assert tree.cost.expansions == 5  # the root, two steps, two code ends
     assert tree.cost.executions == 3 + 2
-    assert tree.cost.scores == 2  # the answers alone
-    assert {node.prior for node in tree.nodes if node.answer is None} == {None}
-    assert {node.prior for node in tree.nodes if node.answer is not None} == {0.5, -0.5}
+    assert tree.cost.scores == 0
+    assert {node.prior for node in tree.nodes} == {None}
+
+
+async def test_drawn_solutions_are_weighed_once_each_by_any_reward_model_and_kept_by_problem(tmp_path) -> None:
+    """Each reward model had solutions drawn of its own, so that models were compared on different ones."""
+    tree, asked = await grow_one(drawing(60), doors()), []
+
+    class Noting:
+        async def score(self, transcripts):
+            asked.append([text.join(transcript) for transcript in transcripts])
+            return await LIKES_SUMS.score(transcripts)
+
+    for _ in range(2):  # the second time it stands in the file
+        await weigh_all(tmp_path / "worths.jsonl", [tree], Noting(), lambda _: None)
+    ((first, second),) = asked
+    assert first != second
+    (weighed,) = with_worths([tree], read_worths(tmp_path / "worths.jsonl"))
+    assert {node.answer: node.prior for node in weighed.nodes if node.answer is not None} == {"4": 0.5, "6": -0.5}
+    assert {node.prior for node in weighed.nodes if node.answer is None} == {None}
+    assert (weighed.cost.scores, tree.cost.scores) == (2, 0)
 
 
 async def test_the_first_few_draws_are_no_special_ones() -> None:

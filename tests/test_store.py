@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rstar_math.errors import StageError
-from rstar_math.evolution.store import MANIFEST, Fingerprint, Place, Store, digest_of, once, read_manifest
+from rstar_math.evolution.places import Place
+from rstar_math.evolution.store import MANIFEST, Fingerprint, Store, digest_of, once, read_manifest
 
 PRINT = Fingerprint({"round.r1.search.rollouts": 8}, {"problems": "abc"})
 

@@ -70,7 +70,7 @@ class Saying:
 
 async def test_a_search_over_actions_answers_with_the_interpreters_value() -> None:
     policy = Saying(" He keeps half. The answer is `(6 * 12 - 50) / 2` = 12.\n")
-    plan = Reasoning(rollouts=2, task=CODED, mutual=MutualConfig(votes=2, thoughts=1, actions=("solution",)))
+    plan = Reasoning(rollouts=2, task=CODED, votes=2, thoughts=1, actions=("solution",))
     doors = Doors(policy, InProcessSandbox(), comparing=ExactJudge())
     (tree,) = await grow(Problem("p", "How many?", "11"), doors, plan, 0)
     assert [node.answer for node in tree.nodes[1:]] == ["11"]

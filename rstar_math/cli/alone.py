@@ -15,7 +15,7 @@ from rstar_math.config import Objective, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evolution import stages
 from rstar_math.evolution.models import resolve
-from rstar_math.evolution.store import Place
+from rstar_math.evolution.places import Place
 from rstar_math.report.progress import Bar, Progress
 from rstar_math.training.reading import check_rows
 

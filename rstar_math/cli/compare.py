@@ -1,7 +1,8 @@
 """Which reward model is worth most?
 
-An ORM, a PQM and a PPM from the same policy and harvest, by the same trainer; then each of them as what ranks drawn solutions
-(best-of-n) and, but for the ORM, which knows whole solutions alone, as what guides the search (paper §4.3).
+An ORM, a PQM and a PPM from the same policy and harvest, by the same trainer; then each of them as what ranks solutions that
+are drawn once for all (best-of-n) and, but for the ORM, which knows whole solutions alone, as what guides the search (paper
+§4.3).
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from rstar_math.config import Objective, RunConfig
 from rstar_math.evaluation.strategies import all_readings, strategies
 from rstar_math.evolution import stages
 from rstar_math.evolution.models import resolve
-from rstar_math.evolution.store import Place, write_json
+from rstar_math.evolution.places import Place
+from rstar_math.evolution.store import write_json
 from rstar_math.report.evaluation import show_evaluation, write_evaluation
 
 #: What each is asked to do; an ORM has learnt nothing of a step.
 _USES: Mapping[Objective, tuple[str, ...]] = {
-    "orm": ("best-of-n", "weighted-majority"),
+    "orm": ("majority", "best-of-n", "weighted-majority"),
     "pqm": ("best-of-n", "weighted-majority", "beam", "mcts"),
     "pairwise": ("best-of-n", "weighted-majority", "beam", "mcts"),
 }
@@ -40,12 +42,18 @@ def compare(config: RunConfig, given: Mapping[str, str]) -> None:
             place, folder = Place.of(number, "ppm"), out / objective / "ppm"
             labelled = replace(run, label=f"{objective}:")
             trained = labelled.alone(place, folder, stages.train_ppm, training=training, policy=policy, crop=crop)
-            ways = all_readings(strategies(names, plan.evaluation, guided=True), plan.evaluation)
+            wanted = strategies(names, plan.evaluation, guided=True)
+            ways, label = all_readings(wanted, plan.evaluation), f"{objective} "
             asked = Measuring(
-                out / objective, policy, trained, number, plan.evaluation, benchmarks, ways, seeds, f"{objective} "
+                out / objective, policy, trained, number, plan.evaluation, benchmarks, ways, seeds, label, out / "drawn"
             )
-            measured = pooled(asked, measure(run, asked), config.seed)
-            rows += [row | {"strategy": f"{row['strategy']}, {objective}"} for row in measured]
+            measured = pooled(asked, measure(run, asked), config.seed, wanted)
+            rows += [row | {"strategy": _named(row["strategy"], objective)} for row in measured]
     write_json(out / "metrics.json", rows)
     write_evaluation(out / "report.md", rows)
     show_evaluation(rows)
+
+
+def _named(strategy: str, objective: Objective) -> str:
+    """A majority asks no reward model."""
+    return strategy if strategy.startswith("majority") else f"{strategy}, {objective}"

@@ -1,18 +1,17 @@
 """How good is it, on which benchmarks, by which ways of answering?
 
-Every benchmark, seed and search is a stage of its own below `out`: asked for more of them, the same command does only what is
-new. Another `limit` is another set of problems, and refused there.
+Every benchmark, seed and search is a folder of its own below `out`, with a stage that grows the trees, one in which another
+model looks at them, where there is one, and one that reads them. Asked for more, the same command does only what is new; read
+in another way, trees are not grown again. Another `limit` is another set of problems, and refused there.
 The table and the plot show what this command asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from rstar_math.cli.alone import round_of
 from rstar_math.cli.launch import open_run
@@ -20,11 +19,11 @@ from rstar_math.config import EvaluationConfig, MutualConfig, PolicyConfig, Prob
 from rstar_math.errors import ConfigError
 from rstar_math.evaluation.pooled import pool
 from rstar_math.evaluation.strategies import Strategy, all_readings, strategies
-from rstar_math.evolution import stages
-from rstar_math.evolution.models import resolve
+from rstar_math.evolution import answering, scoring, stages
+from rstar_math.evolution.models import model_or_server, resolve, with_examples
+from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Run
-from rstar_math.evolution.scoring import reason, score
-from rstar_math.evolution.store import Place, write_json
+from rstar_math.evolution.store import write_json
 from rstar_math.mutual.tasks import read_task, task_folder
 from rstar_math.mutual.ways import is_way, ways
 from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark
@@ -48,6 +47,8 @@ class Measuring:
     ways: Sequence[Strategy]
     seeds: int
     label: str = ""
+    #: Where what no PPM guides is grown, if not below `out`: several reward models then look at the same drawn solutions.
+    drawn: Path | None = None
     #: The second model of rStar, and what it and the ways in plain words go by.
     discriminator: str | PolicyConfig | None = None
     mutual: MutualConfig = field(default_factory=MutualConfig)
@@ -72,19 +73,21 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
     names = given.get("strategy", "greedy,mcts" if ppm else "greedy").split(",")
     plain = tuple(name for name in names if is_way(name))
     mutual = replace(config.mutual, strategies=plain)
-    second = _model("discriminator", given["discriminator"], config.discriminator) if "discriminator" in given else None
-    coded = strategies([name for name in names if name not in plain], evaluation, guided=ppm is not None)
-    found = all_readings(coded, evaluation)
+    named = given.get("discriminator")
+    second = model_or_server("discriminator", named, config.discriminator) if named else None
+    wanted = strategies([name for name in names if name not in plain], evaluation, guided=ppm is not None)
+    found = all_readings(wanted, evaluation)
     if plain:
-        found += ways(mutual, Task("any"), second=second is not None)
-    generator = _model("policy", given["policy"], config.policy)
+        wanted += (read_in_words := ways(mutual, Task("any"), second=second is not None))
+        found += read_in_words
+    generator = model_or_server("policy", given["policy"], config.policy)
     benchmarks, seeds, out = benchmarks_of(config, given), count_of(given, "seeds"), Path(given["out"])
-    asked = Measuring(out, generator, ppm, number, evaluation, benchmarks, found, seeds, "", second, mutual)
+    asked = Measuring(out, generator, ppm, number, evaluation, benchmarks, found, seeds, "", None, second, mutual)
     for name in benchmarks if plain else ():
         read_task(task_folder(_task(asked, name)))  # one that cannot be read is refused before any work
     with open_run(config, out) as run:
         folders = measure(run, asked)
-    rows = pooled(asked, folders, config.seed)
+    rows = pooled(asked, folders, config.seed, wanted)
     write_json(out / "metrics.json", rows)
     write_evaluation(out / "report.md", rows)
     show_evaluation(rows)
@@ -92,16 +95,6 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
     run.progress.say(
         f"Everything is in {out}; the table is report.md" + (", the plot scaling.svg." if plotted else ".")
     )
-
-
-def _model(name: str, given: str, server: PolicyConfig) -> str | PolicyConfig:
-    """A model folder or name, or the server that `NAME=endpoint NAME.url=… NAME.model=…` describes."""
-    if given != "endpoint":
-        return resolve(given)
-    try:
-        return replace(server, kind="endpoint")
-    except ValidationError:
-        raise ConfigError(f"{name}=endpoint needs {name}.url=http://HOST:PORT/v1 and {name}.model=NAME") from None
 
 
 def benchmarks_of(config: RunConfig, given: Mapping[str, str]) -> dict[str, ProblemsConfig]:
@@ -138,41 +131,108 @@ def measure(run: Run, asked: Measuring) -> dict[str, list[Path]]:
     return {name: _measure(run, asked, name, problems) for name, problems in asked.benchmarks.items()}
 
 
-def pooled(asked: Measuring, folders: Mapping[str, Sequence[Path]], seed: int) -> list[Row]:
-    """A row for each benchmark and strategy, over all seeds."""
-    return [row for name, own in folders.items() for row in pool(name, own, asked.evaluation.bootstrap, seed)]
+def pooled(asked: Measuring, folders: Mapping[str, Sequence[Path]], seed: int, wanted: Sequence[Strategy]) -> list[Row]:
+    """A row for each benchmark and wanted strategy, over all seeds."""
+    names = {strategy.name for strategy in wanted}
+    rows = (row for name, own in folders.items() for row in pool(name, own, asked.evaluation.bootstrap, seed))
+    return [row for row in rows if row["strategy"] in names]
 
 
 def _measure(run: Run, asked: Measuring, name: str, problems: ProblemsConfig) -> list[Path]:
     """One benchmark with every seed and search: the folders of their scores."""
-    root, place = asked.out / name, Place.of(asked.number, "scores")
-    gathered = run.alone(Place.of(0, "problems"), root / "problems", stages.gather_benchmark, problems=problems)
+    root = asked.drawn or asked.out
+    gathered = run.alone(Place.of(0, "problems"), root / name / "problems", stages.gather_benchmark, problems=problems)
     folders = []
     for seed in range(run.config.seed, run.config.seed + asked.seeds):
         label = f"{asked.label}{name}, seed {seed}:" if asked.seeds > 1 else f"{asked.label}{name}:"
         for search, readings in asked.searches().items():
+            if readings[0].plan.temperature == 0 and seed != run.config.seed:
+                continue  # nothing is drawn, so every seed is the first
             seeded = replace(run, config=replace(run.config, seed=seed), label=f"{label} {search}")
-            stage, own = _stage(asked, name, readings)
-            folders.append(seeded.alone(place, root / f"seed-{seed}" / search, stage, problems=gathered, **own))
+            measured = _Measured(seeded, asked, name, gathered, Path(name) / f"seed-{seed}" / search)
+            folders.append(measured.in_words(readings) if is_way(readings[0].name) else measured.in_code(readings))
     return folders
 
 
-def _stage(
-    asked: Measuring, benchmark: str, readings: Sequence[Strategy]
-) -> tuple[Callable[..., Mapping[str, Any]], dict[str, Any]]:
-    """What scores strategies of one search, and what it is given besides the problems."""
-    names, policy = tuple(strategy.name for strategy in readings), asked.policy
-    if is_way(names[0]):
-        second = asked.discriminator if readings[0].search == "mutual" else None
-        return reason, {
-            "mutual": replace(asked.mutual, strategies=names, task=_task(asked, benchmark)),
-            "policy": policy,
-            "discriminator": second,
-        }
-    if isinstance(policy, PolicyConfig):  # it has never seen the text format
-        policy = replace(policy, few_shot=policy.few_shot or "bootstrap")
-    ppm = asked.ppm if readings[0].guided else None
-    return score, {"evaluation": replace(asked.evaluation, strategies=names), "policy": policy, "ppm": ppm}
+@dataclass(frozen=True)
+class _Measured:
+    """One search of one benchmark and seed. `below`: its folder below `asked.out`."""
+
+    run: Run
+    asked: Measuring
+    benchmark: str
+    problems: Path
+    below: Path
+
+    @property
+    def _place(self) -> Place:
+        return Place.of(self.asked.number, "scores")
+
+    def in_code(self, readings: Sequence[Strategy]) -> Path:
+        """Code-augmented steps: the folder of their scores."""
+        asked, out = self.asked, self.asked.out / self.below
+        strategy = readings[0]
+        root = (asked.drawn or asked.out) / self.below if not strategy.guided else out
+        trees = self.run.alone(
+            self._place.part("answers"),
+            root / "trees",
+            answering.draw,
+            evaluation=strategy.plan,
+            policy=with_examples(asked.policy),
+            ppm=asked.ppm if strategy.guided else None,
+            problems=self.problems,
+        )
+        worths = None
+        if strategy.scored and not strategy.guided:
+            worths = self.run.alone(
+                self._place.part("worths"), out / "worths", answering.weigh, trees=trees, ppm=asked.ppm
+            )
+        evaluation = replace(asked.evaluation, strategies=tuple(each.name for each in readings))
+        return self.run.anew(
+            self._place.part("read"),
+            out / "scores",
+            scoring.read,
+            evaluation=evaluation,
+            trees=trees,
+            worths=worths,
+            problems=self.problems,
+        )
+
+    def in_words(self, readings: Sequence[Strategy]) -> Path:
+        """Plain words, and a second model if one is to look at them: the folder of their scores."""
+        asked, out = self.asked, self.asked.out / self.below
+        names = tuple(each.name for each in readings)
+        mutual = replace(asked.mutual, strategies=names, task=_task(asked, self.benchmark))
+        task, place = read_task(task_folder(mutual.task)), self._place
+        (strategy, *_) = ways(mutual, task, second="mutual" in names)
+        trees = self.run.alone(
+            place.part("reasoning"),
+            out / "trees",
+            answering.reason,
+            mutual=strategy.plan,
+            policy=asked.policy,
+            problems=self.problems,
+        )
+        judged = None
+        if "mutual" in names:
+            judged = self.run.alone(
+                place.part("judged"),
+                out / "judged",
+                answering.judge,
+                mutual=mutual.masking,
+                task=task,
+                trees=trees,
+                discriminator=asked.discriminator,
+            )
+        return self.run.anew(
+            place.part("read"),
+            out / "scores",
+            scoring.read_words,
+            mutual=mutual,
+            trees=trees,
+            judged=judged,
+            problems=self.problems,
+        )
 
 
 def _task(asked: Measuring, benchmark: str) -> str:

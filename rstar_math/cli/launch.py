@@ -23,8 +23,9 @@ from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import MirrorConfig, RunConfig
 from rstar_math.errors import RstarError, StageError
 from rstar_math.evolution.mirroring import mirrored
+from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Run
-from rstar_math.evolution.store import Place, Store, holds_work, write_json
+from rstar_math.evolution.store import Store, holds_work, write_json
 from rstar_math.report.progress import Progress
 from rstar_math.tracking import Tracker
 from rstar_math.training.launch import Trainings

@@ -178,13 +178,16 @@ def compare(overrides: tuple[str, ...]) -> None:
 @OVERRIDES
 @spoken
 def solve(question: str, as_json: bool, overrides: tuple[str, ...]) -> None:
-    """Answer one QUESTION with System 2: [policy=MODEL [ppm=MODEL]]; default: the last round of the run.
+    """Answer one QUESTION: [policy=MODEL [ppm=MODEL]] [strategy=mcts|majority@16|mutual|...].
+
+    Default: System 2 (mcts) with the models of the run's last round; without a PPM the most frequent answer of the same
+    search. mutual needs discriminator=MODEL; mutual.task says what kind of question it is.
 
     Knobs are those of the run that made the policy, with overrides on top; preset=NAME takes that preset's instead.
     """
     from rstar_math.cli.solve import solve_one
 
-    taken, rest = take(overrides, "policy", "ppm")
+    taken, rest = take(overrides, "policy", "ppm", "strategy", "discriminator")
     if not solve_one(question, rest, taken, as_json=as_json):
         sys.exit(1)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -17,6 +18,7 @@ from rstar_math.config import GradingConfig, SandboxConfig
 from rstar_math.errors import InputError
 from rstar_math.grading import ProcessJudge
 from rstar_math.sandbox import ProcessSandbox
+from rstar_math.together import in_order
 
 _AT_ONCE = 64
 
@@ -110,18 +112,6 @@ def _row(line: bytes, fields: Mapping[str, _Kind], where: str) -> dict[str, Any]
 async def _print_all(
     rows: Iterable[dict[str, Any]], work: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 ) -> None:
-    async for result in _in_order(rows, work):
-        click.echo(json.dumps(result, ensure_ascii=False))
-
-
-async def _in_order(
-    rows: Iterable[dict[str, Any]], work: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
-) -> AsyncIterator[dict[str, Any]]:
-    """Results in the order of the rows, so many under way at once."""
-    waiting: list[asyncio.Future[dict[str, Any]]] = []
-    for row in rows:
-        waiting.append(asyncio.ensure_future(work(row)))
-        if len(waiting) == _AT_ONCE:
-            yield await waiting.pop(0)
-    for future in waiting:
-        yield await future
+    async with aclosing(in_order(rows, work, _AT_ONCE)) as results:
+        async for result in results:
+            click.echo(json.dumps(result, ensure_ascii=False))

@@ -1,7 +1,7 @@
 """question -> answer, with the path that leads to it.
 
-System 2 on one question (paper §4.1): the search of a run's evaluation, read out for a person. Which models, if none are
-named: those of the run's last finished round. By which knobs: those of the run that made them.
+One question by any way of answering (paper §4.1: System 2), read out for a person. Which models, if none are named: those of
+the run's last finished round. By which knobs: those of the run that made them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -16,61 +18,121 @@ import click
 from rstar_math.cli.compose import compose, compose_again
 from rstar_math.cli.launch import open_fleet
 from rstar_math.cluster.fleet import Fleet, Models, Poisoned
-from rstar_math.config import EvaluationConfig, RunConfig
+from rstar_math.config import PolicyConfig, RunConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError
 from rstar_math.evaluation.choice import Choice, choose, solutions
-from rstar_math.evaluation.strategies import strategies
-from rstar_math.evolution.models import resolve
+from rstar_math.evaluation.strategies import Strategy, strategies
+from rstar_math.evaluation.worths import weigh, with_worths
+from rstar_math.evolution.answering import second_model
+from rstar_math.evolution.models import model_or_server, resolve, with_examples
 from rstar_math.evolution.store import MANIFEST
 from rstar_math.grading import ProcessJudge
+from rstar_math.mutual.choice import choose_consistent
+from rstar_math.mutual.discriminator import Discriminator
+from rstar_math.mutual.tasks import read_task, task_folder
+from rstar_math.mutual.ways import is_way, ways
 from rstar_math.ports import Judge
 from rstar_math.records import Problem, Tree
 from rstar_math.report.solution import show_solution
+from rstar_math.sandbox import ProcessSandbox
 from rstar_math.search.agreement import alike
 
 
 def solve_one(question: str, overrides: Sequence[str], given: Mapping[str, str], *, as_json: bool) -> bool:
-    """Searches, chooses by the PPM (without one: the answer that most trajectories reach), prints; whether there is one.
+    """Searches, chooses, prints; whether there is an answer.
 
     Raises:
-        ConfigError: no models were named and the run has no finished round.
+        ConfigError: no models were named and the run has no finished round, or the way of answering lacks one.
     """
     config = compose(overrides)
     models = _models(config, given)
-    record = _record(str(models.policy))
-    if record:
+    if isinstance(models.policy, str) and (record := _record(models.policy)):
         config = compose_again(record, overrides)
-    plan = config.plan(config.rounds)
-
-    async def work(fleet: Fleet) -> tuple[Tree, Choice | None]:
-        (system2,) = strategies(["mcts"], plan.evaluation, guided=True)
-        grown = fleet.grow([Problem("question", question, "")], models, system2.plan, seed=config.seed, graded=False)
-        (found,) = [found async for found in grown]
-        if isinstance(found, Poisoned):
-            raise EngineError(f"the search worker died {found.deaths} times on this question: {found.cause}")
-        (tree,) = found
-        async with ProcessJudge(config.grading) as judge:
-            return tree, await choice_of(tree, plan.evaluation, judge, guided=models.ppm is not None)
-
+    second = given.get("discriminator")
+    discriminator = model_or_server("discriminator", second, config.discriminator) if second else None
+    name = given.get("strategy", "mcts" if models.ppm else "mcts-majority")
+    asking = _Asking(config, models, discriminator, Problem("question", question, ""))
+    strategy = asking.strategy(name)
     with open_fleet(config) as fleet:
-        tree, choice = asyncio.run(work(fleet))
+        tree, choice = asyncio.run(asking.answer(fleet, strategy))
     if as_json:
         click.echo(json.dumps(_object(tree, choice), ensure_ascii=False))
     elif choice:
-        scores = [tree.nodes[index].prior for index in tree.path(choice.leaf)]
+        scores = [None if is_way(name) else tree.nodes[index].prior for index in tree.path(choice.leaf)]
         show_solution(tree.steps(choice.leaf), scores, choice.answer, choice.score)
     if choice is None:
-        more = f"round.{config.plan_name(config.rounds)}.evaluation.rollouts={4 * plan.evaluation.rollouts}"
+        knob = "mutual" if is_way(name) else f"round.{config.plan_name(config.rounds)}.evaluation"
+        more = f"{knob}.rollouts={4 * strategy.plan.rollouts}"
         click.echo(f"No answer: none of {len(tree.rollouts)} rollouts reached one; try more, with {more}", err=True)
     return choice is not None
 
 
-async def choice_of(tree: Tree, evaluation: EvaluationConfig, judge: Judge, *, guided: bool) -> Choice | None:
-    """The evaluation's choice. Unguided, every trajectory scores 0, so only their number can tell answers apart."""
-    found = solutions(tree, drawn=False)
-    same = await alike([choice.answer for choice in found], judge)
-    rule, top = (evaluation.choose, evaluation.top) if guided else ("majority", len(found))
-    return choose(found, rule, top, same)
+@dataclass(frozen=True)
+class _Asking:
+    """One question, and who is asked."""
+
+    config: RunConfig
+    models: Models
+    discriminator: str | PolicyConfig | None
+    problem: Problem
+
+    def strategy(self, name: str) -> Strategy:
+        """The way of answering; a search without a PPM goes by the most frequent answer of all trajectories.
+
+        Raises:
+            ConfigError: there is none of that name, or it needs a model that is not there.
+        """
+        if is_way(name):
+            mutual = replace(self.config.mutual, strategies=(name,), task=self.config.mutual.task or "gsm8k")
+            known = ways(mutual, read_task(task_folder(mutual.task)), second=self.discriminator is not None)
+            return next(strategy for strategy in known if strategy.name == name)
+        evaluation, scored = self.config.plan(self.config.rounds).evaluation, self.models.ppm is not None
+        (found,) = strategies([name], evaluation, guided=scored or name.startswith("mcts-majority"))
+        return found if scored else replace(found, scored=False, top=found.plan.rollouts)
+
+    async def answer(self, fleet: Fleet, strategy: Strategy) -> tuple[Tree, Choice | None]:
+        """The tree, and the choice among its trajectories."""
+        async with ProcessJudge(self.config.grading) as judge:
+            if is_way(strategy.name):
+                tree = await self._grown(fleet, strategy.plan, Models(self.models.policy))
+                consistent = await self._consistent(fleet, tree, judge) if strategy.name == "mutual" else []
+                return tree, choose_consistent(tree, consistent, await _alike(tree, judge), drawn=strategy.drawn)
+            guide = self.models.ppm if strategy.guided else None
+            tree = await self._grown(fleet, strategy.plan, Models(with_examples(self.models.policy), guide))
+            if strategy.scored and not strategy.guided and self.models.ppm:
+                worths = await weigh(tree, await fleet.scorer(self.models.ppm))
+                (tree,) = with_worths([tree], {tree.problem.id: worths})
+            return tree, await choice_of(tree, strategy, judge)
+
+    async def _grown(self, fleet: Fleet, plan: SearchConfig, models: Models) -> Tree:
+        (found,) = [
+            each async for each in fleet.grow([self.problem], models, plan, seed=self.config.seed, graded=False)
+        ]
+        if isinstance(found, Poisoned):
+            raise EngineError(f"the search worker died {found.deaths} times on this question: {found.cause}")
+        (tree,) = found
+        return tree
+
+    async def _consistent(self, fleet: Fleet, tree: Tree, judge: Judge) -> list[int]:
+        if self.discriminator is None:
+            raise TypeError("mutual reasoning was begun without a second model")
+        mutual, config = self.config.mutual, self.config
+        task = read_task(task_folder(mutual.task or "gsm8k"))
+        async with (
+            second_model(fleet, self.discriminator, config.seed) as second,
+            ProcessSandbox(config.sandbox) if task.code else nullcontext() as sandbox,
+        ):
+            looking = Discriminator(second, judge, task, mutual.masking, config.seed, sandbox)
+            return (await looking.judge(tree)).consistent(mutual.agreement)
+
+
+async def choice_of(tree: Tree, strategy: Strategy, judge: Judge) -> Choice | None:
+    """What the strategy's rule chooses."""
+    return choose(solutions(tree, drawn=strategy.drawn), strategy.rule, strategy.top, await _alike(tree, judge))
+
+
+async def _alike(tree: Tree, judge: Judge) -> dict[str, str]:
+    return await alike([choice.answer for choice in solutions(tree, drawn=False)], judge)
 
 
 def _record(policy: str) -> Path | None:
@@ -93,7 +155,8 @@ def _object(tree: Tree, choice: Choice | None) -> dict[str, object]:
 
 def _models(config: RunConfig, given: Mapping[str, str]) -> Models:
     if "policy" in given:
-        return Models(resolve(given["policy"]), resolve(given["ppm"], "ppm") if "ppm" in given else None)
+        ppm = resolve(given["ppm"], "ppm") if "ppm" in given else None
+        return Models(model_or_server("policy", given["policy"], config.policy), ppm)
     root = Path(config.runs) / config.name
     rounds = sorted(root.glob("round-*"), key=lambda path: int(path.name[6:]), reverse=True)
     for folder in rounds:

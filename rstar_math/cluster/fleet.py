@@ -27,7 +27,7 @@ from rstar_math.cluster.remote import LOST, cause_of, result_of
 from rstar_math.cluster.watch import Silence, Watched, hanging
 from rstar_math.config import PolicyConfig, RunConfig, SearchConfig
 from rstar_math.errors import EngineError, EngineLost, GradingError, SandboxError
-from rstar_math.ports import Policy
+from rstar_math.ports import Policy, Scorer
 from rstar_math.records import Problem, Tree
 
 _log = logging.getLogger(__name__)
@@ -179,6 +179,12 @@ class Fleet:
         self._engines.seed = seed
         await self._engines.serve("policy", path)
         return Replicas(self._engines.serving("policy"))
+
+    async def scorer(self, path: str) -> Scorer:
+        """The PPM engines with the weights at `path`, for solutions that are there already."""
+        connect(self.config)
+        await self._engines.serve("ppm", path)
+        return Replicas(self._engines.serving("ppm"))
 
     async def ask_engine(self, kind: Kind, method: str) -> Any:
         """What a method of the first engine of this kind ("policy" or "ppm") says."""

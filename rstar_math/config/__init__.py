@@ -24,7 +24,7 @@ from rstar_math.config.machines import (
     SandboxConfig,
     SandboxPromise,
 )
-from rstar_math.config.mutual import MutualConfig
+from rstar_math.config.mutual import MaskingConfig, MutualConfig
 from rstar_math.config.problems import BenchmarkConfig, ProblemsConfig
 from rstar_math.config.rounds import (
     EvaluationConfig,
@@ -38,7 +38,8 @@ from rstar_math.config.rounds import (
 
 __all__ = [
     "CONF", "BenchmarkConfig", "ClusterConfig", "EngineConfig", "EvaluationConfig", "ForecastConfig", "GradingConfig",
-    "Hardware", "HarvestConfig", "MirrorConfig", "ModelConfig", "MutualConfig", "Objective", "PPMConfig", "PolicyConfig",
+    "Hardware", "HarvestConfig", "MaskingConfig", "MirrorConfig", "ModelConfig", "MutualConfig", "Objective", "PPMConfig",
+    "PolicyConfig",
     "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig", "SandboxPromise", "SearchConfig", "TrackingConfig",
     "TrainingConfig",
 ]  # fmt: skip

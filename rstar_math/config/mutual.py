@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -14,7 +15,28 @@ ActionName = Literal["thought", "solution", "subquestion", "again", "conditions"
 
 
 @dataclass(frozen=True, config=STRICT)
-class MutualConfig:
+class MaskingConfig:
+    """What the second model is given of a trajectory, and how it goes on."""
+
+    #: How often the second model completes each trajectory, each time with another share of it given (paper: once, 20-80%).
+    masks: Count = 1
+    #: The least and the most of a trajectory that is given.
+    least_given: Share = 0.2
+    most_given: Share = 0.8
+    #: The second model's; 0: its likeliest completion.
+    completion_temperature: NotNegative = 0.0
+    #: Longest line, in tokens; the first model's too.
+    max_line_tokens: Count = 256
+
+    @model_validator(mode="after")
+    def _a_range(self) -> MaskingConfig:
+        if self.least_given > self.most_given:
+            raise ValueError(f"least_given={self.least_given} is more than most_given={self.most_given}")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class MutualConfig(MaskingConfig):
     """The search over five actions, and the second model that looks at what it found."""
 
     #: Ways of answering (the README lists them); `rstar-math evaluate strategy=` names others.
@@ -31,8 +53,6 @@ class MutualConfig:
     #: Of every draw, and the share of the probability that it is drawn from.
     temperature: NotNegative = 0.8
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
-    #: Longest line, in tokens.
-    max_line_tokens: Count = 256
     #: c of UCT, as in SearchConfig.
     exploration: NotNegative = 2.0
     #: Actions that may be used; the paper's ablation leaves some out.
@@ -43,20 +63,16 @@ class MutualConfig:
         "again",
         "conditions",
     )
-    #: How often the second model completes each trajectory, each time with another share of it given (paper: once, 20-80%).
-    masks: Count = 1
-    #: The least and the most of a trajectory that is given.
-    least_given: Share = 0.2
-    most_given: Share = 0.8
     #: A trajectory is mutually consistent if one of its completions agrees with it, more than half of them, or all.
     agreement: Literal["loose", "middle", "strict"] = "strict"
-    #: The second model's; 0: its likeliest completion.
-    completion_temperature: NotNegative = 0.0
+
+    @property
+    def masking(self) -> MaskingConfig:
+        """The second model's part of it."""
+        return MaskingConfig(**{knob.name: getattr(self, knob.name) for knob in fields(MaskingConfig)})
 
     @model_validator(mode="after")
     def _possible(self) -> MutualConfig:
-        if self.least_given > self.most_given:
-            raise ValueError(f"least_given={self.least_given} is more than most_given={self.most_given}")
         if not {"thought", "solution", "subquestion"} & set(self.actions):
             raise ValueError("actions needs thought, solution or subquestion: the others reach no answer")
         return self

@@ -41,8 +41,7 @@ class SearchConfig:
     #: An unvisited child: "first" goes there before any other (textbook UCT), "no-bonus" by its Q alone (released code).
     unvisited: Literal["first", "no-bonus"] = "first"
     #: "terminal": every q starts at 0 (rounds 1 and 2). "ppm": q starts at the PPM's score, as one visit (from round 3).
-    #: "answers": only whole solutions are scored (best-of-n).
-    annotation: Literal["terminal", "answers", "ppm"] = "terminal"
+    annotation: Literal["terminal", "ppm"] = "terminal"
     #: While no trajectory is right (a hard problem): totals of rollouts to go on to. Rounds 2 and 3: 32. Round 4: 80, 128.
     escalate_to: tuple[int, ...] = ()
     #: Trees at most, each from its own random seed; the next is planted only if the one before did not solve it.
@@ -155,10 +154,7 @@ class EvaluationConfig:
     max_step_tokens: Count = 512
     #: Descents of one tree at once (`SearchConfig.descents`).
     descents: Count = 1
-    #: "best": the trajectory with the highest PPM score (paper). "majority": over the `top` best (released code); "weighted":
-    #: the same with their scores as votes.
-    choose: Literal["best", "majority", "weighted"] = "best"
-    #: Trajectories, the best by their score, among which the answer is chosen.
+    #: Trajectories, the best by their score, that vote in `mcts-majority` and `mcts-weighted` (released code).
     top: Count = 8
     #: Resamples behind a 95% interval.
     bootstrap: Count = 1000

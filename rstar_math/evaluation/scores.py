@@ -6,7 +6,8 @@ graded afterwards. Trees are read one by one; what is kept of each is small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from rstar_math.evaluation.choice import Choice, Rule, choose, solutions
@@ -15,7 +16,10 @@ from rstar_math.evaluation.strategies import Strategy
 from rstar_math.ports import Judge
 from rstar_math.records import Cost, Grade, Node, Problem, Step, Tree, Verdict, mean
 from rstar_math.search.agreement import alike
+from rstar_math.together import in_order
 
+#: Trees whose answers are compared and graded at the same time, and that are in memory.
+_AT_ONCE = 64
 _UNSCORED: tuple[Rule, ...] = ("majority",)
 _SCORED: tuple[Rule, ...] = ("best", "majority", "weighted")
 _NO_ANSWER = Grade(Verdict.NO_ANSWER, "no rollout reached an answer")
@@ -53,16 +57,32 @@ def every_problem(trees: Iterable[Tree], problems: Iterable[Problem]) -> Iterato
     yield from (Tree(problem, 0, (root,), ()) for problem in problems if problem.id not in seen)
 
 
-async def score_trees(trees: Iterable[Tree], readings: Sequence[Strategy], judge: Judge) -> dict[str, list[Scored]]:
-    """Every tree, read by every strategy: strategy's name -> a row a problem."""
-    rows: dict[str, list[Scored]] = {strategy.name: [] for strategy in readings}
-    for tree in trees:
-        answers = dict.fromkeys(found.answer for found in solutions(tree, drawn=False))
-        same = await alike(answers, judge)
-        grades = {answer: await judge.grade(answer, tree.problem.answer) for answer in answers}
-        for strategy in readings:
-            rows[strategy.name].append(_read(tree, strategy, same, grades))
+async def gather_rows(
+    trees: Iterable[Tree],
+    read: Callable[[Tree], Awaitable[Mapping[str, Scored]]],
+    on_read: Callable[[int], object] = lambda _: None,
+) -> dict[str, list[Scored]]:
+    """Every tree, read by `read` (strategy's name -> its row): strategy's name -> the rows in the trees' order."""
+    rows: dict[str, list[Scored]] = {}
+    async with aclosing(in_order(trees, read, _AT_ONCE)) as found:
+        async for own in found:
+            for name, scored in own.items():
+                rows.setdefault(name, []).append(scored)
+            on_read(1)
     return rows
+
+
+async def read_tree(tree: Tree, readings: Sequence[Strategy], judge: Judge) -> dict[str, Scored]:
+    """One tree, read by every strategy."""
+    same, grades = await look_at_answers(tree, judge)
+    return {strategy.name: _read(tree, strategy, same, grades) for strategy in readings}
+
+
+async def look_at_answers(tree: Tree, judge: Judge) -> tuple[dict[str, str], dict[str, Grade]]:
+    """Which of the tree's answers mean the same, and what each of them is graded."""
+    answers = dict.fromkeys(found.answer for found in solutions(tree, drawn=False))
+    same = await alike(answers, judge)
+    return same, {answer: await judge.grade(answer, tree.problem.answer) for answer in answers}
 
 
 def _read(tree: Tree, strategy: Strategy, same: Mapping[str, str], grades: Mapping[str, Grade]) -> Scored:
@@ -74,7 +94,7 @@ def _read(tree: Tree, strategy: Strategy, same: Mapping[str, str], grades: Mappi
     by_count: dict[tuple[str, int], bool] = {}
     for count in doublings(strategy.plan.rollouts) if strategy.plan.kind != "beam" else ():
         early = solutions(tree, drawn=strategy.drawn, first=count)
-        rules = _UNSCORED if strategy.plan.annotation == "terminal" else _SCORED
+        rules = _SCORED if strategy.scored else _UNSCORED
         by_count |= {(rule, count): is_right(choose(early, rule, strategy.top, same)) for rule in rules}
         by_count["oracle", count] = any(map(is_right, early))
     return grade_choice(tree, choice, grades, by_count, drawn=strategy.drawn)

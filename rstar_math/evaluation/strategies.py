@@ -17,19 +17,23 @@ from rstar_math.evaluation.choice import Rule
 
 class _Kind(NamedTuple):
     kind: Literal["mcts", "sample", "beam"]
-    rule: Rule | None
+    rule: Rule
     guided: bool
     says: str
 
 
-#: name -> its search, its rule (None: the evaluation's `choose`), and whether it needs a PPM.
+#: name -> its search, its rule, and whether it needs a PPM.
 KINDS: Mapping[str, _Kind] = {
     "greedy": _Kind("sample", "best", False, "one solution at temperature 0"),
     "majority": _Kind("sample", "majority", False, "@k solutions drawn, the most frequent answer"),
     "weighted-majority": _Kind("sample", "weighted", True, "the same, with the PPM's scores as votes"),
     "best-of-n": _Kind("sample", "best", True, "@n solutions drawn, the one that the PPM scores highest"),
     "beam": _Kind("beam", "best", True, "step beam search, @w paths wide"),
-    "mcts": _Kind("mcts", None, True, "PPM-guided search, @t trajectories (System 2)"),
+    "mcts": _Kind(
+        "mcts", "best", True, "PPM-guided search, @t trajectories (System 2), the one that the PPM scores highest"
+    ),
+    "mcts-majority": _Kind("mcts", "majority", True, "of the same trees the most frequent answer of the best few"),
+    "mcts-weighted": _Kind("mcts", "weighted", True, "the same, with the PPM's scores as votes"),
 }
 
 
@@ -42,7 +46,7 @@ class Strategy:
     plan:   how they are grown.
     rule, top: which trajectory is chosen, and among how many of the best.
     drawn:  the rollouts are independent draws.
-    guided: a PPM scores what is grown.
+    scored: a PPM says what each solution is worth.
     """
 
     name: str
@@ -51,16 +55,17 @@ class Strategy:
     rule: Rule
     top: int
     drawn: bool
+    scored: bool = False
 
     @property
     def guided(self) -> bool:
-        """See above."""
-        return self.plan.annotation != "terminal"
+        """Whether the PPM guides the search; drawn solutions are scored once they are there, whoever scores them."""
+        return self.plan.annotation == "ppm"
 
 
 def all_readings(asked: Iterable[Strategy], evaluation: EvaluationConfig) -> list[Strategy]:
     """The same strategies, each with all other readings of its trees, in one order whatever was asked for: they cost nothing
-    more, and a search is known by what reads it."""
+    more, and asked for later they are there."""
     found: dict[str, list[Strategy]] = {}
     for strategy in asked:
         found.setdefault(strategy.search, _readings(strategy, evaluation))
@@ -68,11 +73,12 @@ def all_readings(asked: Iterable[Strategy], evaluation: EvaluationConfig) -> lis
 
 
 def _readings(strategy: Strategy, evaluation: EvaluationConfig) -> list[Strategy]:
-    if not strategy.search.startswith("sample"):
+    name, _, number = strategy.name.partition("@")
+    if name == "greedy":
         return [strategy]
-    names = [name for name, kind in KINDS.items() if kind.kind == "sample" and name != "greedy"]
-    wanted = [f"{name}@{strategy.plan.rollouts}" for name in names]
-    return strategies(possible(wanted, guided=strategy.guided), evaluation, guided=strategy.guided)
+    names = [other for other, kind in KINDS.items() if kind.kind == KINDS[name].kind and other != "greedy"]
+    wanted = [f"{other}@{number}" if number else other for other in names]
+    return strategies(possible(wanted, guided=strategy.scored), evaluation, guided=strategy.scored)
 
 
 def possible(names: Iterable[str], *, guided: bool) -> list[str]:
@@ -88,7 +94,7 @@ def strategies(names: Iterable[str], evaluation: EvaluationConfig, *, guided: bo
     """The strategies by their names; a number behind `@` takes the place of `evaluation.rollouts`.
 
     Args:
-        guided: there is a PPM. Drawn solutions are then scored at their end, so that all their readings share them.
+        guided: there is a PPM.
 
     Raises:
         ConfigError: there is no such strategy, the number is none, or it needs a PPM that is not there.
@@ -104,26 +110,23 @@ def _strategy(written: str, evaluation: EvaluationConfig, guided: bool) -> Strat
     kind = KINDS[name]
     if kind.guided and not guided:
         raise ConfigError(f"strategy={written} needs a PPM; name one with ppm=FOLDER, or take greedy or majority@k")
-    count = int(number or evaluation.rollouts)
-    plan = _plan(name, kind, count, evaluation, guided)
-    # Drawn solutions that a PPM scored are other trees than those that none did.
-    sampled = f"sample@{count}" + ("-scored" if guided else "")
-    named = f"{name}@{count}" if number else name
-    search = sampled if name != "greedy" and kind.kind == "sample" else named
-    top = evaluation.top if kind.rule is None else count
-    return Strategy(written, search, plan, kind.rule or evaluation.choose, top, kind.kind == "sample")
+    count, greedy, drawn = int(number or evaluation.rollouts), name == "greedy", kind.kind == "sample"
+    # Drawn solutions are written with their number always, for they go by nothing else.
+    named = f"{name}@{count}" if number or (drawn and not greedy) else name
+    search = name if greedy else named.replace(name, kind.kind)
+    top = evaluation.top if kind.kind == "mcts" else count
+    return Strategy(named, search, _plan(name, kind, count, evaluation), kind.rule, top, drawn, guided and not greedy)
 
 
-def _plan(name: str, kind: _Kind, count: int, evaluation: EvaluationConfig, guided: bool) -> SearchConfig:
+def _plan(name: str, kind: _Kind, count: int, evaluation: EvaluationConfig) -> SearchConfig:
     greedy, drawn = name == "greedy", kind.kind == "sample"
-    unscored: Literal["terminal", "answers"] = "answers" if guided and not greedy else "terminal"
     return SearchConfig(
         kind=kind.kind,
         rollouts=1 if greedy else count,
         candidates=1 if drawn else evaluation.candidates,
         temperature=0.0 if greedy else evaluation.temperature,
         top_p=1.0 if greedy else evaluation.top_p,
-        annotation=unscored if drawn else "ppm",
+        annotation="terminal" if drawn else "ppm",
         depth=evaluation.depth,
         max_step_tokens=evaluation.max_step_tokens,
         descents=1 if drawn or kind.kind == "beam" else evaluation.descents,

@@ -10,7 +10,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
-from rstar_math.evolution.store import MANIFEST, ORDER, PARTIAL
+from rstar_math.evolution.places import ORDER
+from rstar_math.evolution.store import MANIFEST, PARTIAL
 
 #: Names of a mirror's own, here and in the copy, begin so.
 OWN = "mirror"

@@ -34,10 +34,6 @@ def check_plan(config: RunConfig) -> None:
 
 
 def _check_round(name: str, plan: RoundConfig) -> None:
-    if plan.search.annotation == "answers":
-        raise ConfigError(
-            f"{name}.search.annotation=answers: that is for best-of-n at test time; to make data take terminal or ppm"
-        )
     for kind, training in (("policy", plan.policy), ("ppm", plan.ppm)):
         _as_knob(f"{name}.{kind}", batch_of, training)
         _as_knob(f"{name}.{kind}.deepspeed", deepspeed_config, training.deepspeed)

@@ -14,8 +14,8 @@ from rstar_math.checkpoints import parameters_of
 from rstar_math.config import TrainingConfig
 from rstar_math.errors import ConfigError, DiskError
 from rstar_math.evolution.forecasting import foresee
+from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Run
-from rstar_math.evolution.store import Place
 from rstar_math.forecast.stages import CHECKPOINTS, WEIGHT_BYTES, checkpoint_bytes
 from rstar_math.report.quantities import in_bytes
 

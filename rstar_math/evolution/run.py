@@ -20,13 +20,14 @@ from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig, RunCon
 from rstar_math.engines.few_shot import few_shot
 from rstar_math.errors import RstarError
 from rstar_math.evolution.models import resolve
+from rstar_math.evolution.places import Place
 from rstar_math.evolution.store import (
     MANIFEST,
     Fingerprint,
-    Place,
     Store,
     attempt_of,
     check_whole,
+    clear_other,
     digest_of,
     once,
     write_json,
@@ -42,9 +43,17 @@ from rstar_math.training.launch import Trainings
 #: A disk with less than so many bytes left is full, whatever the message of a library says.
 _FULL = 1 << 20
 #: The parts of the configuration that a stage goes by without being given them.
-_RULED_BY = {"problems": ("grading",)} | dict.fromkeys(
-    ("trees", "scores"), ("grading", "sandbox", "engine", "ppm_engine")
-)
+_RULED_BY = {
+    "problems": ("grading",),
+    "trees": ("grading", "sandbox", "engine", "ppm_engine"),
+    "scores": ("grading", "sandbox", "engine", "ppm_engine"),
+    # The parts of scores that an evaluation by itself does one by one. Answers in plain words are compared while they grow.
+    "answers": ("sandbox", "engine", "ppm_engine"),
+    "reasoning": ("grading", "sandbox", "engine"),
+    "judged": ("grading", "sandbox", "engine"),
+    "worths": ("ppm_engine",),
+    "read": ("grading",),
+}
 #: What a stage reads: a folder of an earlier stage, a model's folder or name, an endpoint, or nothing.
 Input = Path | str | PolicyConfig | None
 
@@ -147,7 +156,22 @@ class Run:
 
     def alone(self, place: Place, out: Path, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
         """The same for a stage that is done by itself, into `out`; the place's round is the one whose plan it follows."""
-        done = once(out, self._fingerprint(place, given), partial(self._work, place, 0, work, given))
+        return self._alone(place, out, self._fingerprint(place, given), work, given)
+
+    def anew(self, place: Place, out: Path, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
+        """The same for a stage that costs little: what was made with another setting is made anew, not refused."""
+        clear_other(out, fingerprint := self._fingerprint(place, given))
+        return self._alone(place, out, fingerprint, work, given)
+
+    def _alone(
+        self,
+        place: Place,
+        out: Path,
+        fingerprint: Fingerprint,
+        work: Callable[..., Mapping[str, Any]],
+        given: Mapping[str, Any],
+    ) -> Path:
+        done = once(out, fingerprint, partial(self._work, place, 0, work, given))
         if done.before:
             self.progress.done_before(place.round, 0, self.label or place.stage, round(done.seconds), "s")
         return done.folder
@@ -215,6 +239,8 @@ def _knob_name(config: RunConfig, place: Place, name: str) -> str:
     """The name a user would write to turn this knob."""
     if name in ("problems", "mutual"):
         return name
+    if name == "task":
+        return "mutual.task"
     if name == "training":  # the control trains as the round's policy does
         name = "ppm" if place.stage == "ppm" else "policy"
     return f"round.{config.plan_name(max(place.round, 1))}.{name}"

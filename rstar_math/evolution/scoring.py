@@ -1,46 +1,50 @@
 """How good are the answers?
 
-The stages that answer held-out problems and grade the answers: with code-augmented steps, and in plain words. The ground
-truth is read after every choice is made.
+The stages that choose among grown answers and grade them: those with code-augmented steps, and those in plain words. The
+ground truth is read here alone, after every choice is made.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rstar_math.cluster.fleet import Models
-from rstar_math.cluster.growth import Order, grow_into
+from rstar_math.cluster.growth import Order
 from rstar_math.config import EvaluationConfig, MutualConfig, PolicyConfig
 from rstar_math.evaluation.scores import (
     Scored,
     answer_row,
     draw_metrics,
     every_problem,
+    gather_rows,
+    read_tree,
     scaling_rows,
     score_metrics,
-    score_trees,
 )
 from rstar_math.evaluation.strategies import Strategy, possible, strategies
+from rstar_math.evaluation.worths import read_worths, with_worths
+from rstar_math.evolution.answering import JUDGED, WORTHS, answer, weigh_into
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.stages import Metrics
 from rstar_math.evolution.store import write_json
-from rstar_math.evolution.tally import Tally, note_sandbox, say_poisoned
 from rstar_math.grading import ProcessJudge
-from rstar_math.mutual.discriminator import Discriminator, Judged
-from rstar_math.mutual.judged import judge_all
+from rstar_math.mutual.judged import read_judged
 from rstar_math.mutual.reading import read_ways
 from rstar_math.mutual.tasks import read_task, task_folder
 from rstar_math.mutual.ways import ways
-from rstar_math.ports import Policy
+from rstar_math.ports import Judge
 from rstar_math.problems.sets import read_set
-from rstar_math.sandbox import ProcessSandbox
+from rstar_math.records import Tree
 from rstar_math.search.storage import read_trees
+
+#: How one tree is read.
+_Reading = Callable[[Tree, Judge], Awaitable[Mapping[str, Scored]]]
 
 
 def score(
@@ -52,114 +56,107 @@ def score(
     policy: str | Path | PolicyConfig,
     ppm: Path | None,
 ) -> Metrics:
-    """Answers to held-out problems, graded: greedy pass@1 of the policy and, once there is a PPM, System 2, the search that
-    it guides (§4), or what `evaluation.strategies` names. Those that differ in the reading alone share their trees."""
+    """A round's scores, answers and all: greedy pass@1 of the policy and, once there is a PPM, System 2, the search that it
+    guides (§4), or what `evaluation.strategies` names. Those that differ in the reading alone share their trees."""
     held_out = read_set(problems / "held_out.jsonl")
-    guided = ppm is not None
-    if not guided:
+    if ppm is None:
         desk.soon_served("ppm")
-    by_search: dict[str, list[Strategy]] = {}
-    for strategy in strategies(possible(evaluation.strategies, guided=guided), evaluation, guided=guided):
-        by_search.setdefault(strategy.search, []).append(strategy)
-    last = next(reversed(by_search), None)
+    searches = _by_search(evaluation, scored=ppm is not None)
+    last = next(reversed(searches), None)
     generator = policy if isinstance(policy, PolicyConfig) else str(policy)
 
     async def work() -> dict[str, list[Scored]]:
-        for search, (strategy, *_) in by_search.items():
-            scorer = None if not strategy.guided else str(ppm)
-            order = Order(Models(generator, scorer), strategy.plan, desk.seed, graded=False)
-            with desk.bar(len(held_out), "problems", "" if desk.label else search) as bar:
-                sets = {folder / "trees" / search: held_out}
-                next_one = partial(desk.soon, "policy") if desk.control_follows and search == last else None
-                tally = Tally(bar, graded=False, near_the_end=next_one)
-                await grow_into(sets, desk.fleet, order, tally.hear)
-            tally.say_speechless(desk.progress.say)
-            say_poisoned(desk, folder / "trees" / search)
-            note_sandbox(desk, folder / "trees" / search)
-        await desk.fleet.stage_over()
         rows: dict[str, list[Scored]] = {}
+        for search, (strategy, *_) in searches.items():
+            models = Models(generator, str(ppm) if strategy.guided else None)
+            next_one = partial(desk.soon, "policy") if desk.control_follows and search == last else None
+            order, what = Order(models, strategy.plan, desk.seed, graded=False), "" if desk.label else search
+            await answer(desk, folder / "trees" / search, held_out, order, what, next_one)
+            if ppm is not None and strategy.scored and not strategy.guided:
+                await weigh_into(desk, folder / f"{search}-{WORTHS}", folder / "trees" / search, ppm)
+        await desk.fleet.stage_over()
         async with ProcessJudge(desk.config.grading) as judge:
-            for search, readings in by_search.items():
-                grown = every_problem(read_trees(folder / "trees" / search), held_out)
-                rows |= await score_trees(grown, readings, judge)
+            for search, readings in searches.items():
+                grown = with_worths(read_trees(folder / "trees" / search), read_worths(folder / f"{search}-{WORTHS}"))
+                reading = partial(read_tree, readings=readings, judge=judge)
+                rows |= await gather_rows(every_problem(grown, held_out), reading)
         return rows
 
-    rows = asyncio.run(work())
-    return _write_scores(folder, rows, by_search, {"resamples": evaluation.bootstrap, "seed": desk.seed})
+    return _write_scores(desk, folder, asyncio.run(work()), searches, evaluation)
 
 
-def reason(
+def _by_search(evaluation: EvaluationConfig, *, scored: bool) -> dict[str, list[Strategy]]:
+    """The strategies that are possible, by the trees that they read."""
+    found: dict[str, list[Strategy]] = {}
+    for strategy in strategies(possible(evaluation.strategies, guided=scored), evaluation, guided=scored):
+        found.setdefault(strategy.search, []).append(strategy)
+    return found
+
+
+def read(
     desk: Desk,
     folder: Path,
     *,
-    mutual: MutualConfig,
+    evaluation: EvaluationConfig,
     problems: Path,
-    policy: str | PolicyConfig,
-    discriminator: str | PolicyConfig | None,
+    trees: Path,
+    worths: Path | None,
 ) -> Metrics:
-    """The same for answers in plain words, without any training (rStar): one search, read by all of
-    `mutual.strategies`. The second model looks at its trajectories once they are all there."""
-    held_out, described = read_set(problems / "held_out.jsonl"), read_task(task_folder(mutual.task))
-    readings = ways(mutual, described, second=discriminator is not None)
-    search, plan = readings[0].search, readings[0].plan
-    trees = folder / "trees" / search
+    """Scores of one search whose trees are there, by all of `evaluation.strategies`. `worths`: what a reward model said of
+    its drawn solutions."""
+    ((search, found),) = _by_search(evaluation, scored=True).items()
+    readings = [replace(strategy, scored=strategy.guided or worths is not None) for strategy in found]
+    grown = with_worths(read_trees(trees), read_worths(worths / WORTHS) if worths else {})
 
-    async def work() -> dict[str, list[Scored]]:
-        order = Order(Models(policy), plan, desk.seed, graded=False)
-        with desk.bar(len(held_out), "problems") as bar:
-            tally = Tally(bar, graded=False)
-            await grow_into({trees: held_out}, desk.fleet, order, tally.hear)
-        tally.say_speechless(desk.progress.say)
-        say_poisoned(desk, trees)
-        note_sandbox(desk, trees)
-        async with ProcessJudge(desk.config.grading) as judge:
-            judged: Mapping[str, Judged] = {}
-            if discriminator is not None:
-                async with (
-                    _second_model(desk, discriminator) as second,
-                    ProcessSandbox(desk.config.sandbox) if described.code else nullcontext() as sandbox,
-                ):
-                    looking = Discriminator(second, judge, described, mutual, desk.seed, sandbox)
-                    with desk.bar(len(held_out), "problems", "second model") as bar:
-                        judged = await judge_all(folder / "judged.jsonl", read_trees(trees), looking, bar.advance)
-            await desk.fleet.stage_over()
-            grown = every_problem(read_trees(trees), held_out)
-            return await read_ways(grown, readings, judged, mutual.agreement, judge)
+    async def reading(tree: Tree, judge: Judge) -> Mapping[str, Scored]:
+        return await read_tree(tree, readings, judge)
 
-    rows = asyncio.run(work())
-    evaluation = desk.config.plan(max(desk.place.round, 1)).evaluation
-    drawing = {"resamples": evaluation.bootstrap, "seed": desk.seed}
-    return _write_scores(folder, rows, {search: readings}, drawing)
+    rows = asyncio.run(_read(desk, problems, grown, reading))
+    return _write_scores(desk, folder, rows, {search: readings}, evaluation)
 
 
-@asynccontextmanager
-async def _second_model(desk: Desk, model: str | PolicyConfig) -> AsyncIterator[Policy]:
-    if isinstance(model, PolicyConfig):
-        from rstar_math.engines.endpoint import EndpointPolicy
+def read_words(
+    desk: Desk, folder: Path, *, mutual: MutualConfig, problems: Path, trees: Path, judged: Path | None
+) -> Metrics:
+    """The same for answers in plain words, by all of `mutual.strategies`."""
+    readings = ways(mutual, read_task(task_folder(mutual.task)), second=judged is not None)
+    verdicts = read_judged(judged / JUDGED) if judged else {}
 
-        async with EndpointPolicy(model, "discriminator") as server:
-            yield server
-    else:
-        yield await desk.fleet.policy(model, desk.seed)
+    async def reading(tree: Tree, judge: Judge) -> Mapping[str, Scored]:
+        return await read_ways(tree, readings, verdicts.get(tree.problem.id), mutual.agreement, judge)
+
+    rows = asyncio.run(_read(desk, problems, read_trees(trees), reading))
+    plan = desk.config.plan(max(desk.place.round, 1)).evaluation
+    return _write_scores(desk, folder, rows, {readings[0].search: readings}, plan)
+
+
+async def _read(desk: Desk, problems: Path, grown: Iterable[Tree], reading: _Reading) -> dict[str, list[Scored]]:
+    held_out = read_set(problems / "held_out.jsonl")
+    async with ProcessJudge(desk.config.grading) as judge:
+        with desk.bar(len(held_out), "problems", "graded") as bar:
+            return await gather_rows(every_problem(grown, held_out), lambda tree: reading(tree, judge), bar.advance)
 
 
 def _write_scores(
+    desk: Desk,
     folder: Path,
     rows: Mapping[str, Sequence[Scored]],
-    by_search: Mapping[str, Sequence[Strategy]],
-    drawing: Mapping[str, int],
+    searches: Mapping[str, Sequence[Strategy]],
+    evaluation: EvaluationConfig,
 ) -> Metrics:
     """`answers.jsonl`, `scaling.json` and `metrics.json`; returns what stands in the last."""
     metrics: dict[str, float] = {}
     scaling: list[dict[str, Any]] = []
+    drawing = {"resamples": evaluation.bootstrap, "seed": desk.seed}
     with (folder / "answers.jsonl").open("w") as answers:
-        for name, scored in rows.items():
+        for name in (strategy.name for readings in searches.values() for strategy in readings):
+            scored = rows.get(name, [])  # nothing is held out, and every name still has its numbers
             metrics |= score_metrics(name, scored, **drawing)
             answers.writelines(json.dumps(answer_row(name, row)) + "\n" for row in scored)
-    for search, (strategy, *_) in by_search.items():
-        scaling += scaling_rows(search, rows[strategy.name], **drawing)
+    for search, (strategy, *_) in searches.items():
+        scaling += scaling_rows(search, rows.get(strategy.name, []), **drawing)
         if strategy.drawn and (count := strategy.plan.rollouts) > 1:
-            metrics |= draw_metrics(f"sample@{count}", rows[strategy.name], count)
+            metrics |= draw_metrics(f"sample@{count}", rows.get(strategy.name, []), count)
     write_json(folder / "scaling.json", scaling)
     write_json(folder / "metrics.json", metrics)
     return metrics

@@ -22,6 +22,7 @@ from typing import Any
 
 from rstar_math.checkpoints import sample
 from rstar_math.errors import StageError
+from rstar_math.evolution.places import ORDER, Place
 
 _log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
@@ -30,8 +31,6 @@ PARTIAL = ".partial"
 _BEGUN = "begun.json"
 #: Which `from=` was begun and has not come to its end.
 FROM = "from.txt"
-#: number of the round -> order of its stages; round 0 holds what stands before the first round.
-ORDER = {"problems": 0, "trees": 1, "harvest": 2, "policy": 3, "ppm": 4, "scores": 5, "control": 6, "control-scores": 7}
 #: What gives a stage another input of that name: it is known by a digest alone.
 _NAMED_BY = {
     "base": " (what base= names)",
@@ -42,37 +41,6 @@ _NAMED_BY = {
 
 #: A stage's work: fills the folder it is given and returns the numbers worth keeping.
 Work = Callable[[Path], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """A stage of a round, in the order of the story."""
-
-    round: int
-    order: int
-    stage: str
-
-    @classmethod
-    def of(cls, round_number: int, stage: str) -> Place:
-        """The place of a stage by its name."""
-        return cls(round_number, ORDER[stage], stage)
-
-    @classmethod
-    def parse(cls, written: str) -> tuple[int, str | None]:
-        """`round-3` or `round-3.ppm` -> (3, None) or (3, "ppm").
-
-        Raises:
-            StageError: it is written in another way.
-        """
-        head, _, stage = written.partition(".")
-        number = head.removeprefix("round-")
-        if not (head.startswith("round-") and number.isdigit()) or (stage and stage not in ORDER):
-            stages = ", ".join(ORDER)
-            raise StageError(f"'{written}' names no stage; write round-N or round-N.STAGE, STAGE one of: {stages}")
-        return int(number), stage or None
-
-    def __str__(self) -> str:
-        return f"round-{self.round}/{self.stage}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +181,14 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
             shutil.rmtree(partial)
     _finish(final, partial, fingerprint, metrics, begun["seconds"])
     return Done(final, metrics, begun["seconds"], before=False)
+
+
+def clear_other(final: Path, fingerprint: Fingerprint) -> None:
+    """Deletes what stands in `final`, or is begun there, if it was made with another setting: for what costs little."""
+    begun = final.with_name(final.name + PARTIAL)
+    for folder, name in ((final, MANIFEST), (begun, _BEGUN)):
+        if (folder / name).is_file() and fingerprint.difference(_read(folder / name)["fingerprint"]):
+            shutil.rmtree(folder)
 
 
 def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rstar_math.config import RunConfig
-from rstar_math.evolution.store import MANIFEST, ORDER, read_manifest
+from rstar_math.evolution.places import ORDER
+from rstar_math.evolution.store import MANIFEST, read_manifest
 from rstar_math.report.console import open_console
 from rstar_math.report.levels import show_levels
 from rstar_math.report.table import closing, show_table, write_report

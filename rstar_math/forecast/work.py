@@ -55,7 +55,7 @@ def tree_work(plan: SearchConfig, habits: ForecastConfig, rollouts: int) -> Work
         code, answers = rollouts * (habits.steps - 1), float(rollouts)
     nodes = code * branching + answers
     drawn = code * plan.candidates + answers * plan.answer_candidates
-    scored = {"ppm": nodes, "answers": answers, "terminal": 0.0}[plan.annotation]
+    scored = nodes if plan.annotation == "ppm" else 0.0
     # With prefix caching the PPM reads the problem once, then of every path its last step.
     read = habits.question_tokens + scored * habits.step_tokens if scored else 0.0
     return Work(code + answers, nodes, drawn * habits.step_tokens, read)

@@ -13,13 +13,19 @@ from rstar_math.records import Tree
 
 
 def choose_consistent(
-    tree: Tree, consistent: Collection[int], same: Mapping[str, str], first: int | None = None
+    tree: Tree,
+    consistent: Collection[int],
+    same: Mapping[str, str],
+    first: int | None = None,
+    *,
+    drawn: bool = False,
 ) -> Choice | None:
-    """The choice after the `first` rollouts (None: all). A trajectory's reward is what all its rollouts brought."""
+    """The choice after the `first` rollouts (None: all). A trajectory's reward is what all its rollouts brought; of draws
+    (`drawn`) each counts."""
     rewards: dict[int, float] = {}
     for rollout in tree.rollouts[:first]:
         rewards[rollout.leaf] = rewards.get(rollout.leaf, 0.0) + rollout.value
-    found = solutions(tree, drawn=False, first=first)
+    found = solutions(tree, drawn=drawn, first=first)
     agreed = [
         choice._replace(score=rewards[choice.leaf] * choice.score) for choice in found if choice.leaf in consistent
     ]

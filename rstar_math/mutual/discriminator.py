@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rstar_math.config import MutualConfig
+from rstar_math.config import MaskingConfig
 from rstar_math.ports import Judge, Policy, Sandbox
 from rstar_math.records import Sampling, Transcript, Tree
 from rstar_math.rng import stream
@@ -55,7 +55,7 @@ class Discriminator:
     policy: Policy
     comparing: Judge
     task: Task
-    plan: MutualConfig
+    plan: MaskingConfig
     seed: int
     #: Where the task's lines hold code.
     sandbox: Sandbox | None = None

@@ -1,51 +1,38 @@
 """trees -> what a second model made of them, kept problem by problem.
 
-Every tree's verdicts are a line of `judged.jsonl` as soon as they are there, so a start that was stopped goes on without
-them, and no tree waits for another.
-Who judges, and how, stands in `discriminator`.
+Who judges, and how, stands in `discriminator`; a row's form is known here alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from rstar_math.lines import line_of, read_lines
+from rstar_math.evaluation.kept import Row, keep_all
+from rstar_math.lines import read_lines
 from rstar_math.mutual.discriminator import Completion, Discriminator, Judged
 from rstar_math.records import Tree
-from rstar_math.together import together
-
-#: Trees whose trajectories are completed at the same time, and that are in memory.
-_AT_ONCE = 64
 
 
 async def judge_all(
     file: Path, trees: Iterable[Tree], discriminator: Discriminator, on_judged: Callable[[int], object]
 ) -> dict[str, Judged]:
     """Problem's id -> the verdicts on its trajectories; `on_judged` hears of every tree."""
-    found = {judged.problem_id: judged for judged in _read(file)}
-    on_judged(len(found))
-    left = (tree for tree in trees if tree.problem.id not in found)
-    with file.open("a", encoding="utf-8") as lines:
 
-        async def one_after_another() -> None:
-            for tree in left:
-                judged = await discriminator.judge(tree)
-                lines.write(line_of(_row(judged)))
-                lines.flush()
-                found[judged.problem_id] = judged
-                on_judged(1)
+    async def judge(tree: Tree) -> Row:
+        judged = await discriminator.judge(tree)
+        completions = {str(leaf): [each._asdict() for each in own] for leaf, own in judged.completions.items()}
+        return {"tokens": judged.tokens, "completions": completions}
 
-        await together(one_after_another() for _ in range(_AT_ONCE))
-    return found
+    return {name: _judged(row) for name, row in (await keep_all(file, trees, judge, on_judged)).items()}
 
 
-def _row(judged: Judged) -> dict[str, object]:
-    completions = {leaf: [each._asdict() for each in own] for leaf, own in judged.completions.items()}
-    return {"id": judged.problem_id, "tokens": judged.tokens, "completions": completions}
+def read_judged(file: Path) -> dict[str, Judged]:
+    """What `judge_all` wrote."""
+    return {row["id"]: _judged(row) for row in read_lines(file)}
 
 
-def _read(file: Path) -> Iterator[Judged]:
-    for row in read_lines(file):
-        completions = {int(leaf): [Completion(**each) for each in own] for leaf, own in row["completions"].items()}
-        yield Judged(row["id"], completions, row["tokens"])
+def _judged(row: Mapping[str, Any]) -> Judged:
+    completions = {int(leaf): [Completion(**each) for each in own] for leaf, own in row["completions"].items()}
+    return Judged(row["id"], completions, row["tokens"])

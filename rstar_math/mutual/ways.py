@@ -42,10 +42,10 @@ def ways(plan: MutualConfig, task: Task, *, second: bool) -> list[Strategy]:
     if second and {"mutual", "generator-majority"} & set(asked):
         asked = [name for name in asked if name not in ("mutual", "generator-majority")]
         asked += ["generator-majority", "mutual"]
-    return [_way(name, plan, task, second) for name in asked]
+    return [_way(name, plan, task) for name in asked]
 
 
-def _way(written: str, plan: MutualConfig, task: Task, second: bool) -> Strategy:
+def _way(written: str, plan: MutualConfig, task: Task) -> Strategy:
     name, _, number = written.partition("@")
     if name not in WAYS or (number and (name != "self-consistency" or not number.isdecimal() or int(number) < 1)):
         raise ConfigError(
@@ -59,8 +59,7 @@ def _way(written: str, plan: MutualConfig, task: Task, second: bool) -> Strategy
     if name.endswith("-cot"):
         task = task.without_examples() if name == "zero-shot-cot" else task
         return Strategy(written, name, _drawn(plan, task, 1, 0.0), "best", 1, True)
-    search = "mutual" if second else "generator"
-    return Strategy(written, search, _tree(plan, task), "majority", plan.rollouts, False)
+    return Strategy(written, "generator", _tree(plan, task), "majority", plan.rollouts, False)
 
 
 def _drawn(plan: MutualConfig, task: Task, count: int, temperature: float) -> Reasoning:
@@ -84,5 +83,8 @@ def _tree(plan: MutualConfig, task: Task) -> Reasoning:
         depth=task.depth,
         exploration=plan.exploration,
         task=task,
-        mutual=plan,
+        thoughts=plan.thoughts,
+        subquestions=plan.subquestions,
+        votes=plan.votes,
+        actions=plan.actions,
     )

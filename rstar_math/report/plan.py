@@ -94,10 +94,6 @@ def _epochs(training: TrainingConfig) -> str:
     return f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g}"
 
 
-def _choice(plan: RoundConfig) -> str:
-    return "best score" if plan.evaluation.choose == "best" else f"majority of {plan.evaluation.top}"
-
-
 _LINES: tuple[_Line, ...] = (
     ("annotation", lambda plan: plan.search.annotation),
     ("rollouts", lambda plan: _rollouts(plan.search)),
@@ -115,5 +111,5 @@ _LINES: tuple[_Line, ...] = (
     ("rollouts", lambda plan: str(plan.evaluation.rollouts)),
     ("candidates", lambda plan: str(plan.evaluation.candidates)),
     ("temperature", lambda plan: f"{plan.evaluation.temperature:g}"),
-    ("answer", _choice),
+    ("ways", lambda plan: ", ".join(plan.evaluation.strategies)),
 )

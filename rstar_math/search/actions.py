@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from rstar_math.config import MutualConfig, SearchConfig
+from rstar_math.config.mutual import ActionName
 from rstar_math.records import End, Sampling, Step, Transcript
 from rstar_math.search.agreement import alike
 from rstar_math.search.expansion import Doors, Moves
@@ -38,11 +39,14 @@ from rstar_math.search.tree import GrowingTree
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Reasoning(SearchConfig):
-    """A search over actions: the knobs of `SearchConfig` that MCTS reads, the task, and rStar's own knobs."""
+    """A search over actions: the knobs of `SearchConfig` that MCTS reads, the task, and rStar's own (`MutualConfig`)."""
 
     kind: Literal["actions", "solutions"] = "actions"  # type: ignore[assignment]
     task: Task = Field(default_factory=lambda: Task("none"))
-    mutual: MutualConfig = MutualConfig()
+    thoughts: int = MutualConfig.thoughts
+    subquestions: int = MutualConfig.subquestions
+    votes: int = MutualConfig.votes
+    actions: tuple[ActionName, ...] = MutualConfig.actions
 
 
 class Candidate(NamedTuple):
@@ -66,7 +70,7 @@ class Asking:
     def __init__(self, tree: GrowingTree, index: int, doors: Doors, plan: SearchConfig) -> None:
         if not isinstance(plan, Reasoning):
             raise TypeError(f"a search over actions goes by a Reasoning plan, not by {type(plan).__name__}")
-        self.mutual, self.task, self.path = plan.mutual, plan.task, tree.steps(index)
+        self.plan, self.task, self.path = plan, plan.task, tree.steps(index)
         self._tree, self._doors = tree, doors
         self._sampling = Sampling(plan.temperature, plan.top_p, plan.max_step_tokens, (LINE_END,))
 
@@ -102,13 +106,13 @@ class Asking:
 
     async def best(self, mark: str, before: Sequence[Step] = ()) -> tuple[str, str, float] | None:
         """The line that most of the drawn ones agree with, its answer and their share; None if none states an answer."""
-        voted = await self.vote(await self.lines(mark, self.mutual.votes, before))
+        voted = await self.vote(await self.lines(mark, self.plan.votes, before))
         return max(((line, *vote) for line, vote in voted.items()), key=lambda each: each[2], default=None)
 
 
 async def _thought(asking: Asking) -> list[Candidate]:
     """A1; a thought that states the answer ends the path."""
-    drawn = await asking.lines(THOUGHT, asking.mutual.thoughts)
+    drawn = await asking.lines(THOUGHT, asking.plan.thoughts)
     voted = await asking.vote(drawn)
     return [Candidate(f"{THOUGHT} {line}\n", *voted.get(line, (None, None))) for line in dict.fromkeys(drawn.lines)]
 
@@ -130,7 +134,7 @@ async def _subquestion(asking: Asking) -> list[Candidate]:
         ends = best[1:] if asking.task.is_final(question) else (None, None)
         return Candidate(f"{asked}{SUBANSWER} {best[0]}\n", *ends)
 
-    questions = dict.fromkeys((await asking.lines(SUBQUESTION, asking.mutual.subquestions)).lines)
+    questions = dict.fromkeys((await asking.lines(SUBQUESTION, asking.plan.subquestions)).lines)
     return [found for found in await asyncio.gather(*map(answered, questions)) if found is not None]
 
 
@@ -164,7 +168,7 @@ ACTIONS: Mapping[str, _Action] = {
 async def act(tree: GrowingTree, index: int, doors: Doors, plan: SearchConfig, _: int | None = None) -> Counter[int]:
     """Attaches what the actions that may stand here say below node `index`; child -> 1."""
     asking = Asking(tree, index, doors, plan)
-    allowed = [ACTIONS[name] for name in asking.mutual.actions if ACTIONS[name].may_follow(asking.path)]
+    allowed = [ACTIONS[name] for name in asking.plan.actions if ACTIONS[name].may_follow(asking.path)]
     drawn = await asyncio.gather(*(action.draw(asking) for action in allowed))
     tree.nodes[index].children = []
     return Counter(_attach(tree, index, candidate) for candidates in drawn for candidate in candidates)

@@ -54,8 +54,7 @@ async def expand(
     tree.tokens += sum(proposal.tokens for proposal in proposals)
     said = _well_formed(proposals, answering)
     kept = [Step(candidate) for candidate in said] if answering else await _run(tree, path, list(said), doors)
-    asked = plan.annotation == "ppm" or (plan.annotation == "answers" and answering)
-    priors = await _score(tree, path, kept, doors) if asked else [None] * len(kept)
+    priors = await _score(tree, path, kept, doors) if plan.annotation == "ppm" else [None] * len(kept)
     tree.nodes[index].children = []
     children: Counter[int] = Counter()
     for step, prior in zip(kept, priors, strict=True):

@@ -59,6 +59,11 @@ def write_trees(path: Path, trees: Sequence[Tree]) -> None:
     unfinished.rename(path)
 
 
+def count_trees(folder: Path) -> int:
+    """How many trees stand in all parts below `folder`, of which only the ends are read."""
+    return sum(pq.read_metadata(part).num_rows for part in folder.glob("part-*.parquet"))
+
+
 def read_trees(folder: Path) -> Iterator[Tree]:
     """The trees of all parts below `folder`, in the order of their parts' names.
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from planting import plant
 
 from rstar_math.cli import alone
+from rstar_math.cli import compare as comparing
 from rstar_math.cli import evaluate as evaluating
 from rstar_math.cli import solve as solving
 from rstar_math.cli.compose import compose, compose_again
@@ -197,6 +198,34 @@ def test_the_second_model_may_stand_behind_a_server_of_its_own(measure) -> None:
 def test_what_cannot_be_measured_is_said_before_anything_starts(given, said, measure) -> None:
     with pytest.raises(ConfigError, match=said):
         measure(**given)
+
+
+def test_reward_models_are_compared_on_solutions_drawn_once(monkeypatch, tmp_path) -> None:
+    """Each had solutions drawn of its own, so what one was better by was also the luck of the draw."""
+    asked: list[Any] = []
+
+    @contextmanager
+    def noted(config, out):
+        yield NotedRun(config, asked)
+
+    monkeypatch.setattr(comparing, "open_run", noted)
+    (tmp_path / "harvest").mkdir()
+    comparing.compare(
+        compose(["preset=demo"]),
+        {"policy": str(MODEL_PATH), "data": str(tmp_path / "harvest"), "out": str(tmp_path / "out")},
+    )
+    by_stage: dict[str, list[str]] = {}
+    for place, out, _, _ in asked:
+        by_stage.setdefault(place.stage, []).append(str(out.relative_to(tmp_path / "out")))
+    rollouts = compose(["preset=demo"]).plan(4).evaluation.rollouts
+    drawn = [out for out in by_stage["answers"] if "sample" in out]
+    assert set(drawn) == {f"drawn/held-out/seed-0/sample@{rollouts}/trees"}
+    assert by_stage["worths"] == [
+        f"{objective}/held-out/seed-0/sample@{rollouts}/worths" for objective in ("orm", "pqm", "pairwise")
+    ]
+    assert {inputs["trees"] for place, _, inputs, _ in asked if place.stage == "worths"} == {
+        tmp_path / "out" / drawn[0]
+    }
 
 
 def test_every_benchmark_can_be_read() -> None:

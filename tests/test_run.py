@@ -15,12 +15,14 @@ import pytest
 from rstar_math.cli import launch
 from rstar_math.cli.compose import compose
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.config import RunConfig, TrackingConfig
+from rstar_math.config import EvaluationConfig, RunConfig, TrackingConfig
 from rstar_math.errors import EngineError, StageError
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Desk, Run, UntilReached
 from rstar_math.evolution.store import Store
+from rstar_math.mutual.ways import ways
 from rstar_math.report.progress import Progress
+from rstar_math.search.task import Task
 from rstar_math.tracking import Tracker
 from rstar_math.training.launch import Trainings
 
@@ -82,6 +84,39 @@ def test_a_changed_knob_is_named_by_one_that_there_is(number, stage, overrides, 
     with pytest.raises(StageError, match=rf"the knob '{re.escape(named)}' was"):
         open_here(tmp_path, after).once(number, stage, work, **given(after))
     compose([f"{named}=7"])
+
+
+def test_a_longer_line_of_a_search_over_actions_is_named_by_its_own_knob(tmp_path) -> None:
+    def lines(*overrides: str) -> dict[str, Any]:
+        (strategy,) = ways(
+            compose(["mutual.strategies=[self-consistency@4]", *overrides]).mutual, Task("t"), second=False
+        )
+        return {"mutual": strategy.plan, "problems": None}
+
+    place = Place.of(4, "scores").part("reasoning")
+    open_here(tmp_path, compose([])).alone(place, tmp_path / "trees", work, **lines())
+    with pytest.raises(StageError, match=r"the knob 'mutual\.max_line_tokens' was 256 and is now 99"):
+        open_here(tmp_path, compose([])).alone(place, tmp_path / "trees", work, **lines("mutual.max_line_tokens=99"))
+    open_here(tmp_path, compose([])).alone(place, tmp_path / "trees", work, **lines("mutual.agreement=loose"))
+
+
+def test_what_costs_little_is_made_anew_with_another_setting_and_not_refused(tmp_path) -> None:
+    made = []
+
+    def note(desk, folder, *, evaluation) -> dict[str, float]:
+        made.append(evaluation.top)
+        (folder / "done.txt").write_text(str(evaluation.top))
+        return {}
+
+    place, evaluation = Place.of(4, "scores").part("read"), EvaluationConfig(top=4)
+    for knobs in (evaluation, evaluation, replace(evaluation, top=5)):
+        folder = open_here(tmp_path, compose([])).anew(place, tmp_path / "scores", note, evaluation=knobs)
+    assert made == [4, 5]
+    assert (folder / "done.txt").read_text() == "5"
+    partial = folder.rename(folder.with_name("scores.partial"))
+    (partial / "manifest.json").rename(partial / "begun.json")  # half done with the other setting
+    open_here(tmp_path, compose([])).anew(place, tmp_path / "scores", note, evaluation=evaluation)
+    assert made == [4, 5, 4]
 
 
 def test_another_base_is_refused_with_the_knob_that_names_it(tmp_path) -> None:

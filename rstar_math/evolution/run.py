@@ -54,6 +54,8 @@ _RULED_BY = {
     "worths": ("ppm_engine",),
     "read": ("grading",),
 }
+#: What a search over actions calls otherwise than the knob that a person turns.
+_TURNED_BY = {"mutual.max_step_tokens": "mutual.max_line_tokens"}
 #: What a stage reads: a folder of an earlier stage, a model's folder or name, an endpoint, or nothing.
 Input = Path | str | PolicyConfig | None
 
@@ -213,7 +215,7 @@ class Run:
                     form |= _flat(prefix, {own: settings.pop(own) for own in value.FORM})
                     for own in value.FREE:
                         settings.pop(own)
-                knobs |= _flat(prefix, settings)
+                knobs |= {_TURNED_BY.get(knob, knob): set_to for knob, set_to in _flat(prefix, settings).items()}
                 inputs |= _files(value)
             elif value is not None:
                 inputs[name] = _digest(value)

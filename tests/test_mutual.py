@@ -385,7 +385,7 @@ async def test_no_more_trees_are_read_than_are_judged_at_once(tmp_path: Path) ->
     def reading() -> Iterator[Tree]:
         for tree in trees_of(300):
             read.append(tree)
-            assert len(read) - len(judged) <= 65
+            assert len(read) - len(judged) <= 17
             yield tree
 
     discriminator = Discriminator(Echo("7"), ExactJudge(), TASK, MutualConfig(), 0)

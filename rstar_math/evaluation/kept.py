@@ -14,17 +14,22 @@ from rstar_math.lines import line_of, read_lines
 from rstar_math.records import Tree
 from rstar_math.together import together
 
-#: Trees that are worked on at the same time, and that are in memory.
-_AT_ONCE = 64
-
 Row = Mapping[str, Any]
 
 
 async def keep_all(
-    file: Path, trees: Iterable[Tree], work: Callable[[Tree], Awaitable[Row]], on_kept: Callable[[int], object]
+    file: Path,
+    trees: Iterable[Tree],
+    work: Callable[[Tree], Awaitable[Row]],
+    on_kept: Callable[[int], object],
+    at_once: int = 64,
 ) -> dict[str, Row]:
-    """Problem's id -> the row that `work` makes of its tree, from the file where it stands there (under `id`); `on_kept`
-    hears of every tree."""
+    """Problem's id -> the row that `work` makes of its tree, from the file where it stands there (under `id`).
+
+    Args:
+        on_kept: hears of every tree.
+        at_once: trees that are worked on at the same time, and that are in memory.
+    """
     found: dict[str, Row] = {row["id"]: row for row in read_lines(file)}
     on_kept(len(found))
     left = (tree for tree in trees if tree.problem.id not in found)
@@ -38,5 +43,5 @@ async def keep_all(
                 found[tree.problem.id] = row
                 on_kept(1)
 
-        await together(one_after_another() for _ in range(_AT_ONCE))
+        await together(one_after_another() for _ in range(at_once))
     return found

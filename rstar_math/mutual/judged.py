@@ -14,6 +14,9 @@ from rstar_math.lines import read_lines
 from rstar_math.mutual.discriminator import Completion, Discriminator, Judged
 from rstar_math.records import Tree
 
+#: Trees at once: each asks for several completions of each of its trajectories, together some hundreds.
+_AT_ONCE = 16
+
 
 async def judge_all(
     file: Path, trees: Iterable[Tree], discriminator: Discriminator, on_judged: Callable[[int], object]
@@ -25,7 +28,7 @@ async def judge_all(
         completions = {str(leaf): [each._asdict() for each in own] for leaf, own in judged.completions.items()}
         return {"tokens": judged.tokens, "completions": completions}
 
-    return {name: _judged(row) for name, row in (await keep_all(file, trees, judge, on_judged)).items()}
+    return {name: _judged(row) for name, row in (await keep_all(file, trees, judge, on_judged, _AT_ONCE)).items()}
 
 
 def read_judged(file: Path) -> dict[str, Judged]:

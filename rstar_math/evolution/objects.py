@@ -16,6 +16,8 @@ from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 from rstar_math.errors import ConfigError, StoreError
 
 _BLOCK_BYTES = 8 << 20
+#: Google's library would ask a store that does not answer again and again for a quarter of an hour.
+_PATIENCE_SECONDS = 30
 
 
 class Objects:
@@ -28,11 +30,12 @@ class Objects:
     def __init__(self, url: str) -> None:
         """Raises ConfigError where no store can be opened by that address."""
         try:
-            self._store, self._top = FileSystem.from_uri(url)
+            self._store, self._top = FileSystem.from_uri(_not_for_ever(url))
         except (ArrowException, OSError, ValueError) as error:
             raise ConfigError(
                 f"{url} opens no object store ({error}). Write s3://BUCKET/PATH or gs://BUCKET/PATH; keys, region and "
-                "endpoint are read from the environment, as the store's own tools do (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …)"
+                "endpoint are read from the environment, as the store's own tools do (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, "
+                "GOOGLE_APPLICATION_CREDENTIALS, …)"
             ) from None
         if isinstance(self._store, LocalFileSystem):
             raise ConfigError(
@@ -131,3 +134,10 @@ def _asked(name: str) -> Iterator[None]:
         yield
     except (ArrowException, OSError) as error:
         raise StoreError(f"{name}: {error}") from error
+
+
+def _not_for_ever(url: str) -> str:
+    """The address, with a limit to Google's patience where it states none; Amazon's library has one of its own."""
+    if not url.startswith(("gs://", "gcs://")) or "retry_limit_seconds=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}retry_limit_seconds={_PATIENCE_SECONDS}"

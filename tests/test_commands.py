@@ -200,6 +200,21 @@ def test_what_cannot_be_measured_is_said_before_anything_starts(given, said, mea
         measure(**given)
 
 
+def test_an_evaluation_keeps_its_engines_from_search_to_search(monkeypatch, tmp_path) -> None:
+    """Where a run makes room for trainings, an evaluation started an engine anew for every search of every benchmark."""
+    seen = []
+
+    @contextmanager
+    def noted(config, out):
+        seen.append(config.cluster.keep_engines)
+        yield NotedRun(config, [])
+
+    monkeypatch.setattr(evaluating, "open_run", noted)
+    config = compose(["preset=paper", "cluster=1gpu"])
+    evaluating.evaluate(config, {"policy": str(MODEL_PATH), "out": str(tmp_path)})
+    assert (config.cluster.keep_engines, seen) == (False, [True])
+
+
 def test_reward_models_are_compared_on_solutions_drawn_once(monkeypatch, tmp_path) -> None:
     """Each had solutions drawn of its own, so what one was better by was also the luck of the draw."""
     asked: list[Any] = []

@@ -85,7 +85,8 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
     asked = Measuring(out, generator, ppm, number, evaluation, benchmarks, found, seeds, "", None, second, mutual)
     for name in benchmarks if plain else ():
         read_task(task_folder(_task(asked, name)))  # one that cannot be read is refused before any work
-    with open_run(config, out) as run:
+    # Nothing is trained here, so engines need not make room between two searches.
+    with open_run(replace(config, cluster=replace(config.cluster, keep_engines=True)), out) as run:
         folders = measure(run, asked)
     rows = pooled(asked, folders, config.seed, wanted)
     write_json(out / "metrics.json", rows)

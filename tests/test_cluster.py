@@ -535,9 +535,44 @@ def late_worker() -> type:
     return Late
 
 
+QUESTION = (Segment("What is 2 + 3?", by_policy=False),)
+
+
+async def stand(fleet: Fleet, kind: str):
+    """A door to the engines of a kind, and one question to it."""
+    door = await (fleet.policy("no-weights") if kind == "policy" else fleet.scorer("no-weights"))
+    return (lambda: door.propose(QUESTION, 1, Sampling())) if kind == "policy" else (lambda: door.score([QUESTION]))
+
+
 @pytest.mark.slow
-async def test_whoever_asks_a_dead_engine_hears_so_in_one_message(fleet) -> None:
-    door = await fleet.policy("no-weights")
+@pytest.mark.parametrize("kind", ["policy", "ppm"])
+async def test_an_engine_that_dies_while_it_is_asked_from_outside_a_search_is_replaced(fleet, kind) -> None:
+    """The second model's completions ended with the death of one engine; only a search had others take its place."""
+    ask = await stand(fleet, kind)
+    (first,) = fleet._engines.serving(kind)
+    ray.kill(first)
+    assert all(await asyncio.gather(*(ask() for _ in range(40))))
+    (second,) = fleet._engines.serving(kind)
+    assert second is not first
+    assert fleet._deaths == 1  # of all that had asked it the first mended for the others
+
+
+@pytest.mark.slow
+async def test_engines_that_die_too_often_outside_a_search_end_it_in_one_message(config) -> None:
+    fleet = Fleet(replace(config, cluster=replace(config.cluster, deaths_per_stage=1)), ScriptedEngine, ScriptedEngine)
+    ask = await stand(fleet, "policy")
     ray.kill(fleet._engines.serving("policy")[0])
-    with pytest.raises(EngineError, match=r"an engine died .*the same command continues"):
-        await door.propose((Segment("What is 2 + 3?", by_policy=False),), 1, Sampling())
+    with pytest.raises(EngineError, match=r"died 1 times.*cluster\.deaths_per_stage, now 1"):
+        await ask()
+    await fleet.release()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hangs", ["policy engine not answering", "policy engine stuck"])
+async def test_an_engine_that_hangs_outside_a_search_is_named_and_replaced(config, tmp_path, caplog, hangs) -> None:
+    patient = replace(config, cluster=replace(config.cluster, silence_seconds=1.5))
+    fleet = Fleet(patient, stuck(tmp_path / "was here", blocking="answering" in hangs), ScriptedEngine)
+    ask = await stand(fleet, "policy")
+    assert all(await asyncio.gather(*(ask() for _ in range(6))))
+    assert hangs in caplog.text
+    await fleet.release()

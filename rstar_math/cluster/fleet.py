@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 import ray
 
 from rstar_math.checkpoints import Kind
-from rstar_math.cluster.actors import PolicyActor, Replicas, ScorerActor, SearchActor
+from rstar_math.cluster.actors import PolicyActor, ScorerActor, SearchActor
 from rstar_math.cluster.crew import Asked, Crew
 from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.cluster.engines import Engines
 from rstar_math.cluster.flow import Flow
 from rstar_math.cluster.joining import connect
 from rstar_math.cluster.remote import LOST, cause_of, result_of
+from rstar_math.cluster.standing import Standing
 from rstar_math.cluster.watch import Silence, Watched, hanging
 from rstar_math.config import PolicyConfig, RunConfig, SearchConfig
 from rstar_math.errors import EngineError, EngineLost, GradingError, SandboxError
@@ -175,16 +176,18 @@ class Fleet:
 
     async def policy(self, path: str, seed: int = 0) -> Policy:
         """The policy engines with the weights at `path`, for questions that no search asks."""
-        connect(self.config)
         self._engines.seed = seed
-        await self._engines.serve("policy", path)
-        return Replicas(self._engines.serving("policy"))
+        return await self._standing("policy", path)
 
     async def scorer(self, path: str) -> Scorer:
         """The PPM engines with the weights at `path`, for solutions that are there already."""
+        return await self._standing("ppm", path)
+
+    async def _standing(self, kind: Kind, path: str) -> Standing:
         connect(self.config)
-        await self._engines.serve("ppm", path)
-        return Replicas(self._engines.serving("ppm"))
+        self._deaths = self._grown = 0
+        await self._engines.serve(kind, path)
+        return Standing(self._engines, kind, Silence(self.config.cluster.silence_seconds), self._count_death)
 
     async def ask_engine(self, kind: Kind, method: str) -> Any:
         """What a method of the first engine of this kind ("policy" or "ppm") says."""

@@ -139,6 +139,7 @@ def evaluate(overrides: tuple[str, ...]) -> None:
 
     \b
     strategy=greedy,majority@8,best-of-n@8,weighted-majority@8,beam@4,mcts@16   (greedy, and mcts where there is a PPM)
+    strategy=mcts-majority@16,mcts-weighted@16   other readings of the same trees, which are not grown again
     strategy=zero-shot-cot,few-shot-cot,self-consistency@32,generator-majority,mutual   in plain words (rStar), any model
     discriminator=MODEL  mutual.task=gsm8k   the second model of mutual; its kind of question (a folder of conf/mutual)
     policy=endpoint, discriminator=endpoint   served elsewhere: with policy.url= policy.model=, discriminator.url= …

@@ -58,8 +58,8 @@ def solve_one(question: str, overrides: Sequence[str], given: Mapping[str, str],
     if as_json:
         click.echo(json.dumps(_object(tree, choice), ensure_ascii=False))
     elif choice:
-        scores = [None if is_way(name) else tree.nodes[index].prior for index in tree.path(choice.leaf)]
-        show_solution(tree.steps(choice.leaf), scores, choice.answer, choice.score)
+        scores = [tree.nodes[index].prior if strategy.scored else None for index in tree.path(choice.leaf)]
+        show_solution(tree.steps(choice.leaf), scores, choice.answer, choice.score if strategy.scored else None)
     if choice is None:
         knob = "mutual" if is_way(name) else f"round.{config.plan_name(config.rounds)}.evaluation"
         more = f"{knob}.rollouts={4 * strategy.plan.rollouts}"

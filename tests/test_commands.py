@@ -357,6 +357,20 @@ def test_a_question_without_an_answer_is_not_solved(words, solve) -> None:
     assert solve(solved("4"), f"policy={MODEL_PATH}", *words)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("strategy", "said"),
+    [
+        ("majority@2", "with strategy=majority@8"),
+        ("majority", "with round.r4.evaluation.rollouts="),
+        ("greedy", "with strategy=majority@8 or another"),
+        ("generator-majority", "with mutual.rollouts=128"),
+        ("self-consistency", "with strategy=self-consistency@128"),
+    ],
+)
+def test_where_no_answer_was_found_the_knob_that_helps_is_named(strategy, said, solve) -> None:
+    assert said in solve(solved(), f"policy={MODEL_PATH}", f"strategy={strategy}")[1]
+
+
 def test_a_question_is_solved_by_the_knobs_of_the_run_that_made_the_policy(solve, tmp_path) -> None:
     """It went by the demo's: steps of 32 tokens in a context of 512."""
     policy = tmp_path / "other" / "round-2" / "policy"

@@ -61,10 +61,21 @@ def solve_one(question: str, overrides: Sequence[str], given: Mapping[str, str],
         scores = [tree.nodes[index].prior if strategy.scored else None for index in tree.path(choice.leaf)]
         show_solution(tree.steps(choice.leaf), scores, choice.answer, choice.score if strategy.scored else None)
     if choice is None:
-        knob = "mutual" if is_way(name) else f"round.{config.plan_name(config.rounds)}.evaluation"
-        more = f"{knob}.rollouts={4 * strategy.plan.rollouts}"
+        more = _more(name, strategy.plan.rollouts, config)
         click.echo(f"No answer: none of {len(tree.rollouts)} rollouts reached one; try more, with {more}", err=True)
     return choice is not None
+
+
+def _more(name: str, rollouts: int, config: RunConfig) -> str:
+    """How to ask for four times as many."""
+    way, _, number = name.partition("@")
+    if number or way == "self-consistency":
+        return f"strategy={way}@{4 * rollouts}"
+    if way == "greedy" or way.endswith("-cot"):
+        return "strategy=majority@8 or another one that draws more than one"
+    return (
+        f"{'mutual' if is_way(name) else f'round.{config.plan_name(config.rounds)}.evaluation'}.rollouts={4 * rollouts}"
+    )
 
 
 @dataclass(frozen=True)

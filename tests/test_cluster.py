@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import ray
 
 from rstar_math.cli.compose import compose
+from rstar_math.cluster import crew
 from rstar_math.cluster.actors import Replicas, SearchActor
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
@@ -204,6 +206,26 @@ async def test_with_auto_room_grows_while_the_engines_are_not_full(config, tmp_p
     await fleet.release()
 
 
+@pytest.mark.slow
+async def test_with_auto_room_does_not_grow_where_all_wait_for_the_workers_sandbox(config, tmp_path) -> None:
+    """It did: only the policy engines were asked how full they are."""
+    flowing = replace(config, cluster=replace(config.cluster, trees_in_flight="auto"))
+    fleet = Fleet(flowing, slow(), ScriptedEngine, full_worker())
+    await grow_all(fleet, tmp_path, [Problem(f"q{n}", f"What is {n} + 3?", str(n + 3)) for n in range(100)])
+    assert await fleet.ask_engine("policy", "most_at_once") <= 32
+    await fleet.release()
+
+
+def full_worker() -> type:
+    """A search worker whose sandbox has as much to do as it can."""
+
+    class Full(SearchActor):
+        async def filled(self):
+            return 1.0
+
+    return Full
+
+
 def slow() -> type:
     """An engine that takes its time and is never full; it counts how many ask at once."""
 
@@ -224,9 +246,13 @@ def slow() -> type:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hangs", ["policy engine not answering", "policy engine stuck"])
-async def test_an_engine_that_hangs_is_named_and_another_takes_its_place(config, tmp_path, caplog, hangs) -> None:
-    patient = replace(config, cluster=replace(config.cluster, silence_seconds=1.5))
+@pytest.mark.parametrize(
+    ("hangs", "room"),
+    [("policy engine not answering", 4), ("policy engine stuck", 4), ("policy engine not answering", "auto")],
+)
+async def test_an_engine_that_hangs_is_named_and_another_takes_its_place(config, tmp_path, caplog, hangs, room) -> None:
+    """With `auto` nothing went on any more: it was asked how full it is, and waited for."""
+    patient = replace(config, cluster=replace(config.cluster, silence_seconds=1.5, trees_in_flight=room))
     marker = tmp_path / "hung"
     fleet = Fleet(patient, stuck(marker, blocking="answering" in hangs), ScriptedEngine)
     await grow_all(fleet, tmp_path / "trees")
@@ -512,6 +538,62 @@ def second_late(marker: Path) -> type:
             return await super().propose(transcript, count, sampling)
 
     return SecondLate
+
+
+@pytest.mark.slow
+async def test_an_engine_that_hangs_as_it_takes_other_weights_is_ended_and_another_started(config, tmp_path) -> None:
+    """It was waited for without end, and without a word."""
+    patient = replace(config, cluster=replace(config.cluster, silence_seconds=1.5))
+    fleet = Fleet(patient, serves_once(tmp_path / "hung"), ScriptedEngine)
+    await grow_all(fleet, tmp_path / "one", PROBLEMS[:2])
+    async with asyncio.timeout(60):
+        await grow_all(fleet, tmp_path / "two", PROBLEMS[:2], Models("other-weights"))
+    assert (tmp_path / "hung").exists()
+    assert len(list(read_trees(tmp_path / "two"))) == 2
+    await fleet.release()
+
+
+def serves_once(marker: Path) -> type:
+    """An engine that hangs as it takes other weights than its first, the first time that one does."""
+
+    class ServesOnce(ScriptedEngine):
+        serves = False
+
+        async def load(self, path):
+            if self.serves and not marker.exists():
+                marker.touch()
+                await asyncio.sleep(3600)
+            self.serves = True
+
+    return ServesOnce
+
+
+@pytest.mark.slow
+async def test_a_worker_that_is_told_whom_to_ask_before_it_is_ready_has_one_sandbox() -> None:
+    """Where a worker of the stage before still waited for a place, it was opened twice and had two sandboxes."""
+    worker = SearchActor(SandboxConfig(), GradingConfig())
+    await asyncio.gather(worker.open([], []), worker.open([], []))
+    controllers = [child for child in psutil.Process().children() if "rstar_math.sandbox" in " ".join(child.cmdline())]
+    await worker.close()
+    assert len(controllers) == 1
+
+
+async def test_a_worker_that_hangs_does_not_keep_the_others_from_hearing_whom_to_ask(config, monkeypatch) -> None:
+    """An engine's death while a worker hung stopped the search for ever: it was told of the new engine, and waited for."""
+    monkeypatch.setattr(crew, "_ANSWER_SECONDS", 0.1)
+    told: list[str] = []
+
+    async def hang(*_: object) -> None:
+        await asyncio.sleep(3600)
+
+    async def hear(*_: object) -> None:
+        told.append("the other")
+
+    hands = crew.Crew(config, SearchActor)
+    hands.workers = [SimpleNamespace(open=SimpleNamespace(remote=remote)) for remote in (hang, hear)]
+    async with asyncio.timeout(10):
+        await hands.tell(crew.Asked([], []))
+    assert told == ["the other"]
 
 
 def late() -> type:

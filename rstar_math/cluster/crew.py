@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
 
-from rstar_math.cluster.remote import CREATION, LOST, cause_of, result_of
+from rstar_math.cluster.remote import CREATION, LOST, answers, cause_of, result_of
 from rstar_math.cluster.watch import one_of
 from rstar_math.config import PolicyConfig, RunConfig
 from rstar_math.errors import EngineError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rstar_math.sandbox import Promise
 
 _log = logging.getLogger(__name__)
+#: A worker that is ready takes note of whom to ask within so many seconds.
+_ANSWER_SECONDS = 10.0
 
 
 class Asked(NamedTuple):
@@ -93,11 +95,9 @@ class Crew:
                 self._second.discard(slot)
 
     async def tell(self, asked: Asked) -> None:
-        """Whom to ask from now on. A dead worker need not know: what it was growing says so."""
-        calls = [result_of(self.workers[slot].open.remote(*asked)) for slot in self.ready]
-        for error in await asyncio.gather(*calls, return_exceptions=True):
-            if isinstance(error, BaseException) and not isinstance(error, LOST):
-                raise error
+        """Whom to ask from now on. A dead worker need not know: what it was growing says so. One that hangs is not waited
+        for: it asks nobody, and `watch` finds it."""
+        await answers([self.workers[slot].open.remote(*asked) for slot in self.ready], _ANSWER_SECONDS)
 
     def replace(self, slot: int, asked: Asked) -> None:
         """A new worker in a dead one's place; it is ready later."""
@@ -116,9 +116,11 @@ class Crew:
         """Ends all workers, sandboxes and judges first, which may take so many seconds."""
         closing = [asyncio.ensure_future(result_of(self.workers[slot].close.remote())) for slot in self.ready]
         if closing:
-            _, hanging = await asyncio.wait(closing, timeout=seconds)
+            closed, hanging = await asyncio.wait(closing, timeout=seconds)
             for future in hanging:
                 future.cancel()
+            for future in closed:
+                future.exception()  # of one that was dead already; asyncio would complain that nobody looked
         for opening in self.waited_for:
             opening.cancel()
         for worker in self.workers:
@@ -130,6 +132,8 @@ class Crew:
         return ray.remote(self.actor).options(**options).remote(self.config.sandbox, self.config.grading)
 
     def _open(self, slot: int, asked: Asked) -> None:
+        if (earlier := self._opening.get(slot)) is not None:  # of the stage before: it still waits for a place
+            earlier.cancel()
         self._opening[slot] = asyncio.ensure_future(self._opened(self.workers[slot], asked))
 
     async def _opened(self, worker: Any, asked: Asked) -> None:

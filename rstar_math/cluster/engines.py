@@ -106,13 +106,6 @@ class Engines:
             self._bring(kind)
         return any(found)
 
-    async def filled(self) -> float:
-        """How full the policy engines' batches are on average: 1 is full, more have to wait. Dead ones do not count."""
-        asked = (actor.filled.remote() for actor in self.serving("policy"))
-        shares = await asyncio.gather(*asked, return_exceptions=True)
-        known = [share for share in shares if not isinstance(share, BaseException)]
-        return sum(known) / len(known) if known else 1.0
-
     async def bury(self) -> list[Kind]:
         """Starts new engines in the place of dead ones, which join when they serve; the kinds of which some were dead."""
         return [kind for kind in self.served if await self._bury(kind)]
@@ -181,11 +174,13 @@ class Engines:
         return self.config.engine if kind == "policy" else self.config.ppm_engine
 
     async def _end_what_cannot_take(self, kind: Kind, path: str) -> None:
-        """Swaps the weights of the engines that serve others; where one cannot (another architecture, or dead) all end."""
+        """Swaps the weights of the engines that serve others; where one cannot (another architecture, dead, or silent for
+        longer than a hang may last) all end."""
         try:
-            await asyncio.gather(*(_load(each, path) for each in self._all[kind] if each.path is not None))
-        except (RayTaskError, *LOST) as error:
-            _log.info("the %s engines cannot take %s (%s): new ones are started", kind, path, error)
+            async with asyncio.timeout(self.config.cluster.silence_seconds):
+                await asyncio.gather(*(_load(each, path) for each in self._all[kind] if each.path is not None))
+        except (TimeoutError, RayTaskError, *LOST) as error:
+            _log.info("the %s engines cannot take %s (%s): new ones are started", kind, path, error or "no answer")
             for engine in self._all.pop(kind):
                 ray.kill(engine.actor)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
@@ -22,6 +24,21 @@ async def result_of(call: Any) -> Any:
         if isinstance(error.cause, RstarError):
             raise error.cause from None
         raise
+
+
+async def answers(calls: Iterable[Any], seconds: float) -> list[Any]:
+    """What those say that answer within so many seconds. The dead and the silent are left out: others see to them.
+
+    Raises:
+        an actor's own error.
+    """
+    asked = [asyncio.ensure_future(result_of(call)) for call in calls]
+    if not asked:
+        return []
+    done, silent = await asyncio.wait(asked, timeout=seconds)
+    for future in silent:
+        future.cancel()
+    return [future.result() for future in asked if future in done and not isinstance(future.exception(), LOST)]
 
 
 def cause_of(error: BaseException) -> str:

@@ -12,11 +12,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import ray
+from ray.exceptions import ObjectLostError, OutOfMemoryError
 
 from rstar_math.cli.compose import compose
 from rstar_math.cluster import crew
 from rstar_math.cluster.actors import Replicas, SearchActor
-from rstar_math.cluster.fleet import Fleet, Models
+from rstar_math.cluster.dispatch import Dispatch
+from rstar_math.cluster.fleet import Fleet, Models, _Errand, _sort
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError, EngineLost, GradingError, RstarError, SandboxError
@@ -139,6 +141,80 @@ async def test_an_engines_death_costs_no_problem(config, tmp_path, kind) -> None
     assert sorted(tree.problem.id for tree in read_trees(tmp_path)) == sorted(problem.id for problem in PROBLEMS)
     assert fleet._engines.serving(kind)[0] is not killed[0]
     await fleet.release()
+
+
+@pytest.mark.slow
+async def test_an_engine_and_the_only_worker_that_die_at_once_cost_no_problem(config, tmp_path) -> None:
+    fleet = Fleet(replace(config, engine=replace(config.engine, cpus=0.1)), ScriptedEngine, ScriptedEngine)
+    heard: list[str] = []
+
+    def kill_both_once(trees, _):
+        heard.append(trees[0].problem.id)
+        if len(heard) == 3:
+            ray.kill(fleet._crew.workers[0])
+            ray.kill(fleet._engines.serving("policy")[0])
+
+    await grow_into({tmp_path: PROBLEMS}, fleet, Order(MODELS, PLAN, seed=1, graded=True), kill_both_once)
+    written = sorted(tree.problem.id for tree in read_trees(tmp_path))
+    assert written == sorted(heard) == sorted(problem.id for problem in PROBLEMS)
+    await fleet.release()
+
+
+@pytest.mark.slow
+async def test_the_last_worker_that_is_ready_may_die_while_others_still_start(config, tmp_path) -> None:
+    two = replace(config, cluster=replace(config.cluster, search_workers=2, search_cpus=0.1))
+    fleet = Fleet(two, ScriptedEngine, ScriptedEngine, all_but_one_late(tmp_path / "first"))
+    ready: list[int] = []
+
+    def kill_once(*_: object) -> None:
+        if not ready:
+            ready.extend(fleet._crew.ready)
+            ray.kill(fleet._crew.workers[ready[0]])
+
+    order = Order(MODELS, PLAN, seed=1, graded=True)
+    await grow_into({tmp_path / "trees": PROBLEMS}, fleet, order, kill_once)
+    written = sorted(tree.problem.id for tree in read_trees(tmp_path / "trees"))
+    assert written == sorted(problem.id for problem in PROBLEMS)
+    assert len(ready) == 1
+    await fleet.release()
+
+
+def all_but_one_late(marker: Path) -> type:
+    """A search worker that takes its time to open where another one has before it."""
+
+    class Late(SearchActor):
+        async def open(self, policy, scorers):
+            try:
+                marker.touch(exist_ok=False)
+            except FileExistsError:
+                await asyncio.sleep(5)
+            await super().open(policy, scorers)
+
+    return Late
+
+
+OUT_OF_MEMORY = OutOfMemoryError("1 worker(s) were killed: the node runs low on memory\nTop 10 memory users:\nAdvice")
+
+
+@pytest.mark.parametrize("error", [OUT_OF_MEMORY, ObjectLostError("0" * 56, None, "")])
+async def test_a_worker_that_ray_ended_for_want_of_memory_or_whose_machine_took_a_tree_along_is_a_dead_one(
+    error,
+) -> None:
+    """Ray has other words for these than for a death; they ended the stage."""
+    dispatch = Dispatch(iter(PROBLEMS), slots=1, room=1, deaths_per_problem=3)
+    (problem,) = dispatch.due(0)
+    ended = asyncio.get_running_loop().create_future()
+    ended.set_exception(error)
+    assert _sort([(ended, _Errand(problem, 0))], dispatch).dead == {0: error}
+
+
+async def test_an_engine_that_ray_ended_for_want_of_memory_is_a_dead_one_and_that_is_said_in_one_line() -> None:
+    async def die(*_: object) -> None:
+        raise OUT_OF_MEMORY
+
+    door = Replicas([SimpleNamespace(propose=SimpleNamespace(remote=die))])
+    with pytest.raises(EngineLost, match=r"an engine died \(1 worker\(s\) were killed: the node runs low on memory\)"):
+        await door.propose((Segment("q", by_policy=False),), 1, Sampling())
 
 
 @pytest.mark.slow

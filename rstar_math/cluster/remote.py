@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError
 
 from rstar_math.errors import RstarError
 
-#: The actor is dead, or cannot be reached.
-LOST = (ActorDiedError, ActorUnavailableError, RayActorError)
+#: The actor is dead or cannot be reached, Ray ended it because its machine ran short of memory, or what it said was lost with
+#: its machine.
+LOST = (RayActorError, OutOfMemoryError, ObjectLostError)
 #: In Ray's words: the actor's own code failed as it was made, which it would do again.
 CREATION = "creation task"
 
@@ -42,5 +43,6 @@ async def answers(calls: Iterable[Any], seconds: float) -> list[Any]:
 
 
 def cause_of(error: BaseException) -> str:
-    """Ray's many lines on a death in one: the last says how the process ended."""
-    return str(error).strip().splitlines()[-1][:300]
+    """Ray's many lines on a death in one: the last says how the process ended; of one for want of memory the first."""
+    lines = str(error).strip().splitlines()
+    return lines[0 if isinstance(error, OutOfMemoryError) else -1][:300]

@@ -27,6 +27,12 @@ def test_room_shrinks_while_sequences_wait() -> None:
     assert flow.hear(filled=2.0, running=100) == 80
 
 
+def test_room_shrinks_no_further_before_what_it_held_has_ended() -> None:
+    """It went on shrinking every second while the trees beyond it were still under way, and ended far too small."""
+    flow = Flow(room=100)
+    assert [flow.hear(filled=2.0, running=running) for running in (100, 98, 90, 80)] == [80, 80, 80, 64]
+
+
 def test_room_settles_where_the_batch_is_full() -> None:
     flow, fills = Flow(), []
     for _ in range(60):

@@ -45,11 +45,12 @@ class Flow:
 
     def hear(self, filled: float, running: float) -> int:
         """The room from now on. `filled`: what is under way at the fullest, of what that takes on at once; `running`: trees
-        a worker grows now, for where they are fewer than there is room for, more room would change nothing."""
+        a worker grows now: where they are fewer than there is room for, more room would change nothing, and where they are
+        more, the room has shrunk and its effect is still to come."""
         self._heard = time.monotonic()
         if filled < _FULL and running >= 0.9 * self.room:
             self.room = min(int(self.room * _STEP) + 1, MOST)
-        elif filled > _TOO_FULL:
+        elif filled > _TOO_FULL and running <= self.room:
             self.room = max(int(self.room / _STEP), LEAST)
         return self.room
 

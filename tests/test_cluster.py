@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -432,6 +433,63 @@ async def test_a_search_worker_that_dies_while_it_opens_is_started_again_once(co
     await fleet.release()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["policy engine", "search worker"])
+async def test_one_that_dies_each_time_it_starts_does_not_end_a_search_that_others_carry_on(
+    config, tmp_path, caplog, what
+) -> None:
+    """Its second death ended the stage, as where nodes come and go faster than engines load."""
+    two = replace(config, engine=replace(config.engine, cpus=0.1, replicas=2))
+    two = replace(two, cluster=replace(two.cluster, search_workers=2, search_cpus=0.1))
+    engine, worker = one_that_lives(tmp_path / "lives", what)
+    fleet = Fleet(two, engine, ScriptedEngine, worker)
+    enough = asyncio.Event()
+
+    async def until_it_died_twice() -> None:
+        while f"a {what} died while it started" not in caplog.text or fleet._deaths == 0:
+            await asyncio.sleep(0.1)
+        enough.set()
+
+    watching = asyncio.create_task(until_it_died_twice())
+    problems = [Problem(f"q{n}", f"What is {n} + 3?", str(n + 3)) for n in range(400)]
+    grown = fleet.grow(problems, MODELS, PLAN, seed=1, graded=True)
+    async with asyncio.timeout(120), aclosing(grown):
+        async for trees in grown:
+            assert trees
+            if enough.is_set():
+                break
+    assert enough.is_set()
+    watching.cancel()
+    await fleet.release()
+
+
+def one_that_lives(marker: Path, what: str) -> tuple[type, type]:
+    """Engines and workers of one kind of which only the first survives its start; questions take their time."""
+
+    def only_one() -> None:
+        try:
+            marker.touch(exist_ok=False)
+        except FileExistsError:
+            os._exit(1)
+
+    class Engine(ScriptedEngine):
+        async def load(self, path):
+            if what == "policy engine":
+                only_one()
+
+        async def propose(self, transcript, count, sampling):
+            await asyncio.sleep(0.5)
+            return await super().propose(transcript, count, sampling)
+
+    class Worker(SearchActor):
+        async def open(self, policy, scorers):
+            if what == "search worker" and self._doors is None:
+                only_one()
+            await super().open(policy, scorers)
+
+    return Engine, Worker
+
+
 def stillborn(marker: Path, times: int) -> type:
     """A search worker that dies while it opens, the first so many times."""
 
@@ -665,7 +723,7 @@ async def test_a_worker_that_hangs_does_not_keep_the_others_from_hearing_whom_to
     async def hear(*_: object) -> None:
         told.append("the other")
 
-    hands = crew.Crew(config, SearchActor)
+    hands = crew.Crew(config, SearchActor, lambda *_: None)
     hands.workers = [SimpleNamespace(open=SimpleNamespace(remote=remote)) for remote in (hang, hear)]
     async with asyncio.timeout(10):
         await hands.tell(crew.Asked([], []))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,10 +36,14 @@ class Asked(NamedTuple):
 
 @dataclass
 class Crew:
-    """The search workers of a run, a slot each."""
+    """The search workers of a run, a slot each.
+
+    on_death: hears of one that dies again and again before it is ready while others are, and raises once that is too often.
+    """
 
     config: RunConfig
     actor: type
+    on_death: Callable[[str, BaseException], None]
     workers: list[Any] = field(default_factory=list)
     #: What the workers' sandboxes promise, by name: what holds each, or why it is not held; machines may differ.
     promises: dict[str, set[str]] = field(default_factory=dict)
@@ -80,7 +84,8 @@ class Crew:
             self._open(slot, asked)
 
     def take_in(self, asked: Asked) -> None:
-        """Workers that have become ready can grow trees from now on. One that dies before that is started once more.
+        """Workers that have become ready can grow trees from now on. One that dies before that is started once more, and
+        again while others are ready.
 
         Raises:
             EngineError: one cannot be started.
@@ -106,8 +111,11 @@ class Crew:
         self._open(slot, asked)
 
     def _once_more(self, slot: int, error: BaseException, asked: Asked) -> None:
-        if slot in self._second or CREATION in str(error):
+        again, others = slot in self._second, set(self.ready) - {slot}
+        if CREATION in str(error) or (again and not others):
             raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
+        if again:
+            self.on_death("a search worker that started", error)
         _log.warning("a search worker died while it started (%s); it is started again", cause_of(error))
         self._second.add(slot)
         self.replace(slot, asked)

@@ -89,8 +89,8 @@ class Fleet:
     _grown: int = 0
 
     def __post_init__(self) -> None:
-        self._engines = Engines(self.config, self.policy_actor, self.ppm_actor)
-        self._crew = Crew(self.config, self.search_actor)
+        self._engines = Engines(self.config, self.policy_actor, self.ppm_actor, self._count_death)
+        self._crew = Crew(self.config, self.search_actor, self._count_death)
 
     async def grow(
         self, problems: Iterable[Problem], models: Models, plan: SearchConfig, *, seed: int, graded: bool
@@ -100,8 +100,8 @@ class Fleet:
         Raises:
             EngineError: an engine cannot be started, or engines and workers died too often.
         """
-        await self.open(models, seed)
         self._deaths = self._grown = 0
+        await self.open(models, seed)
         slots, flow = self.config.cluster.search_workers, self._flow(models)
         dispatch = Dispatch(iter(problems), slots, flow.room, self.config.cluster.deaths_per_problem)
         running: dict[asyncio.Future[list[Tree]], _Errand] = {}

@@ -5,16 +5,21 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import ray
+from ray.exceptions import ObjectLostError, OutOfMemoryError
 
 from rstar_math.cli.compose import compose
+from rstar_math.cluster import crew
 from rstar_math.cluster.actors import Replicas, SearchActor
-from rstar_math.cluster.fleet import Fleet, Models
+from rstar_math.cluster.dispatch import Dispatch
+from rstar_math.cluster.fleet import Fleet, Models, _Errand, _sort
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError, EngineLost, GradingError, RstarError, SandboxError
@@ -140,6 +145,80 @@ async def test_an_engines_death_costs_no_problem(config, tmp_path, kind) -> None
 
 
 @pytest.mark.slow
+async def test_an_engine_and_the_only_worker_that_die_at_once_cost_no_problem(config, tmp_path) -> None:
+    fleet = Fleet(replace(config, engine=replace(config.engine, cpus=0.1)), ScriptedEngine, ScriptedEngine)
+    heard: list[str] = []
+
+    def kill_both_once(trees, _):
+        heard.append(trees[0].problem.id)
+        if len(heard) == 3:
+            ray.kill(fleet._crew.workers[0])
+            ray.kill(fleet._engines.serving("policy")[0])
+
+    await grow_into({tmp_path: PROBLEMS}, fleet, Order(MODELS, PLAN, seed=1, graded=True), kill_both_once)
+    written = sorted(tree.problem.id for tree in read_trees(tmp_path))
+    assert written == sorted(heard) == sorted(problem.id for problem in PROBLEMS)
+    await fleet.release()
+
+
+@pytest.mark.slow
+async def test_the_last_worker_that_is_ready_may_die_while_others_still_start(config, tmp_path) -> None:
+    two = replace(config, cluster=replace(config.cluster, search_workers=2, search_cpus=0.1))
+    fleet = Fleet(two, ScriptedEngine, ScriptedEngine, all_but_one_late(tmp_path / "first"))
+    ready: list[int] = []
+
+    def kill_once(*_: object) -> None:
+        if not ready:
+            ready.extend(fleet._crew.ready)
+            ray.kill(fleet._crew.workers[ready[0]])
+
+    order = Order(MODELS, PLAN, seed=1, graded=True)
+    await grow_into({tmp_path / "trees": PROBLEMS}, fleet, order, kill_once)
+    written = sorted(tree.problem.id for tree in read_trees(tmp_path / "trees"))
+    assert written == sorted(problem.id for problem in PROBLEMS)
+    assert len(ready) == 1
+    await fleet.release()
+
+
+def all_but_one_late(marker: Path) -> type:
+    """A search worker that takes its time to open where another one has before it."""
+
+    class Late(SearchActor):
+        async def open(self, policy, scorers):
+            try:
+                marker.touch(exist_ok=False)
+            except FileExistsError:
+                await asyncio.sleep(5)
+            await super().open(policy, scorers)
+
+    return Late
+
+
+OUT_OF_MEMORY = OutOfMemoryError("1 worker(s) were killed: the node runs low on memory\nTop 10 memory users:\nAdvice")
+
+
+@pytest.mark.parametrize("error", [OUT_OF_MEMORY, ObjectLostError("0" * 56, None, "")])
+async def test_a_worker_that_ray_ended_for_want_of_memory_or_whose_machine_took_a_tree_along_is_a_dead_one(
+    error,
+) -> None:
+    """Ray has other words for these than for a death; they ended the stage."""
+    dispatch = Dispatch(iter(PROBLEMS), slots=1, room=1, deaths_per_problem=3)
+    (problem,) = dispatch.due(0)
+    ended = asyncio.get_running_loop().create_future()
+    ended.set_exception(error)
+    assert _sort([(ended, _Errand(problem, 0))], dispatch).dead == {0: error}
+
+
+async def test_an_engine_that_ray_ended_for_want_of_memory_is_a_dead_one_and_that_is_said_in_one_line() -> None:
+    async def die(*_: object) -> None:
+        raise OUT_OF_MEMORY
+
+    door = Replicas([SimpleNamespace(propose=SimpleNamespace(remote=die))])
+    with pytest.raises(EngineLost, match=r"an engine died \(1 worker\(s\) were killed: the node runs low on memory\)"):
+        await door.propose((Segment("q", by_policy=False),), 1, Sampling())
+
+
+@pytest.mark.slow
 async def test_an_engine_that_breaks_inside_its_living_process_is_replaced_and_costs_no_problem(
     config, tmp_path, caplog
 ) -> None:
@@ -204,6 +283,26 @@ async def test_with_auto_room_grows_while_the_engines_are_not_full(config, tmp_p
     await fleet.release()
 
 
+@pytest.mark.slow
+async def test_with_auto_room_does_not_grow_where_all_wait_for_the_workers_sandbox(config, tmp_path) -> None:
+    """It did: only the policy engines were asked how full they are."""
+    flowing = replace(config, cluster=replace(config.cluster, trees_in_flight="auto"))
+    fleet = Fleet(flowing, slow(), ScriptedEngine, full_worker())
+    await grow_all(fleet, tmp_path, [Problem(f"q{n}", f"What is {n} + 3?", str(n + 3)) for n in range(100)])
+    assert await fleet.ask_engine("policy", "most_at_once") <= 32
+    await fleet.release()
+
+
+def full_worker() -> type:
+    """A search worker whose sandbox has as much to do as it can."""
+
+    class Full(SearchActor):
+        async def filled(self):
+            return 1.0
+
+    return Full
+
+
 def slow() -> type:
     """An engine that takes its time and is never full; it counts how many ask at once."""
 
@@ -224,9 +323,13 @@ def slow() -> type:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hangs", ["policy engine not answering", "policy engine stuck"])
-async def test_an_engine_that_hangs_is_named_and_another_takes_its_place(config, tmp_path, caplog, hangs) -> None:
-    patient = replace(config, cluster=replace(config.cluster, silence_seconds=1.5))
+@pytest.mark.parametrize(
+    ("hangs", "room"),
+    [("policy engine not answering", 4), ("policy engine stuck", 4), ("policy engine not answering", "auto")],
+)
+async def test_an_engine_that_hangs_is_named_and_another_takes_its_place(config, tmp_path, caplog, hangs, room) -> None:
+    """With `auto` nothing went on any more: it was asked how full it is, and waited for."""
+    patient = replace(config, cluster=replace(config.cluster, silence_seconds=1.5, trees_in_flight=room))
     marker = tmp_path / "hung"
     fleet = Fleet(patient, stuck(marker, blocking="answering" in hangs), ScriptedEngine)
     await grow_all(fleet, tmp_path / "trees")
@@ -328,6 +431,63 @@ async def test_a_search_worker_that_dies_while_it_opens_is_started_again_once(co
     with pytest.raises(EngineError, match=r"(?s)a search worker did not start: .*look at its machine's memory"):
         await grow_all(fleet, tmp_path / "none")
     await fleet.release()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["policy engine", "search worker"])
+async def test_one_that_dies_each_time_it_starts_does_not_end_a_search_that_others_carry_on(
+    config, tmp_path, caplog, what
+) -> None:
+    """Its second death ended the stage, as where nodes come and go faster than engines load."""
+    two = replace(config, engine=replace(config.engine, cpus=0.1, replicas=2))
+    two = replace(two, cluster=replace(two.cluster, search_workers=2, search_cpus=0.1))
+    engine, worker = one_that_lives(tmp_path / "lives", what)
+    fleet = Fleet(two, engine, ScriptedEngine, worker)
+    enough = asyncio.Event()
+
+    async def until_it_died_twice() -> None:
+        while f"a {what} died while it started" not in caplog.text or fleet._deaths == 0:
+            await asyncio.sleep(0.1)
+        enough.set()
+
+    watching = asyncio.create_task(until_it_died_twice())
+    problems = [Problem(f"q{n}", f"What is {n} + 3?", str(n + 3)) for n in range(400)]
+    grown = fleet.grow(problems, MODELS, PLAN, seed=1, graded=True)
+    async with asyncio.timeout(120), aclosing(grown):
+        async for trees in grown:
+            assert trees
+            if enough.is_set():
+                break
+    assert enough.is_set()
+    watching.cancel()
+    await fleet.release()
+
+
+def one_that_lives(marker: Path, what: str) -> tuple[type, type]:
+    """Engines and workers of one kind of which only the first survives its start; questions take their time."""
+
+    def only_one() -> None:
+        try:
+            marker.touch(exist_ok=False)
+        except FileExistsError:
+            os._exit(1)
+
+    class Engine(ScriptedEngine):
+        async def load(self, path):
+            if what == "policy engine":
+                only_one()
+
+        async def propose(self, transcript, count, sampling):
+            await asyncio.sleep(0.5)
+            return await super().propose(transcript, count, sampling)
+
+    class Worker(SearchActor):
+        async def open(self, policy, scorers):
+            if what == "search worker" and self._doors is None:
+                only_one()
+            await super().open(policy, scorers)
+
+    return Engine, Worker
 
 
 def stillborn(marker: Path, times: int) -> type:
@@ -512,6 +672,62 @@ def second_late(marker: Path) -> type:
             return await super().propose(transcript, count, sampling)
 
     return SecondLate
+
+
+@pytest.mark.slow
+async def test_an_engine_that_hangs_as_it_takes_other_weights_is_ended_and_another_started(config, tmp_path) -> None:
+    """It was waited for without end, and without a word."""
+    patient = replace(config, cluster=replace(config.cluster, silence_seconds=1.5))
+    fleet = Fleet(patient, serves_once(tmp_path / "hung"), ScriptedEngine)
+    await grow_all(fleet, tmp_path / "one", PROBLEMS[:2])
+    async with asyncio.timeout(60):
+        await grow_all(fleet, tmp_path / "two", PROBLEMS[:2], Models("other-weights"))
+    assert (tmp_path / "hung").exists()
+    assert len(list(read_trees(tmp_path / "two"))) == 2
+    await fleet.release()
+
+
+def serves_once(marker: Path) -> type:
+    """An engine that hangs as it takes other weights than its first, the first time that one does."""
+
+    class ServesOnce(ScriptedEngine):
+        serves = False
+
+        async def load(self, path):
+            if self.serves and not marker.exists():
+                marker.touch()
+                await asyncio.sleep(3600)
+            self.serves = True
+
+    return ServesOnce
+
+
+@pytest.mark.slow
+async def test_a_worker_that_is_told_whom_to_ask_before_it_is_ready_has_one_sandbox() -> None:
+    """Where a worker of the stage before still waited for a place, it was opened twice and had two sandboxes."""
+    worker = SearchActor(SandboxConfig(), GradingConfig())
+    await asyncio.gather(worker.open([], []), worker.open([], []))
+    controllers = [child for child in psutil.Process().children() if "rstar_math.sandbox" in " ".join(child.cmdline())]
+    await worker.close()
+    assert len(controllers) == 1
+
+
+async def test_a_worker_that_hangs_does_not_keep_the_others_from_hearing_whom_to_ask(config, monkeypatch) -> None:
+    """An engine's death while a worker hung stopped the search for ever: it was told of the new engine, and waited for."""
+    monkeypatch.setattr(crew, "_ANSWER_SECONDS", 0.1)
+    told: list[str] = []
+
+    async def hang(*_: object) -> None:
+        await asyncio.sleep(3600)
+
+    async def hear(*_: object) -> None:
+        told.append("the other")
+
+    hands = crew.Crew(config, SearchActor, lambda *_: None)
+    hands.workers = [SimpleNamespace(open=SimpleNamespace(remote=remote)) for remote in (hang, hear)]
+    async with asyncio.timeout(10):
+        await hands.tell(crew.Asked([], []))
+    assert told == ["the other"]
 
 
 def late() -> type:

@@ -45,6 +45,18 @@ def test_a_problem_that_comes_back_for_no_fault_of_its_own_goes_first_and_is_no_
     assert dispatch.deaths.total() == 0
 
 
+def test_a_suspect_that_comes_back_for_an_engines_death_stays_apart_from_what_nobody_suspects() -> None:
+    """It went to a worker full of others, all of which came under suspicion when it killed that one as well."""
+    dispatch = Dispatch(iter(problems(9)), slots=2, room=4, deaths_per_problem=3)
+    assert [names(dispatch.due(slot)) for slot in (0, 1)] == [["p0", "p1", "p2", "p3"], ["p4", "p5", "p6", "p7"]]
+    assert dispatch.died(0) is None
+    assert names(dispatch.due(0)) == ["p0", "p1"]
+    dispatch.again(0, problems(1)[0])
+    dispatch.finished(1, problems(5)[4])
+    assert names(dispatch.due(1)) == ["p8"]
+    assert names(dispatch.due(0)) == ["p2"]
+
+
 def test_room_that_shrinks_is_respected_once_what_runs_has_ended() -> None:
     dispatch = Dispatch(iter(problems(9)), slots=1, room=4, deaths_per_problem=3)
     running = dispatch.due(0)
@@ -133,3 +145,42 @@ def test_whether_problems_are_left_can_be_asked_without_losing_one() -> None:
         dispatch.finished(0, problem)
         found.append(problem.id)
     assert found == ["p0", "p1", "p2"]
+
+
+@settings(deadline=None)
+@given(
+    drawn.data(), drawn.integers(1, 40), drawn.sets(drawn.integers(0, 39)), drawn.integers(1, 4), drawn.integers(1, 20)
+)
+def test_whoever_dies_returns_or_starts_anew_each_problem_is_grown_once_or_set_aside(
+    data, count, poisonous, slots, room
+) -> None:
+    """The same where workers die of other causes, take their time to start again, and problems come back for an engine's
+    death, in any order."""
+    bad = {f"p{number}" for number in poisonous if number < count}
+    dispatch = Dispatch(iter(problems(count)), slots, room, deaths_per_problem=3)
+    running: list[list[Problem]] = [[] for _ in range(slots)]
+    absent: dict[int, int] = {}
+    grown: Counter[str] = Counter()
+    aside: Counter[str] = Counter()
+    troubles = data.draw(drawn.lists(drawn.sampled_from(["grown", "returned", "died"]), max_size=60))
+    while dispatch.left or any(running):
+        absent = {slot: turns - 1 for slot, turns in absent.items() if turns}
+        dispatch.ready = [slot for slot in range(slots) if slot not in absent]
+        for slot in dispatch.ready:
+            running[slot] += dispatch.due(slot)
+        assert any(running) or absent, "everybody is there, problems are left, and nobody has any"
+        for slot in [slot for slot in dispatch.ready if running[slot]]:
+            ending = troubles.pop() if troubles else "grown"
+            if ending == "died" or any(problem.id in bad for problem in running[slot]):
+                running[slot], absent[slot] = [], len(troubles) % 3
+                if culprit := dispatch.died(slot):
+                    aside[culprit.id] += 1
+                continue
+            problem = running[slot].pop(0)
+            if ending == "returned":
+                dispatch.again(slot, problem)
+            else:
+                grown[problem.id] += 1
+                dispatch.finished(slot, problem)
+    assert grown + aside == Counter({problem.id: 1 for problem in problems(count)})
+    assert bad <= set(aside)

@@ -1,6 +1,9 @@
 """In what order problems are grown, and when finished trees are written."""
 
 import asyncio
+import gc
+from collections import deque
+from itertools import islice
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +12,8 @@ from planting import PROBLEM, plant
 from rstar_math.cluster.fleet import Poisoned
 from rstar_math.cluster.growth import _Parts, _set_aside, grow_into, poisoned
 from rstar_math.errors import StageError
+from rstar_math.problems.sets import read_set, write_set
+from rstar_math.records import Problem
 from rstar_math.search.storage import read_trees
 
 TREE = plant("a answer=4 correct")
@@ -95,11 +100,14 @@ class Grower:
         self.may_end.set()
 
     async def grow(self, problems, models, plan, *, seed, graded):
-        for problem in problems:
+        under_way = deque(islice(problems := iter(problems), 8))
+        while under_way:
+            problem = under_way.popleft()
             self.asked.append(problem.id)
-            if problem is problems[-1]:
+            if not under_way:
                 await self.may_end.wait()
             yield [plant("a answer=4 correct", problem)]
+            under_way.extend(islice(problems, 1))
 
 
 @pytest.mark.parametrize(
@@ -114,3 +122,49 @@ def test_the_hardest_problems_begin_first_and_equally_hard_ones_keep_their_order
     asyncio.run(grow)
     assert fleet.asked == order
     assert heard == [(name, False) for name in order]
+
+
+def test_of_two_sets_the_hardest_begin_first_whichever_they_stand_in(tmp_path) -> None:
+    levels = {"train": ["1", "6", "3"], "validation": ["6", "3", ""]}
+    sets = {
+        tmp_path / name: [PROBLEM._replace(id=f"{name}-{n}", level=level) for n, level in enumerate(chosen)]
+        for name, chosen in levels.items()
+    }
+    fleet = Grower()
+    asyncio.run(grow_into(sets, fleet, ORDER, lambda *_: None))
+    assert fleet.asked == ["train-1", "validation-0", "train-2", "validation-1", "train-0", "validation-2"]
+    assert {folder: len(list(read_trees(folder))) for folder in sets} == dict.fromkeys(sets, 3)
+
+
+def test_the_driver_holds_no_more_problems_than_are_under_way_or_wait_to_be_written(tmp_path) -> None:
+    """It held all problems of a stage from its start to its end."""
+    sets = {}
+    for name, count in (("train", 5_000), ("validation", 300)):
+        write_set(
+            tmp_path / f"{name}.jsonl", (PROBLEM._replace(id=f"{name}-{n}", level=str(n % 6)) for n in range(count))
+        )
+        sets[tmp_path / name] = read_set(tmp_path / f"{name}.jsonl")
+    alive: list[int] = []
+
+    def count(*_: object) -> None:
+        if len(fleet.asked) % 500 == 1:
+            gc.collect()
+            alive.append(sum(type(each) is Problem for each in gc.get_objects()))
+
+    fleet = Grower()
+    asyncio.run(grow_into(sets, fleet, ORDER, count))
+    assert len(set(fleet.asked)) == 5_300
+    assert len(alive) == 11
+    assert max(alive) < 1_000  # 8 under way, up to 100 trees of each set that wait to be written, other tests' own
+
+
+def test_a_stored_set_reads_as_the_list_that_it_was_written_from(tmp_path) -> None:
+    problems = [PROBLEM._replace(id=f"p{n}", question="é\u2028" * n) for n in range(5)]
+    write_set(tmp_path / "set.jsonl", problems)
+    stored = read_set(tmp_path / "set.jsonl")
+    assert len(stored) == 5
+    assert list(stored) == problems
+    assert [stored[place] for place in (3, 0, -1)] == [problems[place] for place in (3, 0, -1)]
+    assert stored[1:3] == problems[1:3]
+    with pytest.raises(IndexError):
+        stored[5]

@@ -1,7 +1,7 @@
 """How many problems can one driver feed to how many workers?
 
-Problems through simulated engines on a local Ray cluster, trees written to disk as in a run: what the pipeline itself costs,
-with nothing to wait for. Engines, sandbox and judge answer at once.
+Problems through simulated engines on a local Ray cluster, problems read from disk and trees written there as in a run: what
+the pipeline itself costs, with nothing to wait for. Engines, sandbox and judge answer at once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rstar_math.cluster.actors import Replicas, SearchActor
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.config import RunConfig, SearchConfig
+from rstar_math.problems.sets import read_set, write_set
 from rstar_math.records import Problem, Tree
 from rstar_math.scripted import ExactJudge, InProcessSandbox, ScriptedEngine
 from rstar_math.search.expansion import Doors
@@ -80,9 +81,10 @@ async def _scale(config: RunConfig, workers: int, count: int, folder: Path) -> S
 
     try:
         await fleet.open(Models("simulated"))
-        problems = [Problem(str(n), f"What is {n} + {n % 7}?", str(n + n % 7)) for n in range(count)]
+        problems = folder / "problems.jsonl"
+        write_set(problems, (Problem(str(n), f"What is {n} + {n % 7}?", str(n + n % 7)) for n in range(count)))
         held[0], started = _megabytes(), time.perf_counter()
-        await grow_into({folder: problems}, fleet, Order(Models("simulated"), _PLAN, 0, graded=True), hear)
+        await grow_into({folder: read_set(problems)}, fleet, Order(Models("simulated"), _PLAN, 0, graded=True), hear)
         seconds, held[2] = time.perf_counter() - started, _megabytes()
     finally:
         await fleet.release()

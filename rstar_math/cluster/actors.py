@@ -6,6 +6,8 @@ door; the rules stand behind the doors. Heavy libraries are imported inside the 
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -16,8 +18,8 @@ from rstar_math import text
 from rstar_math.cluster.remote import LOST, cause_of, result_of
 from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, SandboxConfig, SearchConfig
 from rstar_math.errors import EngineLost
-from rstar_math.ports import Policy, Scorer
-from rstar_math.records import Problem, Proposal, Sampling, Transcript, Tree
+from rstar_math.ports import Judge, Policy, Sandbox, Scorer
+from rstar_math.records import Execution, Grade, Problem, Program, Proposal, Sampling, Transcript, Tree
 from rstar_math.search.expansion import Doors
 from rstar_math.search.forest import grow
 
@@ -91,6 +93,10 @@ class ScorerActor:
             raise RuntimeError("load() comes before score()")
         return await self._engine.score(transcripts)
 
+    async def filled(self) -> float:
+        """Paths under way, of those that the engine scores at once."""
+        return self._engine.under_way / self._config.max_sequences if self._engine else 0.0
+
     async def load(self, path: str) -> None:
         """Starts the engine, or swaps its weights and forgets cached prefixes."""
         from rstar_math.engines.vllm_ppm import VllmScorer
@@ -150,6 +156,42 @@ class Replicas:
             replica.busy -= 1
 
 
+#: With so many programs under way for each process that runs them, and at least so many, none of these is ever without one;
+#: the same for answers to grade.
+_EACH, _AT_LEAST = 4, 64
+
+
+class Counted:
+    """A sandbox and a judge, as they are, and how much is under way at each."""
+
+    def __init__(self, sandbox: Sandbox, judge: Judge, runners: int, graders: int) -> None:
+        """`runners`, `graders`: processes that run programs, and that compare answers."""
+        self._sandbox, self._judge = sandbox, judge
+        self._most_programs, self._most_answers = (max(_EACH * count, _AT_LEAST) for count in (runners, graders))
+        self._programs = self._answers = 0
+
+    @property
+    def filled(self) -> float:
+        """How much is under way at the fuller of the two, of what keeps all of its processes at work; more only waits."""
+        return max(self._programs / self._most_programs, self._answers / self._most_answers)
+
+    async def run(self, programs: Sequence[Program]) -> list[Execution]:
+        """See `ports.Sandbox`."""
+        self._programs += len(programs)
+        try:
+            return await self._sandbox.run(programs)
+        finally:
+            self._programs -= len(programs)
+
+    async def grade(self, prediction: str, gold: str) -> Grade:
+        """See `ports.Judge`."""
+        self._answers += 1
+        try:
+            return await self._judge.grade(prediction, gold)
+        finally:
+            self._answers -= 1
+
+
 class SearchActor:
     """Grows the trees of many problems at once, each in its own coroutine, over one sandbox and one judge."""
 
@@ -159,9 +201,15 @@ class SearchActor:
         self._doors: Doors | None = None
         self._promises: list[Promise] = []
         self._endpoints: dict[PolicyConfig, Policy] = {}
+        self._counted: Counted | None = None
+        self._opening = asyncio.Lock()
 
     async def open(self, policy: Sequence[Any] | PolicyConfig, scorers: Sequence[Any]) -> None:
         """Connects the doors: engines by their actor handles (or a remote endpoint), an own sandbox and judge."""
+        async with self._opening:  # asked again before it was done, it would have two sandboxes
+            await self._open(policy, scorers)
+
+    async def _open(self, policy: Sequence[Any] | PolicyConfig, scorers: Sequence[Any]) -> None:
         from rstar_math.grading import ProcessJudge
         from rstar_math.sandbox import ProcessSandbox
 
@@ -171,7 +219,9 @@ class SearchActor:
             sandbox = await self._stack.enter_async_context(ProcessSandbox(self._sandbox))
             self._promises = sandbox.promises
             judge = await self._stack.enter_async_context(ProcessJudge(self._grading))
-            self._doors = Doors(generator, sandbox, scorer, judge, comparing=judge)
+            runners = self._sandbox.workers or os.cpu_count() or 1
+            self._counted = counted = Counted(sandbox, judge, runners, self._grading.workers)
+            self._doors = Doors(generator, counted, scorer, counted, comparing=counted)
         else:
             self._doors = replace(self._doors, policy=generator, scorer=scorer)
 
@@ -196,6 +246,10 @@ class SearchActor:
         blind = problem._replace(answer="")
         trees = await grow(blind, replace(self._doors, judge=None), plan, seed)
         return [replace(tree, problem=problem) for tree in trees]
+
+    async def filled(self) -> float:
+        """See `Counted`."""
+        return self._counted.filled if self._counted else 0.0
 
     async def getting_nowhere_seconds(self) -> float:
         """It waits for others: that it answers is enough."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
 
-from rstar_math.cluster.remote import CREATION, LOST, cause_of, result_of
+from rstar_math.cluster.remote import CREATION, LOST, answers, cause_of, result_of
 from rstar_math.cluster.watch import one_of
 from rstar_math.config import PolicyConfig, RunConfig
 from rstar_math.errors import EngineError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rstar_math.sandbox import Promise
 
 _log = logging.getLogger(__name__)
+#: A worker that is ready takes note of whom to ask within so many seconds.
+_ANSWER_SECONDS = 10.0
 
 
 class Asked(NamedTuple):
@@ -34,10 +36,14 @@ class Asked(NamedTuple):
 
 @dataclass
 class Crew:
-    """The search workers of a run, a slot each."""
+    """The search workers of a run, a slot each.
+
+    on_death: hears of one that dies again and again before it is ready while others are, and raises once that is too often.
+    """
 
     config: RunConfig
     actor: type
+    on_death: Callable[[str, BaseException], None]
     workers: list[Any] = field(default_factory=list)
     #: What the workers' sandboxes promise, by name: what holds each, or why it is not held; machines may differ.
     promises: dict[str, set[str]] = field(default_factory=dict)
@@ -78,7 +84,8 @@ class Crew:
             self._open(slot, asked)
 
     def take_in(self, asked: Asked) -> None:
-        """Workers that have become ready can grow trees from now on. One that dies before that is started once more.
+        """Workers that have become ready can grow trees from now on. One that dies before that is started once more, and
+        again while others are ready.
 
         Raises:
             EngineError: one cannot be started.
@@ -93,11 +100,9 @@ class Crew:
                 self._second.discard(slot)
 
     async def tell(self, asked: Asked) -> None:
-        """Whom to ask from now on. A dead worker need not know: what it was growing says so."""
-        calls = [result_of(self.workers[slot].open.remote(*asked)) for slot in self.ready]
-        for error in await asyncio.gather(*calls, return_exceptions=True):
-            if isinstance(error, BaseException) and not isinstance(error, LOST):
-                raise error
+        """Whom to ask from now on. A dead worker need not know: what it was growing says so. One that hangs is not waited
+        for: it asks nobody, and `watch` finds it."""
+        await answers([self.workers[slot].open.remote(*asked) for slot in self.ready], _ANSWER_SECONDS)
 
     def replace(self, slot: int, asked: Asked) -> None:
         """A new worker in a dead one's place; it is ready later."""
@@ -106,8 +111,11 @@ class Crew:
         self._open(slot, asked)
 
     def _once_more(self, slot: int, error: BaseException, asked: Asked) -> None:
-        if slot in self._second or CREATION in str(error):
+        again, others = slot in self._second, set(self.ready) - {slot}
+        if CREATION in str(error) or (again and not others):
             raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
+        if again:
+            self.on_death("a search worker that started", error)
         _log.warning("a search worker died while it started (%s); it is started again", cause_of(error))
         self._second.add(slot)
         self.replace(slot, asked)
@@ -116,9 +124,11 @@ class Crew:
         """Ends all workers, sandboxes and judges first, which may take so many seconds."""
         closing = [asyncio.ensure_future(result_of(self.workers[slot].close.remote())) for slot in self.ready]
         if closing:
-            _, hanging = await asyncio.wait(closing, timeout=seconds)
+            closed, hanging = await asyncio.wait(closing, timeout=seconds)
             for future in hanging:
                 future.cancel()
+            for future in closed:
+                future.exception()  # of one that was dead already; asyncio would complain that nobody looked
         for opening in self.waited_for:
             opening.cancel()
         for worker in self.workers:
@@ -130,6 +140,8 @@ class Crew:
         return ray.remote(self.actor).options(**options).remote(self.config.sandbox, self.config.grading)
 
     def _open(self, slot: int, asked: Asked) -> None:
+        if (earlier := self._opening.get(slot)) is not None:  # of the stage before: it still waits for a place
+            earlier.cancel()
         self._opening[slot] = asyncio.ensure_future(self._opened(self.workers[slot], asked))
 
     async def _opened(self, worker: Any, asked: Asked) -> None:

@@ -8,7 +8,7 @@ poisoned, and all others are grown. Nothing is started here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rstar_math.records import Problem
@@ -55,9 +55,13 @@ class Dispatch:
         del self._running[slot][problem.id]
 
     def again(self, slot: int, problem: Problem) -> None:
-        """This worker could not grow the problem, for which neither of the two is to blame: it is tried again."""
+        """This worker could not grow the problem, for which neither of the two is to blame: it is tried again, a suspect as
+        one."""
         self.finished(slot, problem)
-        self._returned.append(problem)
+        if self.deaths[problem.id]:
+            self._suspect([problem])
+        else:
+            self._returned.append(problem)
 
     def died(self, slot: int) -> Problem | None:
         """This worker is dead, and what it was growing comes under suspicion; the problem that is found out, if one is."""
@@ -66,9 +70,12 @@ class Dispatch:
         self.deaths.update(problem.id for problem in lost)
         if len(lost) == 1 and self.deaths[lost[0].id] >= self.deaths_per_problem:
             return lost[0]
-        self._suspects = sorted([*self._suspects, *lost], key=lambda problem: self.deaths[problem.id])
+        self._suspect(lost)
         self._apart.add(slot)
         return None
+
+    def _suspect(self, problems: Sequence[Problem]) -> None:
+        self._suspects = sorted([*self._suspects, *problems], key=lambda problem: self.deaths[problem.id])
 
     def _next(self, slot: int) -> Problem | None:
         running = self._running[slot]

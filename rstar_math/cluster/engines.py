@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,11 +42,17 @@ class _Engine:
 
 @dataclass
 class Engines:
-    """The policy and PPM engines of a run. `seed`: what new ones draw from; `served`: the weights asked for, by kind."""
+    """The policy and PPM engines of a run.
+
+    on_death: hears of one that dies again and again before it serves while others do, and raises once that is too often.
+    seed: what new ones draw from.
+    served: the weights asked for, by kind.
+    """
 
     config: RunConfig
     policy_actor: type
     ppm_actor: type
+    on_death: Callable[[str, BaseException], None]
     seed: int = 0
     served: dict[Kind, str] = field(default_factory=dict)
     _all: dict[Kind, list[_Engine]] = field(default_factory=dict)
@@ -106,13 +113,6 @@ class Engines:
             self._bring(kind)
         return any(found)
 
-    async def filled(self) -> float:
-        """How full the policy engines' batches are on average: 1 is full, more have to wait. Dead ones do not count."""
-        asked = (actor.filled.remote() for actor in self.serving("policy"))
-        shares = await asyncio.gather(*asked, return_exceptions=True)
-        known = [share for share in shares if not isinstance(share, BaseException)]
-        return sum(known) / len(known) if known else 1.0
-
     async def bury(self) -> list[Kind]:
         """Starts new engines in the place of dead ones, which join when they serve; the kinds of which some were dead."""
         return [kind for kind in self.served if await self._bury(kind)]
@@ -152,7 +152,8 @@ class Engines:
                 engine.loading = asyncio.ensure_future(_load(engine, self.served[kind]))
 
     def _look(self, kind: Kind) -> bool:
-        """Whether a load has ended. A process that dies before it serves is started once more."""
+        """Whether a load has ended. A process that dies before it serves is started once more, and again while others
+        serve."""
         some = False
         for index, engine in enumerate(self._all[kind]):
             if engine.loading is None or not engine.loading.done():
@@ -161,12 +162,18 @@ class Engines:
             if done.cancelled():
                 continue
             some, error = True, done.exception()
-            if isinstance(error, LOST) and not engine.second and CREATION not in str(error):
-                _log.warning("a %s engine died while it started (%s); it is started again", kind, cause_of(error))
-                self._all[kind][index] = _Engine(self._new(kind, index), second=True)
-            elif error is not None:
-                raise _explained(error, kind, self.served[kind])
+            if error is not None:
+                self._once_more(kind, index, error)
         return some
+
+    def _once_more(self, kind: Kind, index: int, error: BaseException) -> None:
+        again = self._all[kind][index].second
+        if not isinstance(error, LOST) or CREATION in str(error) or (again and not self.serving(kind)):
+            raise _explained(error, kind, self.served[kind])
+        if again:
+            self.on_death(f"a {kind} engine that started", error)
+        _log.warning("a %s engine died while it started (%s); it is started again", kind, cause_of(error))
+        self._all[kind][index] = _Engine(self._new(kind, index), second=True)
 
     def _new(self, kind: Kind, index: int) -> Any:
         config = self._config_of(kind)
@@ -181,11 +188,13 @@ class Engines:
         return self.config.engine if kind == "policy" else self.config.ppm_engine
 
     async def _end_what_cannot_take(self, kind: Kind, path: str) -> None:
-        """Swaps the weights of the engines that serve others; where one cannot (another architecture, or dead) all end."""
+        """Swaps the weights of the engines that serve others; where one cannot (another architecture, dead, or silent for
+        longer than a hang may last) all end."""
         try:
-            await asyncio.gather(*(_load(each, path) for each in self._all[kind] if each.path is not None))
-        except (RayTaskError, *LOST) as error:
-            _log.info("the %s engines cannot take %s (%s): new ones are started", kind, path, error)
+            async with asyncio.timeout(self.config.cluster.silence_seconds):
+                await asyncio.gather(*(_load(each, path) for each in self._all[kind] if each.path is not None))
+        except (TimeoutError, RayTaskError, *LOST) as error:
+            _log.info("the %s engines cannot take %s (%s): new ones are started", kind, path, error or "no answer")
             for engine in self._all.pop(kind):
                 ray.kill(engine.actor)
 

@@ -21,7 +21,7 @@ from rstar_math.cluster.actors import PolicyActor, ScorerActor, SearchActor
 from rstar_math.cluster.crew import Asked, Crew
 from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.cluster.engines import Engines
-from rstar_math.cluster.flow import Flow
+from rstar_math.cluster.flow import Flow, fullest
 from rstar_math.cluster.joining import connect
 from rstar_math.cluster.remote import LOST, cause_of, result_of
 from rstar_math.cluster.standing import Standing
@@ -90,8 +90,8 @@ class Fleet:
     _grown: int = 0
 
     def __post_init__(self) -> None:
-        self._engines = Engines(self.config, self.policy_actor, self.ppm_actor)
-        self._crew = Crew(self.config, self.search_actor)
+        self._engines = Engines(self.config, self.policy_actor, self.ppm_actor, self._count_death)
+        self._crew = Crew(self.config, self.search_actor, self._count_death)
 
     async def grow(
         self, problems: Iterable[Problem], models: Models, plan: SearchConfig, *, seed: int, graded: bool
@@ -101,8 +101,8 @@ class Fleet:
         Raises:
             EngineError: an engine cannot be started, or engines and workers died too often.
         """
-        await self.open(models, seed)
         self._deaths = self._grown = 0
+        await self.open(models, seed)
         slots, flow = self.config.cluster.search_workers, self._flow(models)
         dispatch = Dispatch(iter(problems), slots, flow.room, self.config.cluster.deaths_per_problem)
         running: dict[asyncio.Future[list[Tree]], _Errand] = {}
@@ -124,7 +124,7 @@ class Fleet:
                 finished = [future for future in running if future.done()]
                 await self._wake(silence, some=bool(finished))
                 await self._welcome(models)
-                dispatch.room = await self._room(flow, len(running) / slots)
+                dispatch.room = await self._room(flow, len(running), models)
                 ended = _sort([(future, running.pop(future)) for future in finished], dispatch)
                 for trees in ended.trees:
                     self._grown += 1
@@ -147,9 +147,15 @@ class Fleet:
             return Flow(self._share(models.policy).concurrency, measured=False)
         return Flow()
 
-    async def _room(self, flow: Flow, running: float) -> int:
-        """The room that each worker has now; looks from time to time how full the policy engines' batches are."""
-        return flow.hear(await self._engines.filled(), running) if flow.is_due() else flow.room
+    async def _room(self, flow: Flow, running: int, models: Models) -> int:
+        """The room that each worker has now; looks from time to time how full engines, sandboxes and judges are."""
+        if not flow.is_due():
+            return flow.room
+        workers = [self._crew.workers[slot] for slot in self._crew.ready]
+        scorers = self._engines.serving("ppm") if models.ppm is not None else []
+        filled = await fullest((self._engines.serving("policy"), scorers, workers))
+        # Of the workers that are there: those that wait for a place in the cluster, perhaps for ever, grow nothing.
+        return flow.hear(filled, running / max(len(workers), 1))
 
     async def _wake(self, silence: Silence, *, some: bool) -> None:
         """Where nothing has finished for long: says who does what, and ends those that hang; others then take their place."""

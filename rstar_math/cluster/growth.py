@@ -1,8 +1,10 @@
 """sets of problems -> a folder of trees each, continued where they stopped.
 
-Trees are written in parts: a part once it is full, and before its first tree has waited for longer than `part_seconds`,
-whether or not others come. So a kill loses no more than that, and nothing that is written is grown twice. How a tree grows
-stands in `search`, who grows it in `fleet`.
+Problems stream in and trees stream out: a problem is read when its turn comes and forgotten once its trees are there, so
+that a stage takes no more memory for a million problems than for a thousand, but for where each of them stands. Trees are
+written in parts: a part once it is full, and before its first tree has waited for longer than `part_seconds`, whether or not
+others come. So a kill loses no more than that, and nothing that is written is grown twice. How a tree grows stands in
+`search`, who grows it in `fleet`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -50,13 +53,13 @@ async def grow_into(
 ) -> None:
     """Grows every problem that has no tree in its set's folder yet; no set waits for another's slowest problem.
 
-    A problem's id stands in one set only. One that killed its workers has no tree; its set's `poisoned.jsonl` lists it, and
-    it is not tried again. `on_grown` hears of each problem's trees as they finish, which may be `part_seconds` before they
-    are on disk, and whether an earlier start grew them.
+    A problem's id stands in one set only. Sets are gone through once before the first problem is grown. A problem that killed
+    its workers has no tree; its set's `poisoned.jsonl` lists it, and it is not tried again. `on_grown` hears of each
+    problem's trees as they finish, which may be `part_seconds` before they are on disk, and whether an earlier start grew
+    them.
     """
     cluster = fleet.config.cluster
-    left: list[Problem] = []
-    parts: dict[str, _Parts] = {}
+    left = _Left()
     every: list[_Parts] = []
     for folder, problems in sets.items():
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,21 +68,17 @@ async def grow_into(
             done.add(trees[0].problem.id)
             on_grown(trees, True)
         every.append(own := _Parts(folder, cluster.trees_per_part, cluster.part_seconds))
-        for problem in problems:
-            if problem.id not in done:
-                left.append(problem)
-                parts[problem.id] = own
+        left.add(problems, done, own)
     if not left:
         return
-    left.sort(key=_steps_expected, reverse=True)
     grow = fleet.grow(left, order.models, order.plan, seed=order.seed, graded=order.graded)
     try:
         async with aclosing(grow) as grown, aclosing(_in_time(grown, every)) as coming:
             async for found in coming:
                 if isinstance(found, Poisoned):
-                    _set_aside(parts[found.problem.id].folder, found)
+                    _set_aside(left.ended(found.problem).folder, found)
                 else:
-                    parts[found[0].problem.id].add(found)
+                    left.ended(found[0].problem).add(found)
                     on_grown(found, False)
     finally:
         for own in every:
@@ -120,6 +119,38 @@ def _set_aside(folder: Path, found: Poisoned) -> None:
 def _steps_expected(problem: Problem) -> int:
     """By the level, where it is a number. The longest searches begin first: a stage ends with its slowest problem."""
     return int(problem.level) if problem.level.isdecimal() else 0
+
+
+@dataclass
+class _Left:
+    """The problems of all sets that have no trees yet, the longest searches first, equally long ones as they stand. Of one
+    that has not been handed out only its place is kept; it is gone through once."""
+
+    _places: dict[int, list[tuple[Sequence[Problem], array[int], _Parts]]] = field(default_factory=dict)
+    _under_way: dict[str, _Parts] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def add(self, problems: Sequence[Problem], done: Collection[str], own: _Parts) -> None:
+        """Those of a set that are not done; their trees belong into its `own` parts."""
+        places: dict[int, array[int]] = {}
+        for place, problem in enumerate(problems):
+            if problem.id not in done:
+                places.setdefault(_steps_expected(problem), array("Q")).append(place)
+        for steps, found in places.items():
+            self._places.setdefault(steps, []).append((problems, found, own))
+
+    def __iter__(self) -> Iterator[Problem]:
+        for steps in sorted(self._places, reverse=True):
+            for problems, places, own in self._places[steps]:
+                for problem in map(problems.__getitem__, places):
+                    self._under_way[problem.id] = own
+                    yield problem
+
+    def ended(self, problem: Problem) -> _Parts:
+        """Where the trees of one that was handed out belong."""
+        return self._under_way.pop(problem.id)
 
 
 @dataclass

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from typing import Any
 
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError
 
 from rstar_math.errors import RstarError
 
-#: The actor is dead, or cannot be reached.
-LOST = (ActorDiedError, ActorUnavailableError, RayActorError)
+#: The actor is dead or cannot be reached, Ray ended it because its machine ran short of memory, or what it said was lost with
+#: its machine.
+LOST = (RayActorError, OutOfMemoryError, ObjectLostError)
 #: In Ray's words: the actor's own code failed as it was made, which it would do again.
 CREATION = "creation task"
 
@@ -24,6 +27,22 @@ async def result_of(call: Any) -> Any:
         raise
 
 
+async def answers(calls: Iterable[Any], seconds: float) -> list[Any]:
+    """What those say that answer within so many seconds. The dead and the silent are left out: others see to them.
+
+    Raises:
+        an actor's own error.
+    """
+    asked = [asyncio.ensure_future(result_of(call)) for call in calls]
+    if not asked:
+        return []
+    done, silent = await asyncio.wait(asked, timeout=seconds)
+    for future in silent:
+        future.cancel()
+    return [future.result() for future in asked if future in done and not isinstance(future.exception(), LOST)]
+
+
 def cause_of(error: BaseException) -> str:
-    """Ray's many lines on a death in one: the last says how the process ended."""
-    return str(error).strip().splitlines()[-1][:300]
+    """Ray's many lines on a death in one: the last says how the process ended; of one for want of memory the first."""
+    lines = str(error).strip().splitlines()
+    return lines[0 if isinstance(error, OutOfMemoryError) else -1][:300]

@@ -147,8 +147,8 @@ class ClusterConfig:
 
     #: Ray cluster to join ("auto": the one RAY_ADDRESS names or that runs here); None: a local one for this run only.
     address: str | None = None
-    #: Search workers (Ray actors), and trees that each grows at once; "auto": as many as keep the engines' batches full,
-    #: found out while they grow.
+    #: Search workers (Ray actors), and trees that each grows at once; "auto": as many as keep full what they all wait for (an
+    #: engine's batch, or the workers' sandboxes or judges), found out while they grow.
     search_workers: Count = 1
     trees_in_flight: Count | Literal["auto"] = 128
     #: CPUs a search worker asks Ray for.

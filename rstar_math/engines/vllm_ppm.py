@@ -25,6 +25,8 @@ class VllmScorer:
     def __init__(self, path: str, config: EngineConfig) -> None:
         """Starts the engine; see `EngineLoop`."""
         self._engine = EngineLoop(path, config, "ppm")
+        #: Paths that are asked for and have no score yet.
+        self.under_way = 0
 
     async def score(self, transcripts: Sequence[Transcript]) -> list[float]:
         """The reward of each transcript, in the order given; -1 for one longer than the PPM's context.
@@ -32,7 +34,11 @@ class VllmScorer:
         Raises:
             EngineError, EngineLost: the engine refuses a request, or has died.
         """
-        return list(await asyncio.gather(*map(self._score, transcripts)))
+        self.under_way += len(transcripts)
+        try:
+            return list(await asyncio.gather(*map(self._score, transcripts)))
+        finally:
+            self.under_way -= len(transcripts)
 
     @property
     def is_broken(self) -> bool:

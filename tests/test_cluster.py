@@ -13,12 +13,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import ray
-from ray.exceptions import ObjectLostError, OutOfMemoryError
+from ray.exceptions import ActorDiedError, ObjectLostError, OutOfMemoryError
 
 from rstar_math.cli.compose import compose
 from rstar_math.cluster import crew
 from rstar_math.cluster.actors import Replicas, SearchActor
 from rstar_math.cluster.dispatch import Dispatch
+from rstar_math.cluster.engines import Engines
 from rstar_math.cluster.fleet import Fleet, Models, _Errand, _sort
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
@@ -728,6 +729,26 @@ async def test_a_worker_that_hangs_does_not_keep_the_others_from_hearing_whom_to
     async with asyncio.timeout(10):
         await hands.tell(crew.Asked([], []))
     assert told == ["the other"]
+
+
+async def test_an_engine_that_died_while_it_started_is_none_that_has_joined(config) -> None:
+    """It counted as one: whoever opened a door to those that serve then had one to nobody."""
+
+    async def hang(*_: object) -> None:
+        await asyncio.sleep(3600)
+
+    class Standing(Engines):
+        def _new(self, kind, index):
+            return SimpleNamespace(load=SimpleNamespace(remote=hang))
+
+    engines = Standing(config, ScriptedEngine, ScriptedEngine, lambda *_: None)
+    engines.served = {"policy": "weights"}
+    engines.prepare("policy")
+    engines._all["policy"][0].loading = asyncio.get_running_loop().create_future()
+    engines._all["policy"][0].loading.set_exception(ActorDiedError())
+    assert not engines.joined()
+    assert engines.starting() == {"policy engine": 1}
+    engines.forget()
 
 
 def late() -> type:

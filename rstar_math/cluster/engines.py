@@ -152,7 +152,7 @@ class Engines:
                 engine.loading = asyncio.ensure_future(_load(engine, self.served[kind]))
 
     def _look(self, kind: Kind) -> bool:
-        """Whether a load has ended. A process that dies before it serves is started once more, and again while others
+        """Whether one has come to serve. A process that dies before that is started once more, and again while others
         serve."""
         some = False
         for index, engine in enumerate(self._all[kind]):
@@ -161,8 +161,9 @@ class Engines:
             done, engine.loading = engine.loading, None
             if done.cancelled():
                 continue
-            some, error = True, done.exception()
-            if error is not None:
+            if (error := done.exception()) is None:
+                some = True
+            else:
                 self._once_more(kind, index, error)
         return some
 

@@ -344,7 +344,7 @@ async def test_equal_programs_of_one_call_run_once(sandbox: ProcessSandbox) -> N
 async def test_no_more_programs_run_at_once_than_workers() -> None:
     program = "import time\nstart = time.monotonic()\ntime.sleep(0.1)\nprint(start, time.monotonic())\n"
     programs = [(program, f"{tier} = {number}\n") for number in range(4) for tier in ("plain", "numpy")]
-    async with open_sandbox(SandboxConfig(workers=2, wall_seconds=60.0)) as narrow:
+    async with open_sandbox(SandboxConfig(workers=2, slow=0, wall_seconds=60.0)) as narrow:
         executions = await narrow.run(programs)
     spans = [tuple(map(float, execution.stdout.split())) for execution in executions]
     assert max(sum(start <= moment < end for start, end in spans) for moment, _ in spans) <= 2

@@ -23,8 +23,10 @@ from rstar_math.sandbox import cgroup, confine, forks
 from rstar_math.sandbox.controller import Controller
 from rstar_math.sandbox.node import REPORT, Cage, Limits
 from rstar_math.sandbox.root import WORKPLACE, own_processes, show_only
+from rstar_math.sandbox.running import can_see_waiting
 from rstar_math.sandbox.snapshots import Snapshots
 from rstar_math.sandbox.syscalls import Filter, missing
+from rstar_math.sandbox.turns import Turns
 from rstar_math.sandbox.warm import PARENTS
 from rstar_math.sandbox.wire import pack
 
@@ -41,6 +43,7 @@ class Plan(NamedTuple):
     channel:   descriptor of the socket that carries the words for the walls, then programs and executions.
     limits:    the fields of `node.Limits`.
     workers:   programs run at once.
+    slow:      programs that run beside them once they are slow.
     snapshots: most of them, their most bytes of memory, and how many forks' time a path must have cost for one.
     libraries: folders to import from.
     scratch:   folder to make: empty, to build a root on, else the working directory of every program. Both sides remove it.
@@ -52,6 +55,7 @@ class Plan(NamedTuple):
     channel: int
     limits: Sequence[float]
     workers: int
+    slow: int
     snapshots: tuple[int, int, float]
     libraries: Sequence[str]
     scratch: str
@@ -84,7 +88,8 @@ def main(plan_text: str) -> NoReturn:
         cage = _cage(plan, readable, limits, walls)
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=plan.channel)
         channel.sendall(pack(walls))
-        controller = Controller(channel, cage, plan.workers, Snapshots(*plan.snapshots[:2], limits.memory_bytes))
+        turns = Turns(plan.workers, 0 if walls["slow"] else plan.slow)
+        controller = Controller(channel, cage, turns, Snapshots(*plan.snapshots[:2], limits.memory_bytes))
         controller.serve(owner, forks.listen() if cage.held else None)
     finally:
         if os.getpid() == here:  # a warm parent unwinds through here too
@@ -104,7 +109,7 @@ def _go_into_place(plan: Plan, readable: Sequence[Path], limits: Limits) -> tupl
     else:
         _be_first_process()
         if "root" not in plan.without:
-            root = show_only(readable, place, plan.workers * limits.file_bytes)
+            root = show_only(readable, place, (plan.workers + plan.slow) * limits.file_bytes)
         if root.startswith("none"):
             own_processes(Path("/proc"))
         else:
@@ -159,7 +164,9 @@ def _cage(plan: Plan, readable: tuple[Path, ...], limits: Limits, walls: dict[st
         walls["seccomp"] = "allow-list" if reads else "allow-list without any opening of files"
     most, _, keep_after = plan.snapshots
     walls["snapshots"] = loose or ("" if most else "none (turned off)")
-    neighbours = 3 + 2 * (plan.workers + most) + PARENTS  # as in `connection._group`
+    # Beside others a program may wait for a processor, and nobody could tell that from its own time.
+    walls["slow"] = "" if can_see_waiting() else "none (/proc does not show who waits for a processor)"
+    neighbours = 3 + 2 * (plan.workers + plan.slow + most) + PARENTS  # as in `connection._group`
     return Cage(
         limits,
         None if fence is None else readable,

@@ -140,7 +140,8 @@ class GradingConfig:
     workers: Count = 1
     #: Accept a decimal of so many digits that is the exact value, correctly rounded (at least 4); 0: never.
     rounded_digits: Literal[0] | Annotated[int, Field(ge=4)] = 0
-    #: Accept numbers this far from the ground truth, relative to it: for benchmarks that state a tolerance. 0: none.
+    #: Accept numbers this far from the ground truth, relative to it: for benchmarks that state one for all. 0: none. What a
+    #: problem's own row says counts beside it (the column `tolerance`).
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 

@@ -59,7 +59,8 @@ async def score_trees(trees: Iterable[Tree], readings: Sequence[Strategy], judge
     for tree in trees:
         answers = dict.fromkeys(found.answer for found in solutions(tree, drawn=False))
         same = await alike(answers, judge)
-        grades = {answer: await judge.grade(answer, tree.problem.answer) for answer in answers}
+        gold, tolerance = tree.problem.answer, tree.problem.tolerance
+        grades = {answer: await judge.grade(answer, gold, tolerance) for answer in answers}
         for strategy in readings:
             rows[strategy.name].append(_read(tree, strategy, same, grades))
     return rows

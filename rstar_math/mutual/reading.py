@@ -38,7 +38,8 @@ async def _read(tree: Tree, strategy: Strategy, judged: Judged | None, agreement
     consistent = judged.consistent(agreement) if judged else []
     answers = [found.answer for found in solutions(tree, drawn=False)]
     same = await alike(answers, judge)
-    grades = {answer: await judge.grade(answer, tree.problem.answer) for answer in dict.fromkeys(answers)}
+    gold, tolerance = tree.problem.answer, tree.problem.tolerance
+    grades = {answer: await judge.grade(answer, gold, tolerance) for answer in dict.fromkeys(answers)}
     by_count: dict[tuple[str, int], bool] = {}
     for count in doublings(strategy.plan.rollouts):
         early = choose_consistent(tree, consistent, same, count)

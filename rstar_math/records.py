@@ -61,11 +61,14 @@ class Proposal:
 
 
 class Status(StrEnum):
-    """How a program ended, as the kernel and the controller saw it, never as its output words it."""
+    """How a program ended, as the kernel and the controller saw it, never as its output words it. Limits of time on the
+    clock, of processor time, memory and output have one each; what the kernel refuses (a file, a process) is an error, in
+    its words."""
 
     OK = "ok"
     ERROR = "error"
     TIMEOUT = "timeout"
+    CPU = "cpu"
     MEMORY = "memory"
     OUTPUT_LIMIT = "output-limit"
     KILLED = "killed"

@@ -168,7 +168,7 @@ def verdict(running: Running, limits: Limits, ending: int, cpu_seconds: float) -
     most = math.ceil(limits.cpu_seconds)
     # The kernel holds one process to it; what ran in snapshots before counts as well.
     if cpu_seconds >= most or (os.WIFSIGNALED(ending) and os.WTERMSIG(ending) == signal.SIGXCPU):
-        return Status.TIMEOUT, f"no end after {most} s of processor time"
+        return Status.CPU, f"no end after {most} s of processor time"
     if os.WIFSIGNALED(ending):
         number = os.WTERMSIG(ending)
         return Status.KILLED, f"ended by signal {number} ({signal.strsignal(number)})"

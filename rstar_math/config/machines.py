@@ -110,8 +110,8 @@ class SandboxConfig:
     memory_mb: Count = 1024
     #: What it may print; more ends it.
     output_bytes: Count = 16_384
-    #: Processes and threads that it may start (with any, there is no promise `fork`), and megabytes of files that it may
-    #: write; 0: none.
+    #: Processes and threads that it may have beside its own (the promise `fork` is that there are no more), and megabytes of
+    #: files that it may write; 0: none.
     processes: Natural = 0
     file_mb: Natural = 0
     #: Promises without which nothing runs; `rstar-math doctor` shows all, and by what wall each is kept here.

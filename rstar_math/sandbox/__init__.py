@@ -40,8 +40,11 @@ What it does not hold:
   objects, a string at a step's head becomes `__doc__`), the process number, and `time.process_time()`, which begins again
   in each fork (the limit counts all of it).
 * `asyncio` runs tasks, queues and timeouts; what would need a socket, a thread or a process is refused there as elsewhere.
-* With `processes` nothing is promised about forks but that they end with their program.
-* With `file_mb` programs that run at the same time share one space for files.
+* With `processes` nothing is promised about forks but their number, and that they end with their program. They are counted in
+  a user namespace of the program's own; where the kernel lends none, with all of the sandbox, and the promise is not held.
+* With `file_mb` each program has a file system of its own, where the kernel lends it namespaces of its own; elsewhere those
+  that run at the same time share one, see the names of each other's files, and may fill it up.
+* With either of the two the programs of a root's sandbox belong to user 65534 (with `file_mb` alone only in namespaces).
 * Memory is counted a program. What all of them may hold together (`workers` and `slow` times `memory_mb`, `snapshot_mb`, the
   warm parents) is held by a control group only where the kernel lends one.
 * A fault in the kernel or its few allowed calls breaks it; for code of strangers put a virtual machine around it.

@@ -51,7 +51,7 @@ async def test_a_quick_program_does_not_wait_for_the_slow_ones_of_another_call(c
 
 async def test_slow_programs_of_one_call_leave_room_for_those_of_another() -> None:
     clocked = "start = time.monotonic()\ntime.sleep(1)\nprint(start, time.monotonic())"
-    async with open_sandbox(replace(CONFIG, workers=2, slow=4)) as sandbox:
+    async with open_sandbox(replace(CONFIG, workers=2, slow=2)) as sandbox:
         await opened_for_slow(sandbox)
         first = asyncio.create_task(sandbox.run(slow(8, clocked)))
         await asyncio.sleep(0.5)

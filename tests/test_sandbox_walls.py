@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 from sandboxes import CONFIG, gone, run, sandbox_processes
 
+from rstar_math.bench.sandbox import left_out
 from rstar_math.config import SandboxConfig
 from rstar_math.errors import SandboxError
 from rstar_math.records import Status
@@ -113,7 +114,7 @@ async def test_no_program_sees_the_files_of_another_or_finds_its_room_taken() ->
     )
     write = f"open('own', 'w').write('y' * 900_000)\nprint(os.listdir('.'), seen)\n{wait}"
     attempt = "def attempt(action):\n    try: return action()\n    except OSError: return None\nUP = ('', '../')"
-    async with open_sandbox(SandboxConfig(workers=4, slow=4, wall_seconds=60.0, file_mb=1)) as writing:
+    async with open_sandbox(SandboxConfig(workers=4, slow=1, wall_seconds=60.0, file_mb=1)) as writing:
         if writing.walls["own namespaces"]:
             pytest.skip(f"programs share one space for files: {writing.walls['own namespaces']}")
         start = f"START = {asyncio.get_running_loop().time()}"
@@ -298,3 +299,17 @@ async def test_no_canary_can_destroy_what_another_must_find() -> None:
 async def test_small_limits_of_output_do_not_make_a_promise_look_broken() -> None:
     async with open_sandbox(replace(CONFIG, output_bytes=50)) as narrow:
         assert (await run(narrow, "print(1)")).stdout == "1\n"
+
+
+async def test_the_benchmark_leaves_out_every_wall_that_stands_here_and_then_all() -> None:
+    """The root and the control group were never switched off."""
+    words = {
+        "namespaces": "pid, user",
+        "root": "libraries",
+        "landlock": "ABI 6",
+        "seccomp": "allow-list",
+        "cgroup": "none (no)",
+    }
+    standing = ("namespaces", "root", "landlock", "seccomp")
+    assert left_out(words) == [*((wall,) for wall in standing), standing]
+    assert left_out(dict.fromkeys(words, "none (no)")) == []

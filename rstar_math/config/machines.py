@@ -100,9 +100,9 @@ class SandboxConfig:
 
     #: Programs run at once by one search worker; 0: one a core of its machine.
     workers: Natural = 0
-    #: One that runs for longer than a quarter of a second gives its place to the next and goes on beside: so many may, and no
-    #: more of one call than are left for others. 0: none.
-    slow: Natural = 16
+    #: One that runs for longer than a quarter of a second gives its place to the next and goes on beside: so many may for
+    #: each of `workers`, and no more of one call than are left for others. 0: none.
+    slow: Natural = 4
     #: Time on the clock and on processors, of all steps of the program together.
     wall_seconds: Positive = 5.0
     cpu_seconds: Positive = 5.0

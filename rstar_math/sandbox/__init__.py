@@ -45,8 +45,8 @@ What it does not hold:
 * With `file_mb` each program has a file system of its own, where the kernel lends it namespaces of its own; elsewhere those
   that run at the same time share one, see the names of each other's files, and may fill it up.
 * With either of the two the programs of a root's sandbox belong to user 65534 (with `file_mb` alone only in namespaces).
-* Memory is counted a program. What all of them may hold together (`workers` and `slow` times `memory_mb`, `snapshot_mb`, the
-  warm parents) is held by a control group only where the kernel lends one.
+* Memory is counted a program. What all may hold together (as many as run at once times `memory_mb`, `snapshot_mb`, the warm
+  parents) is held by a control group only where the kernel lends one.
 * A fault in the kernel or its few allowed calls breaks it; for code of strangers put a virtual machine around it.
 * Without namespaces, Landlock or seccomp less is held: without Landlock no file can be opened at all once the
   libraries are there (late imports fail); without seccomp (not x86-64) sockets other than TCP and new processes are

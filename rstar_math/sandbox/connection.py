@@ -65,7 +65,7 @@ def _limits(config: SandboxConfig) -> Limits:
 
 def _group(config: SandboxConfig, workers: int) -> cgroup.Group:
     """What all programs, snapshots and warm parents may take together."""
-    programs = workers + config.slow
+    programs = workers * (1 + config.slow)
     memory = (programs * config.memory_mb + config.snapshot_mb) * _MB + len(TIERS) * _WARM_BYTES
     # As many again of each may have been killed and not be buried yet (`Snapshots.room`).
     processes = 2 * (programs * (1 + config.processes) + config.snapshots) + PARENTS + _OWN_PROCESSES
@@ -96,7 +96,7 @@ class Connection:
         asked = (
             _limits(config),
             workers,
-            config.slow,
+            workers * config.slow,
             snapshots,
             libraries,
             str(scratch),

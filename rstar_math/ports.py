@@ -51,6 +51,7 @@ class Sandbox(Protocol):
 class Judge(Protocol):
     """Is this answer right?"""
 
-    async def grade(self, prediction: str, gold: str) -> Grade:
-        """Whether `prediction`, a reply with a box or the bare text of an answer, states the answer `gold`."""
+    async def grade(self, prediction: str, gold: str, tolerance: float = 0.0) -> Grade:
+        """Whether `prediction`, a reply with a box or the bare text of an answer, states the answer `gold`, or a number no
+        further from it than the problem's own `tolerance`."""
         ...

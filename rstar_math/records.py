@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 
 class Problem(NamedTuple):
-    """A question with its final answer. `synthetic`: a model wrote it, so its answer is suspect (paper §3.4)."""
+    """A question with its final answer. `synthetic`: a model wrote it, so its answer is suspect (paper §3.4). `tolerance`:
+    how far from the answer, if that is a number, another may lie, as the problem's own source says; 0: not at all."""
 
     id: str
     question: str
@@ -22,6 +23,7 @@ class Problem(NamedTuple):
     subject: str = ""
     source: str = ""
     synthetic: bool = False
+    tolerance: float = 0.0
 
 
 class Segment(NamedTuple):
@@ -59,11 +61,14 @@ class Proposal:
 
 
 class Status(StrEnum):
-    """How a program ended, as the kernel and the controller saw it, never as its output words it."""
+    """How a program ended, as the kernel and the controller saw it, never as its output words it. Limits of time on the
+    clock, of processor time, memory and output have one each; what the kernel refuses (a file, a process) is an error, in
+    its words."""
 
     OK = "ok"
     ERROR = "error"
     TIMEOUT = "timeout"
+    CPU = "cpu"
     MEMORY = "memory"
     OUTPUT_LIMIT = "output-limit"
     KILLED = "killed"

@@ -71,7 +71,7 @@ def _run_here(code: str) -> Execution:
 class ExactJudge:
     """Right is what has the same text; an empty answer is none."""
 
-    async def grade(self, prediction: str, gold: str) -> Grade:
+    async def grade(self, prediction: str, gold: str, tolerance: float = 0.0) -> Grade:  # noqa: ARG002
         """Equality of the stripped texts."""
         if not prediction:
             return Grade(Verdict.NO_ANSWER, "an empty text")

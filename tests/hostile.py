@@ -42,6 +42,7 @@ EXHAUSTION = (
         },
         "error",
         "timeout",
+        "cpu",
         "killed",
         "ok",
     )
@@ -61,6 +62,7 @@ EXHAUSTION = (
         "memory",
         "error",
         "timeout",
+        "cpu",
         "killed",
     )
     + _all(
@@ -86,6 +88,7 @@ EXHAUSTION = (
         "memory",
         "killed",
         "timeout",
+        "cpu",
     )
     + _all(
         "exhaustion",
@@ -107,6 +110,7 @@ EXHAUSTION = (
             "finalisers that never end": "class E:\n    def __del__(self):\n        while True: pass\ndel E",
         },
         "timeout",
+        "cpu",
         "memory",
         "ok",
     )
@@ -122,6 +126,7 @@ EXHAUSTION = (
         "output-limit",
         "error",
         "timeout",
+        "cpu",
         "killed",
     )
 )

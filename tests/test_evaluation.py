@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as drawn
 from planting import plant
 
-from rstar_math.config import EvaluationConfig
+from rstar_math.config import EvaluationConfig, GradingConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evaluation.choice import choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
@@ -29,6 +29,7 @@ from rstar_math.evaluation.scores import (
 )
 from rstar_math.evaluation.strategies import Strategy, all_readings, possible, strategies
 from rstar_math.evolution.tally import Tally
+from rstar_math.grading import ProcessJudge
 from rstar_math.records import End, Rollout, Tree
 from rstar_math.report.scaling import plot_scaling
 from rstar_math.scripted import ExactJudge
@@ -86,11 +87,18 @@ def test_a_draw_counts_each_time_and_a_trajectory_of_a_search_once() -> None:
 
 async def test_answers_that_the_judge_finds_the_same_vote_together() -> None:
     class Numbers(ExactJudge):
-        async def grade(self, prediction, gold):
-            return await super().grade(f"{float(prediction):g}", f"{float(gold):g}")
+        async def grade(self, prediction, gold, tolerance=0.0):
+            return await super().grade(f"{float(prediction):g}", f"{float(gold):g}", tolerance)
 
     same = await alike(["4", "5", "5.0", "5.00", "4.5"], Numbers())
     assert same == {"4": "4", "5": "5", "5.0": "5", "5.00": "5", "4.5": "4.5"}
+
+
+async def test_a_problems_own_tolerance_counts_in_its_score() -> None:
+    near = replace(scored(0.9, 0.1, 0.1, 0.1), problem=DRAWN.problem._replace(answer="4.5", tolerance=0.6))
+    async with ProcessJudge(GradingConfig()) as judge:
+        row = (await read_tree(near, [one("mcts")], judge))["mcts"]
+    assert (row.correct, row.right) == (True, 3)
 
 
 async def test_scores_tell_the_chosen_answer_from_the_oracle() -> None:

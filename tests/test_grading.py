@@ -471,6 +471,18 @@ def test_math_verify_alone_makes_nothing_right() -> None:
         ("3.14", "\\pi", Rules(tolerance=0.01), True),
         ("3.2", "\\pi", Rules(tolerance=0.01), False),
         ("101", "100", Rules(), False),
+        ("4.3", "4.2", Rules(own_tolerance=0.1), True),
+        ("4.1", "4.2", Rules(own_tolerance=0.1), True),
+        ("4.31", "4.2", Rules(own_tolerance=0.1), False),
+        ("4.5", "4.2", Rules(own_tolerance=0.3), True),  # 0.3 as a float is a little less
+        ("r = 4.25\\%", "4.2", Rules(own_tolerance=0.1), True),
+        ("\\sqrt{17}", "4.2", Rules(own_tolerance=0.1), True),
+        ("\\sqrt{19}", "4.2", Rules(own_tolerance=0.1), False),
+        ("5.04, 4.21", "4.2, 5.1", Rules(own_tolerance=0.1), True),
+        ("5.04, 4.35", "4.2, 5.1", Rules(own_tolerance=0.1), False),
+        ("0.05", "10\\%", Rules(own_tolerance=0.1), False),  # of a percent, not of a whole
+        ("x + 0.05", "x", Rules(own_tolerance=0.1), False),
+        ("4.3", "4.2", Rules(), False),
     ],
 )
 def test_rounded_values_and_a_tolerance_are_accepted_on_request_only(
@@ -552,7 +564,7 @@ def test_a_tree_deeper_than_a_program_may_call_is_left_unread() -> None:
 
 
 def test_the_benchmark_counts_what_is_wrong_in_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def compare(self: Worker, answer: str, gold: str) -> Grade:
+    async def compare(self: Worker, answer: str, gold: str, tolerance: float) -> Grade:
         return Grade(Verdict.TIMEOUT, "")
 
     monkeypatch.setattr(Worker, "compare", compare)

@@ -111,7 +111,7 @@ async def test_a_pair_is_compared_once_and_a_caller_who_gives_up_takes_nothing_f
 ) -> None:
     compared: list[tuple[str, str]] = []
 
-    async def compare(self: Worker, answer: str, gold: str) -> Grade:
+    async def compare(self: Worker, answer: str, gold: str, tolerance: float) -> Grade:
         compared.append((answer, gold))
         await asyncio.sleep(0.05)
         return Grade(Verdict.CORRECT, "said so")
@@ -142,7 +142,7 @@ def test_the_options_reach_the_process_and_the_kernel_ends_an_orphan_that_comput
 
         def ask(said: str, meant: str) -> str:
             assert child.stdin and child.stdout
-            child.stdin.write(json.dumps([said, meant]) + "\n")
+            child.stdin.write(json.dumps([said, meant, 0.0]) + "\n")
             child.stdin.flush()
             return child.stdout.readline()
 
@@ -191,7 +191,7 @@ def test_where_all_can_be_graded_nothing_is_written_and_where_none_can_the_way_o
 class OneWay:
     """Accepts what leaves out the ground truth's unit, not what states one that the ground truth has not."""
 
-    async def grade(self, prediction: str, gold: str) -> Grade:
+    async def grade(self, prediction: str, gold: str, tolerance: float = 0.0) -> Grade:
         right = prediction in (gold, gold.removesuffix(" cm"))
         return Grade(Verdict.CORRECT if right else Verdict.WRONG, "")
 
@@ -224,7 +224,7 @@ def test_grade_prints_a_verdict_and_a_reason_a_row(tmp_path: Path, capsys: pytes
 
 
 def test_the_judge_remembers_so_many_pairs_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def compare(self: Worker, answer: str, gold: str) -> Grade:
+    async def compare(self: Worker, answer: str, gold: str, tolerance: float) -> Grade:
         return Grade(Verdict.WRONG, "")
 
     async def work() -> int:
@@ -236,3 +236,11 @@ def test_the_judge_remembers_so_many_pairs_and_no_more(monkeypatch: pytest.Monke
     monkeypatch.setattr(Worker, "compare", compare)
     monkeypatch.setattr(judging, "_REMEMBERED", 3)
     assert asyncio.run(work()) == 3
+
+
+async def test_a_problems_own_tolerance_counts_for_it_alone() -> None:
+    """A run had one tolerance for all; what was decided with one is not what is decided with another."""
+    async with ProcessJudge(GradingConfig()) as judge:
+        for said in ("4.25", "\\sqrt{18}"):
+            verdicts = [(await judge.grade(said, "4.2", tolerance)).verdict for tolerance in (0.1, 0.0, 0.1)]
+            assert verdicts == [Verdict.CORRECT, Verdict.WRONG, Verdict.CORRECT]

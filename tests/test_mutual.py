@@ -212,9 +212,9 @@ async def test_a_search_is_not_even_told_the_ground_truth(monkeypatch) -> None:
     compared: list[str] = []
 
     class Noting(ExactJudge):
-        async def grade(self, prediction: str, gold: str):
+        async def grade(self, prediction: str, gold: str, tolerance: float = 0.0):
             compared.extend((prediction, gold))
-            return await super().grade(prediction, gold)
+            return await super().grade(prediction, gold, tolerance)
 
     actor = SearchActor(SandboxConfig(), GradingConfig())
     actor._doors = Doors(Eavesdropper(), InProcessSandbox(), judge=Noting(), comparing=Noting())

@@ -303,7 +303,7 @@ def test_run_code_reads_and_writes_rows(tmp_path) -> None:
         {"id": "c", "steps": ["while True: ..."]},
     ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    printed = rstar("run-code", "rows.jsonl", cwd=tmp_path)
+    printed = rstar("run-code", "rows.jsonl", "sandbox.cpu_seconds=60", cwd=tmp_path)
     results = {row["id"]: row for row in map(json.loads, printed.splitlines())}
     assert results["a"] == {"id": "a", "status": "ok", "stdout": "42\n", "error": ""}
     assert results["b"]["status"] == "error"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rstar_math.config import ProblemsConfig
 from rstar_math.errors import InputError
 from rstar_math.problems import problem_sets, read_problems, split_off
+from rstar_math.problems.benchmarks import compose_benchmark
 from rstar_math.problems.reading import final_answer, normalised
 from rstar_math.records import Problem
 
@@ -90,6 +91,7 @@ def test_usual_names_and_forms_of_answers_are_understood(tmp_path: Path) -> None
         "Algebra",
         "math",
         False,
+        0.0,
     )
     school = {"Question": "How many?", "Answer": "48/2 = <<48/2=24>>24\n#### 72", "uid": 7, "source": "gsm8k"}
     assert read(lines(tmp_path / "g.jsonl", school), synthetic=True) == [
@@ -330,3 +332,34 @@ def test_a_raw_benchmarks_own_columns_are_found(tmp_path) -> None:
         (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
         (found,) = read(tmp_path / f"{name}.jsonl")
         assert (found.question, float(found.answer)) == ("Q?", 14.0)
+
+
+def test_a_benchmarks_own_tolerance_is_read_from_the_rows_that_state_one(tmp_path) -> None:
+    """OlympiadBench calls it `error`; one answer may have one, several answers one each, most have none."""
+    stated = {"1e-1": 0.1, "0.05,1e-2": 0.01, 0.5: 0.5, "": 0.0, None: 0.0}
+    rows = [{"problem": f"Q{number}?", "answer": "4.2", "error": error} for number, error in enumerate(stated)]
+    lines(tmp_path / "olympiadbench.jsonl", *rows, {"problem": "Q?", "answer": "4.2"})
+    benchmark = compose_benchmark("olympiadbench")
+    named = benchmark.problems("olympiadbench", tmp_path, ProblemsConfig())
+    assert [problem.tolerance for problem in read_problems(named)] == [*stated.values(), 0.0]
+    assert [problem.tolerance for problem in read(tmp_path / "olympiadbench.jsonl")] == [0.0] * 6
+
+
+def test_a_benchmark_whose_first_rows_state_no_tolerance_is_read(tmp_path) -> None:
+    lines(tmp_path / "olympiadbench.jsonl", {"problem": "Q?", "answer": "4.2"})
+    named = compose_benchmark("olympiadbench").problems("olympiadbench", tmp_path, ProblemsConfig())
+    assert [problem.tolerance for problem in read_problems(named)] == [0.0]
+
+
+@pytest.mark.parametrize("error", ["about 1", -0.1, "nan", [0.1], True])
+def test_a_tolerance_that_is_no_number_is_said(error: Any, tmp_path) -> None:
+    lines(tmp_path / "own.jsonl", {"problem": "Q?", "answer": "4.2", "tolerance": error})
+    assert "line 1: tolerance: got" in refused(lambda: read(tmp_path / "own.jsonl"))
+
+
+@pytest.mark.skipif(
+    not (DATA / "olympiadbench.jsonl").exists(), reason=f"{DATA} is not here; RSTAR_DATA names its folder"
+)
+def test_the_real_olympiadbench_states_a_tolerance() -> None:
+    problems = read_problems(compose_benchmark("olympiadbench").problems("olympiadbench", DATA, ProblemsConfig()))
+    assert {problem.answer: problem.tolerance for problem in problems if problem.tolerance} == {"4.2": 0.1}

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import pytest_asyncio
 from sandboxes import CONFIG, gone, run, sandbox_processes
 
+from rstar_math.bench.sandbox import left_out
 from rstar_math.config import SandboxConfig
 from rstar_math.errors import SandboxError
 from rstar_math.records import Status
@@ -102,7 +104,31 @@ async def test_files_may_be_written_in_a_private_folder_where_the_config_allows_
         assert not (tmp_path / "x").exists()
 
 
-async def test_all_files_of_all_programs_together_are_bounded() -> None:
+async def test_no_program_sees_the_files_of_another_or_finds_its_room_taken() -> None:
+    """All shared one space: a name of another's could be asked for, and whoever filled it left the others none."""
+    hoard = "for number in range(99):\n    open(str(number), 'w').write('y' * 50_000)"
+    hoard = hoard.replace("\n", "\n    ")
+    fill = f"import os, time\ntry:\n    {hoard}\nexcept OSError as error:\n    print(error)"
+    wait = "while time.monotonic() < START + 3: time.sleep(0.05)"
+    look = (
+        "seen = [n for n in range(999) if n != os.getpid() and any(attempt(lambda: os.stat(f'{up}{n}')) for up in UP)]"
+    )
+    write = f"open('own', 'w').write('y' * 900_000)\nprint(os.listdir('.'), seen)\n{wait}"
+    attempt = "def attempt(action):\n    try: return action()\n    except OSError: return None\nUP = ('', '../')"
+    async with open_sandbox(SandboxConfig(workers=4, slow=1, wall_seconds=60.0, file_mb=1)) as writing:
+        if writing.walls["own namespaces"]:
+            pytest.skip(f"programs share one space for files: {writing.walls['own namespaces']}")
+        start = f"START = {asyncio.get_running_loop().time()}"
+        greedy = [run(writing, start, fill, wait, f"pass  # {number}") for number in range(3)]
+        under_way = asyncio.gather(*greedy)
+        await asyncio.sleep(1)
+        modest = await run(writing, start, "import os, time", attempt, look, write)
+        filled = await under_way
+    assert [execution.stdout for execution in filled] == ["[Errno 28] No space left on device\n"] * 3
+    assert (modest.stdout, modest.error) == ("['own'] []\n", "")
+
+
+async def test_all_files_of_a_program_together_are_bounded() -> None:
     async with open_sandbox(SandboxConfig(workers=2, wall_seconds=60.0, file_mb=1)) as writing:
         if writing.walls["root"].startswith("none"):
             pytest.skip("without a root of its own the size of each file is bounded, not their sum")
@@ -133,7 +159,7 @@ async def test_what_a_program_wrote_goes_away_however_it_is_hidden(mess: str) ->
 
 
 async def test_all_programs_together_are_held_to_one_amount_of_memory_where_the_kernel_lends_a_group() -> None:
-    async with open_sandbox(SandboxConfig(workers=1, wall_seconds=60.0, memory_mb=900, processes=8)) as forking:
+    async with open_sandbox(SandboxConfig(workers=1, slow=0, wall_seconds=60.0, memory_mb=900, processes=8)) as forking:
         if forking.walls["cgroup"].startswith("none"):
             pytest.skip(f"no control group: {forking.walls['cgroup']}")
         in_all = int(forking.walls["cgroup"].split()[0])
@@ -141,6 +167,48 @@ async def test_all_programs_together_are_held_to_one_amount_of_memory_where_the_
         hoard = "import os\nfor _ in range(8):\n    if os.fork() == 0: break\nx = bytearray(b'x' * (800 << 20))\n"
         await run(forking, hoard + "import time\ntime.sleep(1)")
         assert (await run(forking, "print('still here')")).stdout == "still here\n"
+
+
+THREADS = """
+import threading, time
+for number in (1, 2, 3):
+    threading.Thread(target=time.sleep, args=(9,), daemon=True).start()
+    print(number)
+"""
+FORKS = """
+import os, time
+started = 0
+while started < 30:
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+    started += 1
+    print(started, flush=True)
+"""
+
+
+async def test_no_program_has_more_processes_than_the_config_allows() -> None:
+    """The kernel does not count root's at all, and counted those of an ordinary user's sandbox together: there was room for
+    some hundred."""
+    async with open_sandbox(SandboxConfig(workers=3, wall_seconds=60.0, processes=2)) as forking:
+        if forking.walls["own namespaces"]:
+            pytest.skip(f"programs are counted together: {forking.walls['own namespaces']}")
+        executions = await forking.run([(FORKS, f"# {number}\n") for number in range(3)])
+        (threads,) = await forking.run([(THREADS,)])
+        promised = {promise.name: promise.by for promise in forking.promises if promise.kind == "fork"}
+    assert [execution.stdout for execution in executions] == ["1\n2\n"] * 3
+    assert {execution.error.partition("(step")[0] for execution in executions} == {
+        "BlockingIOError: [Errno 11] Resource temporarily unavailable "
+    }
+    assert (threads.stdout, threads.error) == ("1\n2\n", "RuntimeError: can't start new thread (step 1, line 4)")
+    assert promised == {"no more processes than allowed": "own namespaces"}
+
+
+async def test_where_processes_cannot_be_counted_the_sandbox_says_so() -> None:
+    bare = SandboxConfig(workers=1, wall_seconds=60.0, processes=2, without=("namespaces",))
+    with pytest.raises(SandboxError, match=r"than allowed: not held \(own namespaces none|may not read"):
+        async with open_sandbox(bare):
+            pytest.fail("it opened")
 
 
 async def test_where_the_config_allows_processes_none_outlives_its_program() -> None:
@@ -163,8 +231,20 @@ async def test_where_the_config_allows_processes_none_can_be_left_to_the_control
             pytest.skip("without seccomp a program may have siblings")
         for _ in range(3):
             assert (await run(forking, siblings)).stdout == "[-1, -1, -1, -1]\n"
-        below = psutil.Process().children(recursive=True)
-        assert [process for process in below if process.status() == psutil.STATUS_ZOMBIE] == []
+        async with asyncio.timeout(10):  # whoever is killed is a zombie for a moment
+            while dead():
+                await asyncio.sleep(0.02)
+
+
+def dead() -> list[psutil.Process]:
+    """Processes of this one's that ended and were not waited for."""
+    return [below for below in psutil.Process().children(recursive=True) if zombie(below)]
+
+
+def zombie(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    return False
 
 
 async def test_every_promise_is_held_or_said_with_its_reason() -> None:
@@ -232,3 +312,17 @@ async def test_no_canary_can_destroy_what_another_must_find() -> None:
 async def test_small_limits_of_output_do_not_make_a_promise_look_broken() -> None:
     async with open_sandbox(replace(CONFIG, output_bytes=50)) as narrow:
         assert (await run(narrow, "print(1)")).stdout == "1\n"
+
+
+async def test_the_benchmark_leaves_out_every_wall_that_stands_here_and_then_all() -> None:
+    """The root and the control group were never switched off."""
+    words = {
+        "namespaces": "pid, user",
+        "root": "libraries",
+        "landlock": "ABI 6",
+        "seccomp": "allow-list",
+        "cgroup": "none (no)",
+    }
+    standing = ("namespaces", "root", "landlock", "seccomp")
+    assert left_out(words) == [*((wall,) for wall in standing), standing]
+    assert left_out(dict.fromkeys(words, "none (no)")) == []

@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
 
-from rstar_math.config import SearchConfig
+from rstar_math.config import GradingConfig, SearchConfig
+from rstar_math.grading import ProcessJudge
 from rstar_math.records import End, Grade, Problem, Tree
 from rstar_math.scripted import ExactJudge, InProcessSandbox, Script, ScriptedPolicy, ScriptedScorer
 from rstar_math.search.expansion import Doors
@@ -223,10 +225,19 @@ async def test_the_verdict_of_a_shared_answer_is_asked_once_a_node() -> None:
     class Counting(ExactJudge):
         asked = 0
 
-        async def grade(self, prediction: str, gold: str) -> Grade:
+        async def grade(self, prediction: str, gold: str, tolerance: float = 0.0) -> Grade:
             self.asked += 1
-            return await super().grade(prediction, gold)
+            return await super().grade(prediction, gold, tolerance)
 
     judge = Counting()
     await grow_one(SearchConfig(rollouts=40, candidates=16), doors(judge=judge))
     assert judge.asked == 2
+
+
+async def test_a_problems_own_tolerance_counts_in_the_search_and_is_kept_with_its_tree(tmp_path: Path) -> None:
+    near = PROBLEM._replace(answer="4.9", tolerance=1.0)
+    async with ProcessJudge(GradingConfig()) as judge:
+        tree = await grow_one(SearchConfig(rollouts=8, candidates=16), doors(judge=judge), near)
+    assert {tree.nodes[rollout.leaf].answer: rollout.value for rollout in tree.rollouts} == {"4": 1.0, "6": -1.0}
+    write_trees(tmp_path / "part-0.parquet", [tree])
+    assert list(read_trees(tmp_path)) == [tree]

@@ -1,8 +1,9 @@
 """What does running one step cost?
 
-Steps of three kinds at several depths of a path, with and without snapshots and with walls left out, in processor time
-a program; against a cold process, against a bare fork of the same warm parent (the limit) and against `exec` in the
-search process (the released code's way, which isolates nothing).
+Steps of four kinds at several depths of a path, with and without snapshots and with each wall that stands here left out,
+in processor time a program; against a cold process, against a bare fork of the same warm parent (the limit) and against
+`exec` in the search process (the released code's way, which isolates nothing). And how long trivial programs wait beside slow
+ones.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import TypeVar, get_args
 
 import numpy as np
 import psutil
 
-from rstar_math.config import SandboxConfig
+from rstar_math.config import SandboxConfig, SandboxWall
 from rstar_math.records import Program, Status
 from rstar_math.sandbox import ProcessSandbox, open_sandbox
 
@@ -35,6 +36,13 @@ STEPS = {
 }
 _TIER = {"trivial": "bare", "numpy": "numpy", "sympy numbers": "sympy", "sympy": "sympy"}
 _CANDIDATES = 8
+#: What one call's programs do, `_SLOW` of them, while trivial ones of others are timed for so many seconds.
+_BESIDE = {
+    "nothing": "",
+    "sleep": "import time\ntime.sleep(3)\n",
+    "compute": "import time\nwhile time.process_time() < 3: pass\n",
+}
+_SLOW, _BESIDE_SECONDS, _OTHERS, _PAUSE = 16, 6.0, 4, 0.05
 #: Times the processes are looked at before one that ends meanwhile is an error: a program's end is known a moment before.
 _LOOKS = 100
 #: Seconds until the processes of the last programs are gone for certain.
@@ -86,13 +94,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All rows; baselines by kind, in milliseconds of processor time; growth over many programs, before and after."""
+    """All rows; baselines by kind, in milliseconds of processor time; growth over many programs, before and after. `walls`:
+    what each is here, or why there is none, so that no row leaves it out. `beside`: milliseconds of trivial programs, median
+    and 99th percentile, beside 16 slow ones of another call, by what these do."""
 
     cores: int
+    walls: dict[str, str]
     rows: list[Row]
     cold: dict[str, float]
     fork: dict[str, float]
     execute: dict[str, float]
+    beside: dict[str, tuple[float, float]]
     growth: dict[str, tuple[float, float]]
     growth_programs: int
 
@@ -140,21 +152,40 @@ def measure(*, quick: bool) -> Report:
         for depth in depths
         for snapshots in (True, False)
     ]
-    walls: list[tuple[Any, ...]] = [("namespaces",), ("landlock",), ("seccomp",), ("namespaces", "landlock", "seccomp")]
-    rows += [asyncio.run(_row(kind, 1, expansions, without=left)) for kind in ("trivial", "sympy") for left in walls]
+    walls = asyncio.run(_walls())
+    rows += [
+        asyncio.run(_row(kind, 1, expansions, without=left))
+        for kind in ("trivial", "sympy")
+        for left in left_out(walls)
+    ]
     growth = asyncio.run(_growth(programs))
     return Report(
         os.cpu_count() or 1,
+        walls,
         rows,
         cold,
         {kind: forked for kind, (forked, _) in limits.items()},
         {kind: ran for kind, (_, ran) in limits.items()},
+        {what: asyncio.run(_beside(code)) for what, code in _BESIDE.items()},
         growth,
         programs,
     )
 
 
-def _config(snapshots: bool = True, without: tuple[Any, ...] = ()) -> SandboxConfig:
+def left_out(walls: Mapping[str, str]) -> list[tuple[SandboxWall, ...]]:
+    """Each of the walls that stand by itself, then all of them. `walls`: their words; none stands that begins with "none"."""
+    standing: tuple[SandboxWall, ...] = tuple(
+        wall for wall in get_args(SandboxWall) if not walls[wall].startswith("none")
+    )
+    return [*((wall,) for wall in standing), *([standing] if len(standing) > 1 else [])]
+
+
+async def _walls() -> dict[str, str]:
+    async with open_sandbox(_config()) as sandbox:
+        return {wall: sandbox.walls[wall] for wall in get_args(SandboxWall)}
+
+
+def _config(snapshots: bool = True, without: tuple[SandboxWall, ...] = ()) -> SandboxConfig:
     return SandboxConfig(wall_seconds=60, cpu_seconds=60, snapshots=64 if snapshots else 0, without=without, require=())
 
 
@@ -164,7 +195,9 @@ def _path(kind: str, depth: int, candidate: int) -> Program:
     return (*before, STEPS[kind].format(i=depth, c=candidate))
 
 
-async def _row(kind: str, depth: int, expansions: int, *, snapshots: bool = True, without: tuple[Any, ...] = ()) -> Row:
+async def _row(
+    kind: str, depth: int, expansions: int, *, snapshots: bool = True, without: tuple[SandboxWall, ...] = ()
+) -> Row:
     """As a search does it: the path was run step by step, then all candidates of its next step are run at once."""
     async with open_sandbox(_config(snapshots, without)) as sandbox:
         for length in range(1, depth + 1):
@@ -178,6 +211,28 @@ async def _row(kind: str, depth: int, expansions: int, *, snapshots: bool = True
     count = expansions * _CANDIDATES
     p50, p99 = np.percentile(latencies, (50, 99)).tolist()
     return Row(kind, depth, snapshots, without, cpu / count, count / seconds, p50, p99)
+
+
+async def _beside(code: str) -> tuple[float, float]:
+    """Latency of trivial programs of several calls, while another call has slow ones; these never come to their end."""
+    async with open_sandbox(_config(snapshots=False)) as sandbox:
+        await sandbox.run([_path("trivial", 1, 0)])
+        slow = asyncio.create_task(
+            sandbox.run([(code, f"number = {number}\n") for number in range(_SLOW if code else 1)])
+        )
+        latencies: list[float] = []
+        end = time.perf_counter() + _BESIDE_SECONDS
+
+        async def other(own: int) -> None:
+            while (asked := time.perf_counter()) < end:
+                await _run(sandbox, [_path("trivial", 1, own)])
+                latencies.append(1000 * (time.perf_counter() - asked))
+                await asyncio.sleep(_PAUSE)
+
+        await asyncio.gather(*map(other, range(_OTHERS)))
+        slow.cancel()
+    p50, p99 = np.percentile(latencies, (50, 99)).tolist()
+    return p50, p99
 
 
 async def _run(sandbox: ProcessSandbox, programs: Sequence[Program]) -> None:

@@ -27,9 +27,12 @@ def bench_sandbox(*, quick: bool, as_json: bool) -> None:
         for row in report.rows
     ]
     show_table(("step", "depth", "snapshots", "without", "CPU ms", "a second", "p50 ms of 8", "p99 ms of 8"), measured)
+    show_table(("wall", "here"), list(report.walls.items()))
     kinds = list(report.cold)
     baselines = {"cold process": report.cold, "bare fork": report.fork, "exec in the search": report.execute}
     show_table(("CPU ms", *kinds), [(name, *costs.values()) for name, costs in baselines.items()])
+    beside = [(what, *latencies) for what, latencies in report.beside.items()]
+    show_table(("another call's 16 programs", "p50 ms of a trivial one", "p99 ms"), beside)
     show_table(
         (f"{report.growth_programs} programs", "before", "after"),
         [(name, before, after) for name, (before, after) in report.growth.items()],

@@ -183,11 +183,11 @@ class Counted:
         finally:
             self._programs -= len(programs)
 
-    async def grade(self, prediction: str, gold: str) -> Grade:
+    async def grade(self, prediction: str, gold: str, tolerance: float = 0.0) -> Grade:
         """See `ports.Judge`."""
         self._answers += 1
         try:
-            return await self._judge.grade(prediction, gold)
+            return await self._judge.grade(prediction, gold, tolerance)
         finally:
             self._answers -= 1
 
@@ -243,7 +243,7 @@ class SearchActor:
             raise RuntimeError("open() comes before grow()")
         if graded:
             return await grow(problem, self._doors, plan, seed)
-        blind = problem._replace(answer="")
+        blind = problem._replace(answer="", tolerance=0.0)
         trees = await grow(blind, replace(self._doors, judge=None), plan, seed)
         return [replace(tree, problem=problem) for tree in trees]
 

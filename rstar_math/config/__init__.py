@@ -23,6 +23,7 @@ from rstar_math.config.machines import (
     PolicyConfig,
     SandboxConfig,
     SandboxPromise,
+    SandboxWall,
 )
 from rstar_math.config.mutual import MaskingConfig, MutualConfig
 from rstar_math.config.problems import BenchmarkConfig, ProblemsConfig
@@ -39,9 +40,8 @@ from rstar_math.config.rounds import (
 __all__ = [
     "CONF", "BenchmarkConfig", "ClusterConfig", "EngineConfig", "EvaluationConfig", "ForecastConfig", "GradingConfig",
     "Hardware", "HarvestConfig", "MaskingConfig", "MirrorConfig", "ModelConfig", "MutualConfig", "Objective", "PPMConfig",
-    "PolicyConfig",
-    "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig", "SandboxPromise", "SearchConfig", "TrackingConfig",
-    "TrainingConfig",
+    "PolicyConfig", "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig", "SandboxPromise", "SandboxWall",
+    "SearchConfig", "TrackingConfig", "TrainingConfig",
 ]  # fmt: skip
 _PACKAGE = Path(__file__).parents[1]
 #: The files behind these classes. In a checkout `conf/` stands beside the package, in an installed wheel inside it.

@@ -100,6 +100,9 @@ class SandboxConfig:
 
     #: Programs run at once by one search worker; 0: one a core of its machine.
     workers: Natural = 0
+    #: One that runs for longer than a quarter of a second gives its place to the next and goes on beside: so many may for
+    #: each of `workers`, and no more of one call than are left for others. 0: none.
+    slow: Natural = 4
     #: Time on the clock and on processors, of all steps of the program together.
     wall_seconds: Positive = 5.0
     cpu_seconds: Positive = 5.0
@@ -107,8 +110,8 @@ class SandboxConfig:
     memory_mb: Count = 1024
     #: What it may print; more ends it.
     output_bytes: Count = 16_384
-    #: Processes and threads that it may start (with any, there is no promise `fork`), and megabytes of files that it may
-    #: write; 0: none.
+    #: Processes and threads that it may have beside its own (the promise `fork` is that there are no more), and megabytes of
+    #: files that it may write; 0: none.
     processes: Natural = 0
     file_mb: Natural = 0
     #: Promises without which nothing runs; `rstar-math doctor` shows all, and by what wall each is kept here.
@@ -137,7 +140,8 @@ class GradingConfig:
     workers: Count = 1
     #: Accept a decimal of so many digits that is the exact value, correctly rounded (at least 4); 0: never.
     rounded_digits: Literal[0] | Annotated[int, Field(ge=4)] = 0
-    #: Accept numbers this far from the ground truth, relative to it: for benchmarks that state a tolerance. 0: none.
+    #: Accept numbers this far from the ground truth, relative to it: for benchmarks that state one for all. 0: none. What a
+    #: problem's own row says counts beside it (the column `tolerance`).
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 

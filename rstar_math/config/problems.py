@@ -59,6 +59,8 @@ class BenchmarkConfig:
     subset: str | None = None
     split: str = "test"
     columns: dict[str, str] = Field(default_factory=dict)
+    #: Column, of file and data set, with how far from its ground truth a number may lie, in the rows that say so.
+    tolerance: str | None = None
     #: The kind of question (conf/mutual), where answers are found in plain words.
     task: str = "gsm8k"
 
@@ -70,10 +72,11 @@ class BenchmarkConfig:
         """
         if not self.file and not self.dataset:
             return replace(embedded, path=None, dataset=None)
+        own = {"tolerance": self.tolerance} if self.tolerance else {}
         if folder and self.file and (folder / self.file).is_file():
-            return replace(embedded, path=str(folder / self.file), dataset=None)
+            return replace(embedded, path=str(folder / self.file), dataset=None, columns=own | embedded.columns)
         if self.dataset:
             there = replace(embedded, path=None, dataset=self.dataset, subset=self.subset)
-            return replace(there, split=self.split, columns=self.columns | embedded.columns)
+            return replace(there, split=self.split, columns=own | self.columns | embedded.columns)
         where = f"in {folder}" if folder else "named: benchmarks=FOLDER"
         raise ConfigError(f"benchmark={name}: there is no {self.file} {where}; it is known as a file only")

@@ -82,7 +82,8 @@ async def look_at_answers(tree: Tree, judge: Judge) -> tuple[dict[str, str], dic
     """Which of the tree's answers mean the same, and what each of them is graded."""
     answers = dict.fromkeys(found.answer for found in solutions(tree, drawn=False))
     same = await alike(answers, judge)
-    return same, {answer: await judge.grade(answer, tree.problem.answer) for answer in answers}
+    gold, tolerance = tree.problem.answer, tree.problem.tolerance
+    return same, {answer: await judge.grade(answer, gold, tolerance) for answer in answers}
 
 
 def _read(tree: Tree, strategy: Strategy, same: Mapping[str, str], grades: Mapping[str, Grade]) -> Scored:

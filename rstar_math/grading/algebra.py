@@ -75,14 +75,16 @@ class Algebra:
         return (_OwnLine(), _SympyLine())
 
     def _near(self, said: str, meant: str) -> bool:
-        """What the rules allow beyond equality: a rounded decimal, a benchmark's own tolerance."""
+        """What the rules allow beyond equality: a rounded decimal, a benchmark's or a problem's own tolerance."""
         if formulas.may_round(said, meant, self._rules) and sampling.rounded(said, meant):
             return symbolic.near(said, meant, formulas.half_unit(said))
-        if not self._rules.tolerance or sampling.symbols(said) != set() or sampling.symbols(meant) != set():
+        own = self._rules.most(meant)
+        if not (self._rules.tolerance or own) or sampling.symbols(said) != set() or sampling.symbols(meant) != set():
             return False
         places = [sampling.real(text) for text in (said, meant)]
-        bound = self._rules.tolerance * abs(places[1])
-        return bool(abs(places[0] - places[1]) <= bound) and symbolic.near(said, meant, Fraction(str(bound)))
+        bound = max(Fraction(str(self._rules.tolerance * abs(places[1]))), own)
+        distance = abs(places[0] - places[1])
+        return bool(distance * bound.denominator <= bound.numerator) and symbolic.near(said, meant, bound)
 
 
 def _agreed(own: Testimony, *witnesses: Callable[[], Testimony]) -> bool:

@@ -1,8 +1,9 @@
 """Who does the comparing?
 
-A process of its own: [answer, gold] as a JSON line in, [verdict, reason] as a line out, one at a time, until its input ends.
-It limits its own memory, and has the kernel kill it when one comparison takes more processor time than it may, so that it
-ends even where nobody is left to kill it. Started as `python -m rstar_math.grading.child CPU_SECONDS ROUNDED TOLERANCE`.
+A process of its own: [answer, gold, tolerance] as a JSON line in, [verdict, reason] as a line out, one at a time, until its
+input ends. It limits its own memory, and has the kernel kill it when one comparison takes more processor time than it may,
+so that it ends even where nobody is left to kill it. Started as
+`python -m rstar_math.grading.child CPU_SECONDS ROUNDED TOLERANCE`.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def serve(requests: TextIO, grades: TextIO, cpu_seconds: float, rules: Rules) ->
     print(READY, file=grades, flush=True)
     for line in requests:
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
-        answer, gold = json.loads(line)
-        grade = _grade(answer, gold, rules)
+        answer, gold, tolerance = json.loads(line)
+        grade = _grade(answer, gold, rules._replace(own_tolerance=tolerance))
         signal.setitimer(signal.ITIMER_PROF, 0)
         print(json.dumps(grade), file=grades, flush=True)
         if grade.verdict is Verdict.TIMEOUT:

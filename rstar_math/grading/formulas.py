@@ -21,11 +21,19 @@ _APPLIED = re.compile(r"\s*[A-Za-z]\s*\(\s*-?\w+\s*\)\s*")
 
 
 class Rules(NamedTuple):
-    """What may differ: a decimal with at least so many digits may round the exact value (0: never), and how far, relative
-    to the ground truth, a number may lie from it."""
+    """What may differ: a decimal with at least so many digits may round the exact value (0: never), and how far a number
+    may lie from the ground truth: relative to it, and, as the problem's own source says, in its unit."""
 
     rounded_digits: int = 0
     tolerance: float = 0.0
+    own_tolerance: float = 0.0
+
+    def most(self, meant: str) -> Fraction:
+        """How far from `meant`, if that is a number as it stands, another may lie by the problem's own word. What has been
+        converted, to a share or to radians, is none, for the word counts in the unit of the ground truth."""
+        if not self.own_tolerance or notations.number(meant) is None:
+            return Fraction(0)
+        return Fraction(str(self.own_tolerance))
 
 
 class Formulas(Protocol):
@@ -167,7 +175,7 @@ def allowed(said: Fraction, meant: Fraction, texts: tuple[str, str], rules: Rule
     """Whether two exact values are the same, or differ by no more than the rules allow."""
     if said == meant:
         return True
-    if rules.tolerance and abs(said - meant) <= Fraction(rules.tolerance) * abs(meant):
+    if abs(said - meant) <= max(Fraction(rules.tolerance) * abs(meant), rules.most(texts[1])):
         return True
     decimal, other = texts
     return may_round(decimal, other, rules) and rounded(decimal, meant)

@@ -24,10 +24,10 @@ _REMEMBERED = 65_536
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def at_once(prediction: str, gold: str, config: GradingConfig) -> Grade | None:
+def at_once(prediction: str, gold: str, config: GradingConfig, tolerance: float = 0.0) -> Grade | None:
     """The grade where no computer algebra is needed; None where it is."""
     try:
-        return compare(prediction, gold, Exact(Rules(config.rounded_digits, config.tolerance)))
+        return compare(prediction, gold, Exact(Rules(config.rounded_digits, config.tolerance, tolerance)))
     except NeedsAlgebra:
         return None
 
@@ -44,7 +44,7 @@ class ProcessJudge:
         self._config = config
         self._workers = [Worker(config) for _ in range(config.workers)]
         self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
-        self._grades: OrderedDict[tuple[str, str], asyncio.Task[Grade]] = OrderedDict()
+        self._grades: OrderedDict[tuple[str, str, float], asyncio.Task[Grade]] = OrderedDict()
 
     async def __aenter__(self) -> Self:
         for worker in self._workers:
@@ -60,26 +60,27 @@ class ProcessJudge:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(worker.stop() for worker in self._workers))
 
-    async def grade(self, prediction: str, gold: str) -> Grade:
-        """Whether `prediction`, a reply with a box or the bare text of an answer, states the answer `gold`.
+    async def grade(self, prediction: str, gold: str, tolerance: float = 0.0) -> Grade:
+        """Whether `prediction`, a reply with a box or the bare text of an answer, states the answer `gold`, or a number no
+        further from it than the problem's own `tolerance`.
 
         Raises:
             RstarError: no process that compares can be started.
         """
-        if (decided := at_once(prediction, gold, self._config)) is not None:
+        if (decided := at_once(prediction, gold, self._config, tolerance)) is not None:
             return decided
-        pair = (prediction, gold)
-        if pair not in self._grades:
-            self._grades[pair] = asyncio.create_task(self._compare(prediction, gold))
+        asked = (prediction, gold, tolerance)
+        if asked not in self._grades:
+            self._grades[asked] = asyncio.create_task(self._compare(*asked))
             self._forget()
-        self._grades.move_to_end(pair)
+        self._grades.move_to_end(asked)
         # Whoever gives up waiting leaves the comparison to the others that ask for it.
-        return await asyncio.shield(self._grades[pair])
+        return await asyncio.shield(self._grades[asked])
 
-    async def _compare(self, prediction: str, gold: str) -> Grade:
+    async def _compare(self, prediction: str, gold: str, tolerance: float) -> Grade:
         worker = await self._idle.get()
         try:
-            return await worker.compare(prediction, gold)
+            return await worker.compare(prediction, gold, tolerance)
         finally:
             self._idle.put_nowait(worker)
 

@@ -38,17 +38,18 @@ class Worker:
         self._served = 0
         self._worked = False
 
-    async def compare(self, answer: str, gold: str) -> Grade:
+    async def compare(self, answer: str, gold: str, tolerance: float) -> Grade:
         """The grade; `timeout` if the process had to be killed or died of it. One that somebody else killed (the kernel,
         short of memory) says nothing about the pair: another is asked, once.
 
         Raises:
             RstarError: no process can be started; `GradingError` where one could be before.
         """
-        grade = await self._once(answer, gold)
-        return await self._once(answer, gold) if grade.reason == _KILLED else grade
+        asked = (answer, gold, tolerance)
+        grade = await self._once(*asked)
+        return await self._once(*asked) if grade.reason == _KILLED else grade
 
-    async def _once(self, answer: str, gold: str) -> Grade:
+    async def _once(self, *asked: str | float) -> Grade:
         process = await self._ready()
         assert process.stdin and process.stdout
         spent = _processor_seconds(process.pid)
@@ -56,7 +57,7 @@ class Worker:
         why = ""
         try:
             with suppress(ConnectionError):
-                process.stdin.write(json.dumps([answer, gold]).encode() + b"\n")
+                process.stdin.write(json.dumps(asked).encode() + b"\n")
                 await process.stdin.drain()
                 line, why = await self._answered(process, spent)
         finally:

@@ -7,6 +7,7 @@ said with its number and the way out; nothing is skipped silently. It does not s
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -28,7 +29,10 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "level": ("level", "difficulty"),
     "subject": ("subject", "type", "topic"),
     "source": ("source", "data_source"),
+    "tolerance": ("tolerance",),
 }
+#: Of these the rows that are read may lack the column that was named: few problems have any.
+_SELDOM = ("tolerance",)
 _REQUIRED = ("question", "answer")
 _FINAL = re.compile(r"####\s*(.+?)\s*$")
 _WAY_OUT = "Correct or remove these rows and start again."
@@ -79,7 +83,7 @@ def _columns(name: str, rows: Iterable[Row], chosen: Mapping[str, str]) -> dict[
         found = chosen.get(field) or next((spelled[column] for column in usual if column in spelled), None)
         if found in present:
             columns[field] = str(found)
-        elif field in chosen or field in _REQUIRED:
+        elif (field in chosen and field not in _SELDOM) or field in _REQUIRED:
             expected = repr(chosen[field]) if field in chosen else f"one of {', '.join(usual)}"
             raise InputError(
                 f"{name}: no column for the {field}: got {', '.join(map(str, present))}; expected {expected}; "
@@ -159,6 +163,7 @@ class _Reader:
             subject=optional["subject"],
             source=source,
             synthetic=self._synthetic,
+            tolerance=_tolerance(row.fields.get(self._columns.get("tolerance", "")), self._columns),
         )
 
     def _value(self, row: Row, field: str) -> Any:
@@ -195,6 +200,25 @@ def final_answer(value: Any, column: str, worked_out: bool = False) -> str:
     if not value.strip():
         raise _RowError(f"{column}: the answer is empty")
     return str(value).strip()
+
+
+def _tolerance(value: Any, columns: Mapping[str, str]) -> float:
+    """How far from its answer a number may lie; of several, one for each of several answers, the least counts for all.
+
+    Raises:
+        ValueError: it is no number, or below zero.
+    """
+    if value is None or not str(value).strip():
+        return 0.0
+    try:
+        found = [float(part) for part in str(value).split(",")]
+    except ValueError:
+        found = [-1.0]
+    if not all(0 <= each < math.inf for each in found):
+        raise _RowError(
+            f"{columns['tolerance']}: got {_shown(value)}, expected how far a number may be off, such as 1e-1"
+        )
+    return min(found)
 
 
 def _exact(value: float | Decimal, column: str) -> str:

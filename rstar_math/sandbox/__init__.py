@@ -6,7 +6,7 @@ compute and print.
 
 The shape. The search process executes a fresh launcher with a fixed environment and one socket (`door`, `connection`,
 `launcher`). The launcher joins a control group, enters namespaces and a root of its own that shows libraries only
-(`cgroup`, `confine`, `root`), and becomes the controller, which runs no program (`controller`, `running`, `loop`).
+(`cgroup`, `confine`, `root`), and becomes the controller, which runs no program (`controller`, `turns`, `running`, `loop`).
 Below it stand warm parents, forked before the first program was read, which have imported sympy and the like and wait
 behind limits, Landlock and a seccomp allow-list (`warm`, `tiers`, `events`, `node`, `syscalls`); each program runs in
 a fork of one of them (`program`), and shares no variable with any other. A path that took some processor time stays as
@@ -33,14 +33,19 @@ What it does not hold:
   or reads its interpreter's memory, finds the password, and can forge its *own* success, or (other meanings are enough for
   this) that of a program that continues it; never another's. Leaving early counts: `sys.exit(...)` is an error,
   `os._exit(...)` is "killed".
+* A program that waits for a processor is given that time on the clock, up to four times its limit: where all are busy, one
+  without end is ended as much later. Where /proc does not show who waits, slow programs keep their places instead.
 * Time, processor load and the numbers of the sandbox's own processes are visible.
 * Run step by step, three things differ from running in one piece: what lies between steps (equal constants are two
   objects, a string at a step's head becomes `__doc__`), the process number, and `time.process_time()`, which begins again
   in each fork (the limit counts all of it).
 * `asyncio` runs tasks, queues and timeouts; what would need a socket, a thread or a process is refused there as elsewhere.
-* With `processes` nothing is promised about forks but that they end with their program.
-* With `file_mb` programs that run at the same time share one space for files.
-* Memory is counted a program. What all of them may hold together (`workers` times `memory_mb`, `snapshot_mb`, the warm
+* With `processes` nothing is promised about forks but their number, and that they end with their program. They are counted in
+  a user namespace of the program's own; where the kernel lends none, with all of the sandbox, and the promise is not held.
+* With `file_mb` each program has a file system of its own, where the kernel lends it namespaces of its own; elsewhere those
+  that run at the same time share one, see the names of each other's files, and may fill it up.
+* With either of the two the programs of a root's sandbox belong to user 65534 (with `file_mb` alone only in namespaces).
+* Memory is counted a program. What all may hold together (as many as run at once times `memory_mb`, `snapshot_mb`, the warm
   parents) is held by a control group only where the kernel lends one.
 * A fault in the kernel or its few allowed calls breaks it; for code of strangers put a virtual machine around it.
 * Without namespaces, Landlock or seccomp less is held: without Landlock no file can be opened at all once the

@@ -167,13 +167,21 @@ _CANARIES = (
         ("limits",),
     ),
 )
-#: Left out where the configuration allows processes: then there is no such promise.
+#: The second where the configuration allows processes.
 _NO_PROCESS = _Canary(
     "fork",
     "no new process",
     "import os\nos.fork()\nprint('forked', flush=True)",
     lambda _, execution: "forked" not in execution.stdout,
     ("seccomp", "limits"),
+)
+_FEW_PROCESSES = _Canary(
+    "fork",
+    "no more processes than allowed",
+    "import os, time\nstarted = 0\nwhile started <= MOST and (child := attempt(os.fork)) is not None:\n"
+    "    if child == 0:\n        time.sleep(60)\n    started += 1\nprint('more' if started > MOST else 'held')",
+    lambda _, execution: execution.stdout == "held\n",
+    ("own namespaces",),
 )
 _NO_DELAY = _Canary(
     "time",
@@ -208,9 +216,10 @@ def _traps() -> Iterator[_Traps]:
 async def probe(sandbox: ProcessSandbox) -> list[Promise]:
     """Every promise, tested in `sandbox`, all at the same time."""
     limits = sandbox.config
-    canaries = [*_CANARIES, *(() if limits.processes else (_NO_PROCESS,)), _NO_DELAY]
+    canaries = [*_CANARIES, _FEW_PROCESSES if limits.processes else _NO_PROCESS, _NO_DELAY]
     with _traps() as traps:
         names = traps.address() | {"MEMORY": limits.memory_mb << 20, "KNOWN": list(ENVIRONMENT)}
+        names["MOST"] = limits.processes
         head = _TRY + "".join(f"{name} = {place!r}\n" for name, place in names.items())
         several, endless = await asyncio.gather(
             sandbox.run([(head, canary.program) for canary in canaries[:-1]]), _run_endless(sandbox)

@@ -7,6 +7,7 @@ in words what it achieved, or why not; it never decides what is enough. Seccomp 
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import resource
@@ -33,6 +34,9 @@ _NAMESPACES = {
     "network": 0x40000000,
 }
 
+#: Who owns nothing.
+NOBODY = 65534
+
 # Landlock has the same numbers on every architecture.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION, _PATH_RULE = 1, 1
@@ -58,20 +62,83 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def enter_namespaces() -> str:
+def enter_namespaces(*, with_nobody: bool = False) -> str:
     """New user, pid, network, ipc, uts and mount namespaces; only children are in the new pid namespace.
+
+    Args:
+        with_nobody: this process is root, and may become `NOBODY` in there.
 
     Returns the words for what holds now, starting with "none" where the kernel refuses.
     """
-    user, group = os.geteuid(), os.getegid()
     try:
-        _checked(_libc.unshare(sum(_NAMESPACES.values())), "unshare")
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+        if with_nobody:
+            _unshare_for_two()
+        else:
+            _unshare_for_one(*_NAMESPACES)
     except OSError as error:
         return f"none ({error.strerror})"
     return ", ".join(_NAMESPACES)
+
+
+def _unshare(*names: str) -> None:
+    _checked(_libc.unshare(sum(_NAMESPACES[name] for name in names)), "unshare")
+
+
+def _unshare_for_one(*names: str) -> None:
+    """New namespaces in which this process's user and group are there, and no others."""
+    user, group = os.geteuid(), os.getegid()
+    _unshare(*names)
+    _checked(_libc.prctl(_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")  # else its files in /proc are not its own
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+
+
+def _unshare_for_two() -> None:
+    """The same with `NOBODY` beside, which takes one who is root outside: a child that stays there."""
+    here, (asked, ask) = os.getpid(), os.pipe()
+    if (outside := os.fork()) == 0:
+        code = 1
+        try:
+            os.read(asked, 1)
+            for kind, own in (("uid_map", os.geteuid()), ("gid_map", os.getegid())):
+                Path(f"/proc/{here}/{kind}").write_text(f"{own} {own} 1\n{NOBODY} {NOBODY} 1\n")
+            code = 0
+        finally:
+            os._exit(code)
+    try:
+        _unshare(*_NAMESPACES)
+    finally:
+        os.write(ask, b"!")
+        refused = os.waitpid(outside, 0)[1]
+        os.close(ask)
+        os.close(asked)
+    if refused:
+        raise PermissionError(errno.EPERM, "no second user can be had in there")
+
+
+def be_nobody() -> None:
+    """From now on this process belongs to `NOBODY`. Takes root.
+
+    Raises:
+        OSError: it may not.
+    """
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def go_apart(*, mounts: bool) -> None:
+    """A user namespace for this process alone, in which the kernel counts it and its children, and no others; `mounts`: one
+    of mounts too, where it may make some that nobody else sees. It has capabilities in there until they are dropped.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    if mounts:
+        _unshare_for_one("user", "mount")
+    else:
+        _unshare("user")
 
 
 @contextmanager

@@ -65,9 +65,10 @@ def _limits(config: SandboxConfig) -> Limits:
 
 def _group(config: SandboxConfig, workers: int) -> cgroup.Group:
     """What all programs, snapshots and warm parents may take together."""
-    memory = (workers * config.memory_mb + config.snapshot_mb) * _MB + len(TIERS) * _WARM_BYTES
+    programs = workers * (1 + config.slow)
+    memory = (programs * config.memory_mb + config.snapshot_mb) * _MB + len(TIERS) * _WARM_BYTES
     # As many again of each may have been killed and not be buried yet (`Snapshots.room`).
-    processes = 2 * (workers * (1 + config.processes) + config.snapshots) + PARENTS + _OWN_PROCESSES
+    processes = 2 * (programs * (1 + config.processes) + config.snapshots) + PARENTS + _OWN_PROCESSES
     return cgroup.make(memory, processes, cgroup.own_trees())
 
 
@@ -92,7 +93,16 @@ class Connection:
         scratch = Path(tempfile.gettempdir()) / f"rstar-sandbox-{secrets.token_hex(8)}"
         snapshots = (config.snapshots, config.snapshot_mb * _MB, config.snapshot_forks)
         group = cgroup.Group((), "none (left out)") if "cgroup" in config.without else _group(config, workers)
-        asked = (_limits(config), workers, snapshots, libraries, str(scratch), group.folders, config.without)
+        asked = (
+            _limits(config),
+            workers,
+            workers * config.slow,
+            snapshots,
+            libraries,
+            str(scratch),
+            group.folders,
+            config.without,
+        )
         plan = Plan(os.getpid(), far.fileno(), *asked)
         entry = _ENTRY.format(str(Path(__file__).parents[2]), json.dumps(plan._asdict()))
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the connection

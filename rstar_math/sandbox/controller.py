@@ -15,7 +15,6 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from contextlib import suppress
 from typing import NoReturn
 
@@ -28,6 +27,7 @@ from rstar_math.sandbox.node import Cage
 from rstar_math.sandbox.program import TOGETHER
 from rstar_math.sandbox.running import Order, Running, Waiting, printed_text, processor_seconds, read_rest, verdict
 from rstar_math.sandbox.snapshots import Snapshot, Snapshots
+from rstar_math.sandbox.turns import Turns
 from rstar_math.sandbox.warm import WarmParents
 from rstar_math.sandbox.wire import Inbox, pack
 
@@ -37,16 +37,13 @@ _CHUNK = 1 << 16
 class Controller:
     """Serves until the other end of `channel` closes."""
 
-    def __init__(self, channel: socket.socket, cage: Cage, workers: int, snapshots: Snapshots) -> None:
-        """`workers`: programs that run at once."""
-        self._channel, self._cage, self._workers, self._snapshots = channel, cage, workers, snapshots
+    def __init__(self, channel: socket.socket, cage: Cage, turns: Turns, snapshots: Snapshots) -> None:
+        self._channel, self._cage, self._turns, self._snapshots = channel, cage, turns, snapshots
         self._groups = Groups()
         self._inbox, self._outbox, self._sending = Inbox(), bytearray(), False
-        self._waiting: deque[Waiting] = deque()
-        self._running: set[Running] = set()
         self._results: list[list[object]] = []
         self._loop = Loop()
-        self._warm = WarmParents(cage, self._loop, self._waiting.extend, self._lost)
+        self._warm = WarmParents(cage, self._loop, turns.enqueue, self._lost)
 
     def serve(self, owner: int, listener: int | None) -> NoReturn:
         """The loop. It leaves by `SystemExit` only.
@@ -64,16 +61,14 @@ class Controller:
             self._loop.turn(self._patience())
             self._stop_late()
             self._snapshots.forget_old()
-            while self._waiting and len(self._running) < self._workers and self._snapshots.room():
-                program = self._waiting.popleft()
+            while self._snapshots.room() and (program := self._turns.next()):
                 if self._warm.ready(program):
                     self._start(program)
             self._send()
 
     def _patience(self) -> float:
-        """Seconds until the next program is late or a snapshot too old; -1 for ever."""
-        late = [running.most - running.seconds() for running in self._running if not running.late]
-        left = min(*late, self._snapshots.patience(), self._warm.patience())
+        """Seconds until the next program is late or slow, or a snapshot too old; -1 for ever."""
+        left = min(self._turns.patience(), self._snapshots.patience(), self._warm.patience())
         return -1 if left == math.inf else max(0.0, left)
 
     def _receive(self) -> None:
@@ -84,13 +79,13 @@ class Controller:
         if not arrived:
             raise SystemExit
         for message in self._inbox.feed(arrived):
-            self._waiting.extend(Waiting(*row) for row in message)
+            self._turns.enqueue(Waiting(*row) for row in message)
 
     def _start(self, program: Waiting) -> None:
         base = None if program.whole else self._snapshots.longest(program.tier, program.steps)
         order = Order.of(program, base or self._warm[program.tier], self._cage.limits)
         running = order.running
-        self._running.add(running)
+        self._turns.started(running)
         self._loop.watch(running.stdout, lambda: self._collect(running))
         self._loop.watch(running.report.fileno(), lambda: self._hear(running))
         running.base.orders.append(order)
@@ -146,7 +141,7 @@ class Controller:
         return True
 
     def _is_new(self, process: int) -> bool:
-        return self._base_of(process) is None and all(running.process != process for running in self._running)
+        return self._base_of(process) is None and all(running.process != process for running in self._turns.running)
 
     def _begins(self, running: Running, process: int) -> None:
         """The fork is there."""
@@ -201,7 +196,7 @@ class Controller:
             program.tier, tuple(program.steps), running.process, running.process_fd, running.report,
             group=running.process if base.trusted else base.group,
             printed=bytes(running.printed),
-            seconds=running.seconds(),
+            seconds=running.busy_seconds(),
             cpu_seconds=cpu,
             lent_bytes=base.own_bytes if base.trusted else base.lent_bytes,
         )  # fmt: skip
@@ -237,7 +232,7 @@ class Controller:
 
     def _run_whole(self, running: Running) -> None:
         self._release(running)
-        self._waiting.appendleft(running.program._replace(whole=True))
+        self._turns.put_first(running.program._replace(whole=True))
 
     # The end of a program
 
@@ -253,10 +248,10 @@ class Controller:
 
     def _stop_late(self) -> None:
         self._warm.stop_late()
-        for running in list(self._running):
-            if not running.late and running.seconds() >= running.most:
-                running.late = True
-                self._kill(running)
+        self._turns.free_places()
+        for running in self._turns.late():
+            running.late = True
+            self._kill(running)
 
     def _kill(self, running: Running) -> None:
         """The process, and where it may start others, its group. It is not reaped yet, so the number is still its own.
@@ -264,7 +259,7 @@ class Controller:
         A fork that was asked for and did not come is the snapshot's fault: it goes, with all that shares its beginning.
         """
         if running.process == 0:
-            for other in self._running:
+            for other in self._turns.running:
                 other.again |= not other.base.trusted and other.base.group == running.base.group
             os.killpg(running.base.group, signal.SIGKILL)
             return
@@ -303,7 +298,7 @@ class Controller:
 
     def _release(self, running: Running) -> None:
         """It runs no more: another may start."""
-        self._running.discard(running)
+        self._turns.ended(running)
         self._loop.forget(running.stdout)
         os.close(running.stdout)
 

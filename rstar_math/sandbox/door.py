@@ -1,8 +1,8 @@
 """How does the search process reach the sandbox?
 
 programs -> executions, over one socket to the controller that a freshly executed launcher became. This side holds no
-walls and starts no program's process: it numbers programs, takes them from all calls in turn, hands results back to
-whoever waits, and begins the sandbox anew if it dies.
+walls and starts no program's process: it numbers programs and calls, hands results back to whoever waits, and begins the
+sandbox anew if it dies. Whose program is next is decided over there (`turns`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Programs on their way to the controller for each that may run, and at least; the others wait here, call by call, so
-#: that a call of thousands does not hold up one of eight.
+#: Programs of one call on their way to the controller for each that may run, and at least; the others wait here.
 _AHEAD, _LEAST_AHEAD = 4, 64
 #: A second death within this time is no accident.
 _GRACE_SECONDS = 60.0
@@ -40,11 +39,16 @@ _GRACE_SECONDS = 60.0
 class _Call:
     """One `run` under way: who waits for it, the programs not sent yet, their own limit, the executions that came so far."""
 
+    number: int
     done: asyncio.Future[None]
     left: deque[Program]
     missing: int
     wall_seconds: float | None
     executions: dict[Program, Execution] = field(default_factory=dict)
+
+    def next(self, most: int) -> Program | None:
+        """The next program that is to be sent; None where none is left, or `most` are under way."""
+        return self.left.popleft() if self.left and self.missing - len(self.left) < most else None
 
 
 class ProcessSandbox:
@@ -59,7 +63,6 @@ class ProcessSandbox:
         self._workers = config.workers or os.cpu_count() or 1
         self._most_sent = max(_LEAST_AHEAD, _AHEAD * self._workers)
         self._numbers = itertools.count()
-        self._calls: deque[_Call] = deque()
         self._sent: dict[int, tuple[Program, _Call]] = {}
         self._connection: Connection | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -124,36 +127,36 @@ class ProcessSandbox:
         distinct = deque(dict.fromkeys(programs))
         if not distinct:
             return []
-        call = _Call(asyncio.get_running_loop().create_future(), distinct, len(distinct), wall_seconds)
-        self._calls.append(call)
-        self._send_more()
+        done = asyncio.get_running_loop().create_future()
+        call = _Call(next(self._numbers), done, distinct, len(distinct), wall_seconds)
+        self._send_more([call])
         try:
             await call.done
         finally:
             call.left.clear()
         return [call.executions[program] for program in programs]
 
-    def _send_more(self) -> None:
-        """Sends what may be on its way: one program of each call in turn."""
+    def _send_more(self, calls: Sequence[_Call]) -> None:
+        """Sends what may be on its way of these calls."""
         rows = []
-        while self._calls and len(self._sent) < self._most_sent:
-            call = self._calls.popleft()
-            if call.left:
-                number, program = next(self._numbers), call.left.popleft()
+        for call in calls:
+            while program := call.next(self._most_sent):
+                number = next(self._numbers)
                 self._sent[number] = (program, call)
                 rows.append(_row(number, program, call))
-                self._calls.append(call)
         if rows and self._connection is not None:  # without one, the next one sends what is on its way
             self._connection.send(rows)
 
     def _settle(self, rows: list[Any]) -> None:
+        calls = []
         for number, status, stdout, error, seconds in rows:
             program, call = self._sent.pop(number)
             call.executions[program] = Execution(Status(status), stdout, error, seconds)
             call.missing -= 1
             if call.missing == 0 and not call.done.done():
                 call.done.set_result(None)
-        self._send_more()
+            calls.append(call)
+        self._send_more(calls)
 
     async def _keep_alive(self) -> None:
         """Begins the sandbox anew after its first death; after a second soon after, nothing runs any more."""
@@ -177,15 +180,14 @@ class ProcessSandbox:
     def _fail(self, error: SandboxError) -> None:
         """From now on every `run` raises this."""
         self._failure = error
-        for call in (*self._calls, *(call for _, call in self._sent.values())):
+        for _, call in self._sent.values():
             if not call.done.done():
                 call.done.set_exception(SandboxError(str(error)))
-        self._calls.clear()
         self._sent.clear()
 
 
 def _row(number: int, program: Program, call: _Call) -> list[Any]:
-    return [number, tier_of(program), program, call.wall_seconds]
+    return [number, call.number, tier_of(program), program, call.wall_seconds]
 
 
 @asynccontextmanager

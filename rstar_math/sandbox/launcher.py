@@ -21,10 +21,12 @@ from typing import NamedTuple, NoReturn
 
 from rstar_math.sandbox import cgroup, confine, forks
 from rstar_math.sandbox.controller import Controller
-from rstar_math.sandbox.node import REPORT, Cage, Limits
+from rstar_math.sandbox.node import REPORT, Cage, Limits, go_apart
 from rstar_math.sandbox.root import WORKPLACE, own_processes, show_only
+from rstar_math.sandbox.running import can_see_waiting
 from rstar_math.sandbox.snapshots import Snapshots
 from rstar_math.sandbox.syscalls import Filter, missing
+from rstar_math.sandbox.turns import Turns
 from rstar_math.sandbox.warm import PARENTS
 from rstar_math.sandbox.wire import pack
 
@@ -41,6 +43,7 @@ class Plan(NamedTuple):
     channel:   descriptor of the socket that carries the words for the walls, then programs and executions.
     limits:    the fields of `node.Limits`.
     workers:   programs run at once.
+    slow:      programs that run beside them once they are slow.
     snapshots: most of them, their most bytes of memory, and how many forks' time a path must have cost for one.
     libraries: folders to import from.
     scratch:   folder to make: empty, to build a root on, else the working directory of every program. Both sides remove it.
@@ -52,6 +55,7 @@ class Plan(NamedTuple):
     channel: int
     limits: Sequence[float]
     workers: int
+    slow: int
     snapshots: tuple[int, int, float]
     libraries: Sequence[str]
     scratch: str
@@ -84,7 +88,8 @@ def main(plan_text: str) -> NoReturn:
         cage = _cage(plan, readable, limits, walls)
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=plan.channel)
         channel.sendall(pack(walls))
-        controller = Controller(channel, cage, plan.workers, Snapshots(*plan.snapshots[:2], limits.memory_bytes))
+        turns = Turns(plan.workers, 0 if walls["slow"] else plan.slow)
+        controller = Controller(channel, cage, turns, Snapshots(*plan.snapshots[:2], limits.memory_bytes))
         controller.serve(owner, forks.listen() if cage.held else None)
     finally:
         if os.getpid() == here:  # a warm parent unwinds through here too
@@ -97,20 +102,50 @@ def _go_into_place(plan: Plan, readable: Sequence[Path], limits: Limits) -> tupl
     place = Path(plan.scratch)
     place.mkdir(mode=0o700)
     namespaces, root = _LEFT_OUT, _LEFT_OUT
+    # The kernel counts no processes of root's, and lends root, once it gave up what it could do, no namespace to mount in.
+    nobody = os.geteuid() == 0 and (limits.processes > 0 or limits.file_bytes > 0)
     if "namespaces" not in plan.without:
-        namespaces = confine.enter_namespaces()
+        namespaces = confine.enter_namespaces(with_nobody=nobody)
+    nobody &= limits.processes > 0 or not namespaces.startswith("none")
+    if nobody:
+        os.chown(place, confine.NOBODY, confine.NOBODY)
     if namespaces.startswith("none"):
         root = root if "root" in plan.without else "none (it needs namespaces)"
     else:
         _be_first_process()
         if "root" not in plan.without:
-            root = show_only(readable, place, plan.workers * limits.file_bytes)
+            root = show_only(readable, place, (plan.workers + plan.slow) * limits.file_bytes)
         if root.startswith("none"):
             own_processes(Path("/proc"))
         else:
             place = WORKPLACE
     os.chdir(place)
+    if nobody:
+        _be_nobody()
+        if not namespaces.startswith("none"):
+            confine.die_with_parent(0)  # another user's signal was asked for
     return place, {"namespaces": namespaces, "root": root}
+
+
+def _be_nobody() -> None:
+    """
+    Raises:
+        SystemExit: this root may not, or nobody else may read the libraries.
+    """
+    libraries = [path for path in sys.path if os.access(path, os.R_OK)]
+    try:
+        confine.be_nobody()
+    except OSError as error:
+        raise SystemExit(
+            f"sandbox.processes and sandbox.file_mb need an ordinary user, and this root may become none ({error}); run as "
+            "one, or without both"
+        ) from None
+    for path in libraries:
+        if not os.access(path, os.R_OK):
+            raise SystemExit(
+                f"sandbox.processes and sandbox.file_mb need an ordinary user, and the one that root becomes for it, "
+                f"{confine.NOBODY}, may not read {path}; let others read it, run as one who may, or without both"
+            )
 
 
 def _be_first_process() -> None:
@@ -159,7 +194,10 @@ def _cage(plan: Plan, readable: tuple[Path, ...], limits: Limits, walls: dict[st
         walls["seccomp"] = "allow-list" if reads else "allow-list without any opening of files"
     most, _, keep_after = plan.snapshots
     walls["snapshots"] = loose or ("" if most else "none (turned off)")
-    neighbours = 3 + 2 * (plan.workers + most) + PARENTS  # as in `connection._group`
+    walls["own namespaces"] = _why_together(plan, limits)
+    # Beside others a program may wait for a processor, and nobody could tell that from its own time.
+    walls["slow"] = "" if can_see_waiting() else "none (/proc does not show who waits for a processor)"
+    neighbours = 3 + 2 * (plan.workers + plan.slow + most) + PARENTS  # as in `connection._group`
     return Cage(
         limits,
         None if fence is None else readable,
@@ -167,8 +205,28 @@ def _cage(plan: Plan, readable: tuple[Path, ...], limits: Limits, walls: dict[st
         filters,
         neighbours,
         not loose,
+        not walls["own namespaces"],
         keep_after if most and not loose else math.inf,
     )
+
+
+def _why_together(plan: Plan, limits: Limits) -> str:
+    """Why programs have no namespaces of their own, in words; empty if they have. Tried in a process that ends at once."""
+    if not limits.processes and not limits.file_bytes:
+        return "none (nothing that a program may do asks for them)"
+    if "namespaces" in plan.without:
+        return _LEFT_OUT
+    if (trial := os.fork()) == 0:
+        code = 1
+        try:
+            go_apart(limits)
+            code = 0
+        except OSError as error:
+            code = error.errno or code
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(trial, 0)[1])
+    return f"none ({os.strerror(code)})" if code else ""
 
 
 def _why_loose(limits: Limits, walls: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, NoReturn
 from rstar_math.records import Status
 from rstar_math.sandbox import confine, forks
 from rstar_math.sandbox.program import Program
+from rstar_math.sandbox.root import give_room
 from rstar_math.sandbox.syscalls import Filter
 from rstar_math.sandbox.tiers import warm_up
 
@@ -77,6 +78,7 @@ class Cage(NamedTuple):
     neighbours: processes of the sandbox itself, which `RLIMIT_NPROC` counts too.
     held:       the controller is asked about every fork, so a warm parent is behind the walls already; otherwise each of
                 its forks goes behind them by itself.
+    apart:      each fork has a user namespace of its own, where it may write files one of mounts too.
     keep_after: a fork whose steps cost so many forks of the warm parent stays as a snapshot; infinite: none does.
     """
 
@@ -86,6 +88,7 @@ class Cage(NamedTuple):
     filter: Filter | None
     neighbours: int
     held: bool
+    apart: bool
     keep_after: float
 
 
@@ -113,6 +116,8 @@ def live(cage: Cage, channel: int, controller: int) -> NoReturn:
         task = _next_task(receive)
         if not cage.held:
             os.setsid()
+            if cage.apart:
+                go_apart(cage.limits)
             confine.die_with_parent(controller)
             _shut_in(cage, space)
         _limit_processor_time(cage.limits)
@@ -157,7 +162,9 @@ def _shut_in(cage: Cage, space: int) -> None:
     """Shuts the door: Landlock, the limits, then the filter. `space`: bytes of address space of the warm parent."""
     limits = cage.limits
     if limits.file_bytes:
-        _own_folder(cage.readable)
+        folder = Path.cwd() if cage.apart else _own_folder()
+        if cage.readable is not None:
+            confine.stay_behind(confine.fence([*cage.readable, folder], folder))
     elif cage.fence is not None:
         confine.stay_behind(cage.fence)
     if cage.fence is not None:
@@ -165,6 +172,8 @@ def _shut_in(cage: Cage, space: int) -> None:
     space += limits.memory_bytes
     # Where forks are held the controller alone decides about them, and there are some.
     threads = limits.processes + cage.neighbours if limits.processes or cage.held else 0
+    if cage.apart:  # it is counted alone, with its children
+        threads = limits.processes + 1
     for kind, most in (
         (resource.RLIMIT_AS, space),
         (resource.RLIMIT_FSIZE, limits.file_bytes),
@@ -177,13 +186,25 @@ def _shut_in(cage: Cage, space: int) -> None:
         cage.filter.install()
 
 
-def _own_folder(readable: tuple[Path, ...] | None) -> None:
-    """A private empty folder to write in, named after the process; the controller removes it."""
+def go_apart(limits: Limits) -> None:
+    """Namespaces of this process's own: its children are counted in there, and its files lie there and go with it.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    confine.go_apart(mounts=limits.file_bytes > 0)
+    if limits.file_bytes:
+        give_room(Path.cwd(), limits.file_bytes)
+        os.chdir(Path.cwd())
+    confine.drop_privileges()
+
+
+def _own_folder() -> Path:
+    """An empty folder to write in beside those of others, named after the process; the controller removes it."""
     folder = Path.cwd() / str(os.getpid())
     folder.mkdir()
     os.chdir(folder)
-    if readable is not None:
-        confine.stay_behind(confine.fence([*readable, folder], folder))
+    return folder
 
 
 def _limit_processor_time(limits: Limits) -> None:

@@ -44,10 +44,9 @@ def show_only(paths: Iterable[Path], at: Path, writable_bytes: int) -> str:
         (at / "proc").mkdir()
         seen = _mount_proc(at / "proc")
         workplace = at / WORKPLACE.relative_to("/")
-        workplace.mkdir(mode=0o700)
+        workplace.mkdir(mode=0o755)
         if writable_bytes:
-            options = f"mode=700,size={writable_bytes},nr_inodes={64 + writable_bytes // _BYTES_A_NAME}"
-            _mount("tmpfs", workplace, "tmpfs", _NO_SETUID | _NO_DEVICES | _NO_EXECUTION, options)
+            give_room(workplace, writable_bytes)
         os.chdir(at)
         _checked(_libc.syscall(_PIVOT_ROOT, b".", b"."), "pivot_root")
         _checked(_libc.umount2(b".", _DETACH), "umount")
@@ -55,6 +54,16 @@ def show_only(paths: Iterable[Path], at: Path, writable_bytes: int) -> str:
     except OSError as error:
         return f"none ({error.strerror or error})"
     return f"libraries{seen}"
+
+
+def give_room(folder: Path, most_bytes: int) -> None:
+    """An empty file system on `folder`, which holds so much.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    options = f"mode=777,size={most_bytes},nr_inodes={64 + most_bytes // _BYTES_A_NAME}"
+    _mount("tmpfs", folder, "tmpfs", _NO_SETUID | _NO_DEVICES | _NO_EXECUTION, options)
 
 
 def own_processes(proc: Path) -> None:

@@ -16,6 +16,7 @@ import socket
 import struct
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from rstar_math.records import Status
@@ -23,14 +24,17 @@ from rstar_math.sandbox.node import REPORT_BYTES, Limits
 from rstar_math.sandbox.snapshots import Snapshot
 
 _PASSWORD_BYTES = 16
+#: On a busy machine a program may take so many times its limit on the clock.
+_LONGEST_WAIT = 4
 _CREDENTIALS = struct.Struct("iii")
 
 
 class Waiting(NamedTuple):
-    """A program that is to start. `wall_seconds`: its own limit where it has one. `whole`: from a warm parent, not from a
-    snapshot of a program."""
+    """A program that is to start. `call`: who asked for it, and for others at the same time. `wall_seconds`: its own limit
+    where it has one. `whole`: from a warm parent, not from a snapshot of a program."""
 
     number: int
+    call: int
     tier: str
     steps: list[str]
     wall_seconds: float | None = None
@@ -44,6 +48,7 @@ class Running:
     base:     the process that it is a fork of.
     most:     its limit of wall-clock seconds.
     process:  0 as long as that fork is not there.
+    waited:   seconds that it waited for a processor, when last asked.
     again:    it lost its base, and has to be run whole.
     password: what its report begins with; it came with the order.
     said:     its report.
@@ -58,6 +63,7 @@ class Running:
     process: int = 0
     process_fd: int = -1
     started: float = math.inf
+    waited: float = 0.0
     late: bool = False
     again: bool = False
     password: str = field(default_factory=lambda: os.urandom(_PASSWORD_BYTES).hex())
@@ -65,9 +71,28 @@ class Running:
     forged: bool = False
     printed: bytearray = field(default_factory=bytearray)
 
+    def own_seconds(self) -> float:
+        """Wall-clock seconds of this process until now."""
+        return time.monotonic() - self.started
+
     def seconds(self) -> float:
         """Wall-clock seconds of all its steps until now."""
-        return time.monotonic() - self.started + self.base.seconds
+        return self.own_seconds() + self.base.seconds
+
+    def busy_seconds(self) -> float:
+        """The same without what its process waited for a processor."""
+        return self.seconds() - waiting_seconds(self.process)
+
+    def left(self) -> float:
+        """Wall-clock seconds that it has left, as far as is known; infinite once they are over for good."""
+        return math.inf if self.late else self.most + self.waited - self.seconds()
+
+    def is_late(self) -> bool:
+        """Whether its time is over. What it waited for a processor because others had them all does not count, as long as
+        that is no multiple of its limit without end."""
+        if self.left() <= 0 and self.process:
+            self.waited = min(waiting_seconds(self.process), (_LONGEST_WAIT - 1) * self.most)
+        return self.left() <= 0
 
     def next_message(self) -> tuple[bytes, int]:
         """What came over its channel, and the process that sent it, as the kernel says.
@@ -143,7 +168,7 @@ def verdict(running: Running, limits: Limits, ending: int, cpu_seconds: float) -
     most = math.ceil(limits.cpu_seconds)
     # The kernel holds one process to it; what ran in snapshots before counts as well.
     if cpu_seconds >= most or (os.WIFSIGNALED(ending) and os.WTERMSIG(ending) == signal.SIGXCPU):
-        return Status.TIMEOUT, f"no end after {most} s of processor time"
+        return Status.CPU, f"no end after {most} s of processor time"
     if os.WIFSIGNALED(ending):
         number = os.WTERMSIG(ending)
         return Status.KILLED, f"ended by signal {number} ({signal.strsignal(number)})"
@@ -172,6 +197,25 @@ def read_rest(descriptor: int, most: int) -> tuple[bytes, bool]:
             return bytes(kept), True
         kept += chunk
     return bytes(kept), False
+
+
+def waiting_seconds(process: int) -> float:
+    """How long a living process was ready to run and had to wait, for others ran; 0 where that is not shown."""
+    return _scheduled(process)[0] / 1e9
+
+
+def can_see_waiting() -> bool:
+    """Whether /proc shows that: this process had its turn at least once."""
+    return _scheduled(os.getpid())[1] > 0
+
+
+def _scheduled(process: int) -> tuple[int, int]:
+    """Nanoseconds that a process was ready to run and did not, and how often it got a processor then."""
+    try:
+        _, waited, turns = Path(f"/proc/{process}/schedstat").read_text().split()
+    except OSError:
+        return 0, 0
+    return int(waited), int(turns)
 
 
 def processor_seconds(process: int) -> float:

@@ -1,9 +1,9 @@
 """message <-> bytes: what the search process and the controller say to each other over one stream socket.
 
 A message is four bytes of length and that much JSON, never pickle. ASCII escapes carry every `str`, lone surrogates
-included. To the controller: `[[number, tier, [step, ...], wall], ...]`, with the seconds that these programs have, or null;
-back: at first the words for the walls by name, then `[[number, status, stdout, error, seconds], ...]`. A program never holds
-this socket.
+included. To the controller: `[[number, call, tier, [step, ...], wall], ...]`, with who asked for a program and the seconds
+that it has, or null; back: at first the words for the walls by name, then `[[number, status, stdout, error, seconds], ...]`.
+A program never holds this socket.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ async def value(tree: GrowingTree, leaf: int, end: End, doors: Doors) -> float:
     if doors.judge is None:
         return node.prior if node.prior is not None else 0.0
     if node.verdict is None:
-        node.verdict = (await doors.judge.grade(node.answer, tree.problem.answer)).verdict
+        node.verdict = (await doors.judge.grade(node.answer, tree.problem.answer, tree.problem.tolerance)).verdict
     return 1.0 if node.verdict is Verdict.CORRECT else -1.0
 
 

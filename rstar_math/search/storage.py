@@ -35,6 +35,7 @@ _PROBLEM = pa.struct(
     [
         *((name, pa.string()) for name in ("id", "question", "answer", "level", "subject", "source")),
         ("synthetic", pa.bool_()),
+        ("tolerance", pa.float64()),
     ]
 )
 _COST = pa.struct([(name, pa.float64() if name == "seconds" else pa.int64()) for name in asdict(Cost())])

@@ -21,7 +21,7 @@ test: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
-# So many kills of real runs (the tests make one); tests/chaos.py says what is killed.
+# So many kills of real runs (the tests make some, tests/test_chaos.py); tests/chaos.py says what is killed.
 KILLS ?= 100
 chaos: $(READY)
 	@$(BIN)/python tests/chaos.py $(KILLS)

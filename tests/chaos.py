@@ -154,18 +154,22 @@ def one_run(folder: Path, engines: str, kills: int, draws: random.Random, tally:
 
 def finish(folder: Path, engines: str, kills: int, draws: random.Random, tally: Tally, *more: str) -> int:
     """One start of the run, killed at until `kills` were made in all; its exit code. What it prints goes to a file."""
+    tally.starts += 1
+    return watch(start(folder, engines, *more), kills, draws, tally)
+
+
+def start(folder: Path, engines: str, *more: str) -> subprocess.Popen[bytes]:
+    """Starts the run, or goes on with it."""
     write_sums(folder / "sums.jsonl")
     command, problems = ENGINES[engines]
-    tally.starts += 1
     with (folder / "printed.txt").open("ab") as printed:
-        driver = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, *command, "evolve", *PLAN, *problems, *more],
             cwd=folder,
             stdout=printed,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return watch(driver, kills, draws, tally)
 
 
 def watch(driver: subprocess.Popen[bytes], kills: int, draws: random.Random, tally: Tally) -> int:
@@ -193,11 +197,9 @@ def watch(driver: subprocess.Popen[bytes], kills: int, draws: random.Random, tal
 
 def kill(driver: subprocess.Popen[bytes], draws: random.Random, killed: Counter[str]) -> str | None:
     """Kills one of those that are there, of the kind killed least so far; its name."""
-    try:
-        below = psutil.Process(driver.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
+    there = parts_of(driver)
+    if there is None:
         return None
-    there = {name: [process for process in below if matches(process)] for name, matches in PARTS.items()}
     kinds = ["driver and all", "driver alone", *(name for name, found in there.items() if found)]
     victim = min(draws.sample(kinds, len(kinds)), key=killed.__getitem__)
     if victim == "driver and all":
@@ -207,6 +209,15 @@ def kill(driver: subprocess.Popen[bytes], draws: random.Random, killed: Counter[
     else:
         draws.choice(there[victim]).kill()
     return victim
+
+
+def parts_of(driver: subprocess.Popen[bytes]) -> dict[str, list[psutil.Process]] | None:
+    """The driver's descendants by what they are; None where it has ended."""
+    try:
+        below = psutil.Process(driver.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return None
+    return {name: [process for process in below if matches(process)] for name, matches in PARTS.items()}
 
 
 def bury(driver: subprocess.Popen[bytes]) -> None:

@@ -22,6 +22,7 @@ from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.cluster.engines import Engines
 from rstar_math.cluster.fleet import Fleet, Models, _Errand, _sort
 from rstar_math.cluster.growth import Order, grow_into
+from rstar_math.cluster.watch import hanging
 from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError, EngineLost, GradingError, RstarError, SandboxError
 from rstar_math.records import Problem, Sampling, Segment, Verdict
@@ -339,6 +340,13 @@ async def test_an_engine_that_hangs_is_named_and_another_takes_its_place(config,
     assert hangs in caplog.text
     assert "no tree finished for 2 s" in caplog.text
     await fleet.release()
+
+
+async def test_a_search_on_a_cluster_that_is_gone_ends(monkeypatch) -> None:
+    """With Ray's own process killed while an engine or a worker was being started anew, it waited for ever."""
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": False}])
+    with pytest.raises(EngineError, match=r"Ray has ended on every machine .* start the same command again"):
+        await hanging([], 600.0)
 
 
 def stuck(marker: Path, *, blocking: bool) -> type:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from rstar_math.forecast.machines import DEVICES, cache_tokens, speeds, training
 from rstar_math.forecast.work import expansions, search_work, tree_work
 from rstar_math.records import Problem, Proposal, Sampling, Transcript
 from rstar_math.report.forecast import show_forecast
+from rstar_math.report.published import beside_what_is_published
 from rstar_math.scripted import ExactJudge, InProcessSandbox
 from rstar_math.search.expansion import Doors
 from rstar_math.search.forest import grow
@@ -146,6 +148,43 @@ def test_the_papers_own_budget_comes_out_within_a_factor_of_two() -> None:
     for number, days in ((2, 3), (3, 3), (4, 7)):
         hours = sum(stage.hours or 0 for stage in made.stages if stage.round == number)
         assert days / 2 < hours / 24 < days * 2
+
+
+def test_the_plan_says_how_far_it_is_from_the_papers_budget_and_why() -> None:
+    """It stood in the README alone."""
+    ranks = [f"round.r{number}.{kind}.ranks=60" for number in range(1, 5) for kind in ("policy", "ppm")]
+    sixty = ["preset=paper", "cluster=multi-node", "engine.replicas=30", "ppm_engine.replicas=30", *ranks]
+    made, shown = foresee(compose(sixty))
+    said = list(beside_what_is_published(made, shown.config, shown.sizes))
+    found = re.search(r"on as many: (.*), (.*) and (.*) days, (.*), (.*) and (.*) times as long", said[0])
+    assert found
+    days, factors = ([float(each) for each in found.groups()[start : start + 3]] for start in (0, 3))
+    assert factors == pytest.approx([each / other for each, other in zip(days, (3, 3, 7), strict=True)], abs=0.02)
+    assert all(1 / 2 < factor < 2 for factor in factors)
+    # What it names as the difference makes it: with those values the published days come out.
+    for knob in ("step_tokens", "search_share"):
+        (line,) = (line for line in said if line.startswith("Round 3 would take the published 3 days"))
+        (value,) = re.findall({"step_tokens": r"steps of (\d+)", "search_share": r"reaches (\d+)%"}[knob], line)
+        other = compose([*sixty, f"forecast.{knob}={float(value) / (100 if knob == 'search_share' else 1)}"])
+        hours = sum(stage.hours or 0 for stage in foresee(other)[0].stages if stage.round == 3)
+        assert hours / 24 == pytest.approx(3, rel=0.03)
+    assert any("Round 2's search waits for the policy engines" in line and "asked nothing" in line for line in said)
+    assert any(line.startswith("Round 1 is not comparable: a coder of 236 billion") for line in said)
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        "forecast.hardware=h100-80gb",
+        "model=phi3-mini",
+        "forecast.problems=1000",
+        "preset=demo",
+        "forecast.published=null",
+    ],
+)
+def test_what_is_not_comparable_is_not_compared(otherwise) -> None:
+    made, shown = foresee(compose(["preset=paper", otherwise] if "preset" not in otherwise else [otherwise]))
+    assert not list(beside_what_is_published(made, shown.config, shown.sizes))
 
 
 def test_the_size_of_a_model_is_read_from_its_folder() -> None:

@@ -14,6 +14,7 @@ from ray.cluster_utils import Cluster
 from rstar_math.cli import survey
 from rstar_math.cli.compose import compose
 from rstar_math.cli.survey import Node, examine_cluster, to_mend
+from rstar_math.cluster import survey as surveying
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.cluster.joining import connect_to
@@ -171,7 +172,14 @@ def test_every_node_is_looked_at_and_what_differs_is_named(cluster, tmp_path, ca
     printed = capsys.readouterr().out
     assert printed.count("shared") == 2
     assert printed.count(ray.__version__) == 2
+    # Disk, network from here, and to the next node, which was not measured.
+    assert printed.count("MB/s") == 2 * 3
     assert not list((tmp_path / "runs").iterdir())
+    here, gone = (surveying._observer(node["NodeID"]) for node in ray.nodes())
+    ray.kill(gone)
+    cut_off = surveying._sending(here, gone, Seen("n", FIT, 0.0, 900.0), "m")
+    (said,) = to_mend(cut_off, FIT.versions, "token", Path())
+    assert said.startswith("does not reach m: The actor ")
 
 
 FIT = Node({"torch": "2", "ray": "1"}, (), (), "token", 500.0)
@@ -188,6 +196,9 @@ FIT = Node({"torch": "2", "ray": "1"}, (), (), "token", 500.0)
         (Seen("n", FIT._replace(disk_mb=8.0), 0.0, 900.0), "writes 8 MB/s"),
         (Seen("n", FIT, -3.0, 900.0), "its clock is -3.0 s off"),
         (Seen("n", FIT, 0.0, 12.0), "gets 12 MB/s from here"),
+        (Seen("n", FIT, 0.0, 900.0, "m", 900.0), None),
+        (Seen("n", FIT, 0.0, 900.0, "m", 3.0), "sends 3 MB/s to m"),
+        (Seen("n", FIT, 0.0, 900.0, "m", cut_off="timed out"), "does not reach m: timed out"),
     ],
 )
 def test_what_is_to_be_mended_on_a_node_is_said(seen, said, tmp_path) -> None:

@@ -1,5 +1,6 @@
 """What a run tells its stages, and what a stage's fingerprint is made of."""
 
+import errno
 import json
 import re
 import shutil
@@ -7,13 +8,16 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from rstar_math.cli import launch
 from rstar_math.cli.compose import compose
+from rstar_math.cli.main import main
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import EvaluationConfig, RunConfig, TrackingConfig
 from rstar_math.errors import EngineError, StageError
@@ -254,6 +258,41 @@ def test_a_first_start_that_fails_later_keeps_what_it_made(tmp_path, monkeypatch
         run.once(0, "problems", work)
         raise EngineError("the engine does not answer")
     assert (root / "round-0" / "problems" / "done.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    "error", [StageError("from=round-9"), OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()]
+)
+def test_a_first_start_that_ends_before_it_made_something_leaves_nothing(tmp_path, monkeypatch, error) -> None:
+    """A disk that was full, or a Ctrl-C, left runs/NAME with a lock in it; a refusal left runs/."""
+    monkeypatch.setattr(launch.signal, "signal", lambda *_: None)
+    config = compose(["tracking.wandb=false"])
+    with pytest.raises(type(error)), launch.open_run(config, tmp_path / "runs" / "new"):
+        raise error
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "runs" / "another").mkdir(parents=True)
+    monkeypatch.setattr(launch, "write_json", partial(_fail, error))
+    with pytest.raises(type(error)), launch.open_run(config, tmp_path / "runs" / "new"):
+        raise AssertionError("it began")
+    assert [path.name for path in tmp_path.rglob("*")] == ["runs", "another"]
+
+
+def _fail(error: BaseException, *_: object) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("command", ["grow", "harvest", "train-policy", "train-ppm", "evaluate", "compare"])
+def test_a_copy_is_refused_where_none_is_kept(tmp_path, monkeypatch, command) -> None:
+    """These commands took mirror.url without a word, and nothing was copied."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "given" / "train").mkdir(parents=True)
+    given = {"harvest": ["trees=given"], "train-policy": ["data=given"], "train-ppm": ["data=given"]}
+    given["compare"] = given["train-ppm"]
+    given |= {name: [*given.get(name, []), "policy=seedling"] for name in ("train-ppm", "evaluate", "compare")}
+    done = CliRunner().invoke(main, [command, "out=made", "mirror.url=s3://bucket/x", *given.get(command, [])])
+    assert done.exit_code == 2
+    assert "only a whole run (`evolve`) has a copy" in done.output
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_stage_by_itself_names_its_knobs_by_the_plan_it_follows(tmp_path) -> None:

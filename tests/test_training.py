@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,12 +24,13 @@ from worked_rows import QUICK, STEPS, pair, plain, write_rows
 
 from rstar_math import checkpoints
 from rstar_math.cluster.joining import quoted_interpreter
-from rstar_math.errors import TrainingError
+from rstar_math.errors import TrainingError, TrainingStuck
 from rstar_math.forecast.stages import checkpoint_bytes
 from rstar_math.records import Step
 from rstar_math.reward import reward
 from rstar_math.training import rows
 from rstar_math.training.callbacks import Progress
+from rstar_math.training.exchange import Exchange
 from rstar_math.training.job import TrainingJob
 from rstar_math.training.launch import Trainings
 from rstar_math.training.ppm import collate, pair_accuracy, rewards_of
@@ -339,12 +341,73 @@ def test_an_untrained_ppm_waits_for_no_cpu_that_waiting_ranks_hold(cluster: None
 
 
 @pytest.mark.slow
-def test_two_ranks_of_zero_2_learn_what_one_rank_learns(trained: tuple[dict[str, Any], Any], job: TrainingJob) -> None:
-    two = replace(
-        job, out=job.out.with_name("two"), config=replace(QUICK, ranks=2, micro_batch_size=2, deepspeed="zero2")
-    )
-    losses = [loss for _, loss in train(two, lambda _: None)["loss_curve"]]
-    assert losses == pytest.approx([loss for _, loss in trained[0]["loss_curve"]], rel=0.02)
+def test_two_ranks_learn_what_one_learns_and_where_one_hangs_others_go_on_from_the_last_checkpoint(
+    trained: tuple[dict[str, Any], Any], job: TrainingJob
+) -> None:
+    """The other ranks waited for one that hung for hours, then the run ended."""
+    config = replace(QUICK, ranks=2, micro_batch_size=2, deepspeed="zero2", cpus_per_rank=0.5)
+    two, again = (replace(job, out=job.out.with_name(name), config=config) for name in ("two", "hung"))
+    said, stopped = list[str](), list[psutil.Process]()
+
+    def stop_rank_1(progress: Progress) -> None:
+        if progress.done == 12 and not stopped:
+            ranks = trainings._at_work
+            assert ranks is not None
+            ranks.silence_seconds = 5.0  # from now on, and no longer than these ranks live
+            actor = ray.get(ranks._exchange.actors.remote())[1]
+            stopped.append(psutil.Process(ray.get(actor.execute.remote(os.getpid))))
+            stopped[0].suspend()
+
+    with Trainings(beside=0.0, say=said.append) as trainings:
+        losses = [loss for _, loss in trainings.train(two, lambda _: None)["loss_curve"]]
+        assert losses == pytest.approx([loss for _, loss in trained[0]["loss_curve"]], rel=0.02)
+        assert not said
+        metrics = trainings.train(again, stop_rank_1)
+    (told,) = said
+    assert re.search(r"no step finished for \d+ s: .*\brank 0 of 2 stuck after ", told)
+    assert "rank 1 of 2 not answering after " in told
+    assert psutil.wait_procs(stopped, timeout=0)[1] == []
+    assert metrics["resumed_from_step"] in (8, 16)
+    straight, resumed = weights_of(two.out), weights_of(again.out)
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+def test_ranks_that_hang_again_and_again_end_the_training_with_the_way_out(job: TrainingJob, monkeypatch) -> None:
+    said: list[str] = []
+
+    def hang(*_: object) -> None:
+        raise TrainingStuck("no step finished for 60 s: rank 0 of 1 not answering after step 3")
+
+    monkeypatch.setattr(Trainings, "_go_on", hang)
+    with (
+        Trainings(silence_seconds=60, say=said.append) as trainings,
+        pytest.raises(
+            TrainingError, match=r"hung 4 times.*rank 0 of 1 not.*raise cluster\.training_silence_seconds, now 60"
+        ),
+    ):
+        trainings.train(job, lambda _: None)
+    assert len(said) == 3
+
+
+async def test_who_waits_and_who_does_not_answer_is_told_apart(monkeypatch) -> None:
+    exchange, clock = Exchange(), [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    assert await exchange.standing(60.0) is None
+    await exchange.placed([None] * 6)
+    clock[0] = 5.0
+    assert await exchange.standing(60.0) == (5.0, "ranks 0, 1, 2, 3 and 2 more of 6 still starting")
+    for number in range(6):
+        await exchange.hear(number, 1, "step 1")
+    clock[0] = 90.0
+    for number in range(5):
+        await exchange.hear(number, 1, "step 1")
+    words = "ranks 0, 1, 2, 3 and 1 more of 6 stuck after step 1, rank 5 of 6 not answering after step 1"
+    assert await exchange.standing(60.0) == (85.0, words)
+    await exchange.hear(2, 2, "a row was encoded")  # one that does something is enough: the others wait for it
+    assert (await exchange.standing(60.0) or ("?",))[0] == 0.0
+    clock[0] = 200.0
+    await exchange.leave_job(None, 6)
+    assert (await exchange.standing(60.0) or ("?",))[0] == 0.0
 
 
 def test_a_rank_whose_node_is_taken_away_ends_its_training() -> None:

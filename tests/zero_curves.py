@@ -36,7 +36,7 @@ def train_one_rank(folder: Path, name: str, number: int) -> None:
     group.init_process_group("gloo", init_method=f"file://{folder}/{name}.meeting", rank=number, world_size=RANKS)
     config = replace(LIKE_LARGE, deepspeed=name)
     job = TrainingJob("policy", folder / "base", (folder / "policy.parquet",), folder / name, config)
-    rank.run(job, deepspeed_config(name), lambda _: None, lambda: False)
+    rank.run(job, deepspeed_config(name), lambda _: None, lambda: False, lambda _: None)
     group.destroy_process_group()
 
 

@@ -11,8 +11,8 @@ import os
 import platform
 import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import MirrorConfig, RunConfig
-from rstar_math.errors import RstarError, StageError
+from rstar_math.errors import ConfigError, StageError
 from rstar_math.evolution.mirroring import mirrored
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Run
@@ -40,20 +40,26 @@ def open_run(
     config: RunConfig, root: Path, *, until: str | None = None, mirror: MirrorConfig = _NO_COPY
 ) -> Iterator[Run]:
     """The run in `root`, its only writer; SIGTERM ends it as Ctrl-C does, and every actor ends with it. A first start that
-    is refused before any stage made something leaves no folder behind. What a copy has and `root` lacks is taken first.
+    ends before any stage made something leaves no folder behind. What a copy has and `root` lacks is taken first.
 
     Raises:
+        ConfigError: a copy is asked for where none is kept.
         StageError: another process is writing there, or `until` names no stage.
     """
+    if config.mirror.url != mirror.url:
+        raise ConfigError(
+            f"mirror.url={config.mirror.url}: only a whole run (`evolve`) has a copy on an object store. Leave it out here; "
+            f"where machines share no disk, {root} has to be copied by hand"
+        )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     last = Place.parse(until) if until else None
-    new = not root.exists()
+    new = [folder for folder in (root, *root.parents) if not folder.exists()]
     root.mkdir(parents=True, exist_ok=True)
     try:
         with (
             FileLock(root / ".lock", timeout=0),
-            _named_writer(root / _WRITER),
             _removed_if_nothing_was_made(root, new),
+            _named_writer(root / _WRITER),
             Progress() as progress,
             mirrored(mirror, root, progress.say) as stage_over,
             open_fleet(config) as fleet,
@@ -68,7 +74,13 @@ def open_run(
 
 
 def _trainings(config: RunConfig, say: Callable[[str], None]) -> Trainings:
-    return Trainings(beside=_beside_ranks(config), grace_seconds=config.cluster.shutdown_grace_seconds, say=say)
+    cluster = config.cluster
+    return Trainings(
+        beside=_beside_ranks(config),
+        grace_seconds=cluster.shutdown_grace_seconds,
+        silence_seconds=cluster.training_silence_seconds,
+        say=say,
+    )
 
 
 def _beside_ranks(config: RunConfig) -> float | None:
@@ -100,14 +112,17 @@ def _who_writes(file: Path) -> str:
 
 
 @contextmanager
-def _removed_if_nothing_was_made(root: Path, new: bool) -> Iterator[None]:
-    """A folder that was there before belongs to somebody, whatever it holds."""
+def _removed_if_nothing_was_made(root: Path, new: Sequence[Path]) -> Iterator[None]:
+    """`new`: the run's folder and those above it that this start made, from the inside out. A folder that was there before
+    belongs to somebody, whatever it holds."""
     try:
         yield
-    except RstarError:
+    finally:
         if new and not holds_work(root):
             shutil.rmtree(root)
-        raise
+            for folder in new[1:]:
+                with suppress(OSError):  # another run has begun there
+                    folder.rmdir()
 
 
 @contextmanager

@@ -104,13 +104,21 @@ def to_mend(seen: Seen, ours: Mapping[str, str], token: str, folder: Path) -> It
         yield f"writes {node.disk_mb:.0f} MB/s in {folder}; checkpoints will take long"
     if abs(seen.clock_ahead) > _CLOCK_SECONDS:
         yield f"its clock is {seen.clock_ahead:+.1f} s off; let it be set by NTP"
+    yield from _of_the_network(seen)
+
+
+def _of_the_network(seen: Seen) -> Iterator[str]:
     if seen.network_mb < _SLOW_NETWORK_MB:
         yield f"gets {seen.network_mb:.0f} MB/s from here; trees and weights will take long"
+    if seen.cut_off:
+        yield f"does not reach {seen.next_node}: {seen.cut_off}; let nodes reach each other on every port (firewall, routes)"
+    elif seen.next_node and seen.next_mb < _SLOW_NETWORK_MB:
+        yield f"sends {seen.next_mb:.0f} MB/s to {seen.next_node}; trainings over both will take long"
 
 
 def _table(nodes: list[Seen]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("node", "GPUs", "torch", "ray", "sandbox", "runs=", "disk", "network", "clock"):
+    for heading in ("node", "GPUs", "torch", "ray", "sandbox", "runs=", "disk", "from here", "to the next", "clock"):
         table.add_column(heading)
     for seen in nodes:
         if seen.silent:
@@ -126,6 +134,7 @@ def _table(nodes: list[Seen]) -> Table:
             "shared" if node.shared else "ANOTHER FOLDER",
             f"{node.disk_mb:.0f} MB/s",
             f"{seen.network_mb:.0f} MB/s",
+            "NOTHING" if seen.cut_off else f"{seen.next_mb:.0f} MB/s" if seen.next_node else "–",
             f"{seen.clock_ahead:+.3f} s",
         )
     return table

@@ -14,7 +14,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import ray
+
 from rstar_math.cluster.remote import LOST
+from rstar_math.errors import EngineError
 
 _log = logging.getLogger(__name__)
 #: An actor that lives answers within so many seconds, whatever it does.
@@ -62,7 +65,16 @@ async def one_of(starting: Collection[asyncio.Task[Any]], what: str, seconds: fl
 
 
 async def hanging(actors: Iterable[Watched], limit: float) -> tuple[list[Watched], list[str]]:
-    """Those that do not answer or have got nowhere for `limit` seconds, and in words who does what."""
+    """Those that do not answer or have got nowhere for `limit` seconds, and in words who does what.
+
+    Raises:
+        EngineError: no machine of the cluster lives, so nobody will ever take the place of those that are gone.
+    """
+    if not any(node["Alive"] for node in ray.nodes()):
+        raise EngineError(
+            "Ray has ended on every machine of the cluster (killed, or out of memory: its logs in /tmp/ray say more); start "
+            "the same command again: every tree written is kept"
+        )
     asked = list(actors)
     states = await asyncio.gather(*(_state(watched.actor, limit) for watched in asked))
     counts = Counter((watched.what, state) for watched, state in zip(asked, states, strict=True))

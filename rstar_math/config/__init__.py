@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from rstar_math.config.forecast import ForecastConfig, Hardware, ModelConfig
+from rstar_math.config.forecast import ForecastConfig, Hardware, ModelConfig, PublishedConfig
 from rstar_math.config.kinds import STRICT, Count, Positive
 from rstar_math.config.machines import (
     ClusterConfig,
@@ -40,8 +40,8 @@ from rstar_math.config.rounds import (
 __all__ = [
     "CONF", "BenchmarkConfig", "ClusterConfig", "EngineConfig", "EvaluationConfig", "ForecastConfig", "GradingConfig",
     "Hardware", "HarvestConfig", "MaskingConfig", "MirrorConfig", "ModelConfig", "MutualConfig", "Objective", "PPMConfig",
-    "PolicyConfig", "ProblemsConfig", "RoundConfig", "RunConfig", "SandboxConfig", "SandboxPromise", "SandboxWall",
-    "SearchConfig", "TrackingConfig", "TrainingConfig",
+    "PolicyConfig", "ProblemsConfig", "PublishedConfig", "RoundConfig", "RunConfig", "SandboxConfig", "SandboxPromise",
+    "SandboxWall", "SearchConfig", "TrackingConfig", "TrainingConfig",
 ]  # fmt: skip
 _PACKAGE = Path(__file__).parents[1]
 #: The files behind these classes. In a checkout `conf/` stands beside the package, in an installed wheel inside it.

@@ -29,6 +29,21 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class PublishedConfig:
+    """What is published of a run of this plan; `rstar-math plan` shows its forecast beside it, and says why it differs."""
+
+    #: Accelerators, how many, and the days that each round took on them (0: not on these).
+    hardware: Hardware
+    gpus: Count
+    days: tuple[NotNegative, ...]
+    #: The base model and the problems in all.
+    base: str
+    problems: Count
+    #: What was otherwise in the rounds without days.
+    otherwise: str = ""
+
+
+@dataclass(frozen=True, config=STRICT)
 class ForecastConfig:
     """The paper states none of these habits but the share of problems that its rounds solve."""
 
@@ -36,6 +51,8 @@ class ForecastConfig:
     model: ModelConfig | None = None
     #: Problems in all, where the file is not at hand; None: count what `problems.*` names.
     problems: Count | None = None
+    #: What such a run took elsewhere; None: nothing is known.
+    published: PublishedConfig | None = None
     #: Tokens of a problem with its prompt; of a generated step; of what the code prints, per solution.
     question_tokens: Positive = 120.0
     step_tokens: Positive = 70.0

@@ -172,3 +172,6 @@ class ClusterConfig:
     deaths_per_stage: Count = 50
     #: Seconds without a finished tree after which everybody is asked what they do, and who hangs is ended and started anew.
     silence_seconds: Positive = 600.0
+    #: Seconds in which no rank of a training has done anything (a micro-batch, a checkpoint, a row, a model opened), after
+    #: which who hangs is named and the training started again from its last checkpoint: more than the slowest of these takes.
+    training_silence_seconds: Positive = 1800.0

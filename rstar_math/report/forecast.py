@@ -16,6 +16,7 @@ from rstar_math.config import RunConfig
 from rstar_math.forecast.machines import DEVICES, training_gb
 from rstar_math.forecast.stages import Forecast, Sizes
 from rstar_math.report.console import open_console
+from rstar_math.report.published import beside_what_is_published
 from rstar_math.report.quantities import NOTHING, count, in_bytes
 
 
@@ -65,7 +66,8 @@ def show_forecast(made: Forecast, shown: Shown, console: Console | None = None) 
     )
     out.print(table)
     out.print(f"In tokens; disk besides: up to {in_bytes(made.checkpoints)} of checkpoints while a model trains.")
-    for line in (*_memory(shown), *_assumptions(shown)):
+    published = beside_what_is_published(made, shown.config, shown.sizes)
+    for line in (*_memory(shown), *_assumptions(shown), *published):
         out.print(line, soft_wrap=True, highlight=False)
     if not timed:
         out.print("No time: nothing was measured on this hardware; name a finished run with measured=runs/NAME.")

@@ -100,6 +100,30 @@ class Saving(TrainerCallback):  # type: ignore[misc]
         return bool(overdue), bool(stops)
 
 
+class Living(TrainerCallback):  # type: ignore[misc]
+    """Says of every step, of every micro-batch of it, and of every checkpoint that it is done: a large model's step takes
+    minutes."""
+
+    def __init__(self, did: Callable[[str], None]) -> None:
+        self._did = did
+
+    def on_train_begin(self, _args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
+        """What it goes on from, if anything, is loaded."""
+        self._did(f"step {state.global_step} was loaded" if state.global_step else "everything was loaded")
+
+    def on_substep_end(self, _args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
+        """A micro-batch."""
+        self._did(f"a part of step {state.global_step + 1}")
+
+    def on_step_end(self, _args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
+        """A step."""
+        self._did(f"step {state.global_step}")
+
+    def on_save(self, _args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
+        """A checkpoint."""
+        self._did(f"checkpoint {state.global_step}")
+
+
 class EpochOrder(TrainerCallback):  # type: ignore[misc]
     """Tells the row order which epoch begins, also when a resumed epoch's first batches are skipped."""
 

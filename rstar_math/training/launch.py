@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rstar_math.config import TrainingConfig
+from rstar_math.errors import TrainingError, TrainingStuck
 from rstar_math.training.job import TrainingJob, check
 from rstar_math.training.kept import drop_unusable, finished
 
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
     from rstar_math.training.workers import Ranks
 
 _log = logging.getLogger(__name__)
+#: So often ranks that hang are started again for one training; then something is wrong that another start does not mend.
+_RESTARTS = 3
 #: Ray Train, told to look often whether its ranks have ended (it waits 2 s otherwise), to let them wait for their place (more
-#: than a minute is a failure otherwise), to stay in the caller's folder, and to leave out what is not used here. It reads
-#: these when it is imported.
+#: than a minute is a failure otherwise), not to look for ranks that hang (ten minutes without an answer are a failure
+#: otherwise; we start again), to stay in the caller's folder, and to leave out what is not used here. It reads these when it
+#: is imported.
 _RAY_TRAIN = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(7 * 24 * 3600),
+    "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": str(7 * 24 * 3600),
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -42,13 +47,20 @@ class Trainings:
 
     With `beside`, the CPUs that others need between trainings, ranks that leave so many wait for the next training instead
     of ending: a small one is shorter than their start. A training that is stopped may take `grace_seconds` to save what it
-    has. `say` hears what a person should know.
+    has; one whose ranks have done nothing for `silence_seconds` is started again from its last checkpoint. `say` hears what
+    a person should know.
     """
 
     def __init__(
-        self, *, beside: float | None = None, grace_seconds: float = 30.0, say: Callable[[str], None] = _log.warning
+        self,
+        *,
+        beside: float | None = None,
+        grace_seconds: float = 30.0,
+        silence_seconds: float = 1800.0,
+        say: Callable[[str], None] = _log.warning,
     ) -> None:
-        self._beside, self._grace_seconds, self._say = beside, grace_seconds, say
+        self._beside, self._say = beside, say
+        self._grace_seconds, self._silence_seconds = grace_seconds, silence_seconds
         # On a thread: the first start imports torch, and the caller may have others to serve.
         self._starting = ThreadPoolExecutor(1, thread_name_prefix="trainings")
         self._prepared: Future[Ranks] | None = None
@@ -69,7 +81,7 @@ class Trainings:
         ranks = self._at_work
         will_be_kept = ranks is not None and ranks.suit(config) and ranks.may_stay(self._beside)
         if self._prepared is None and not will_be_kept:
-            self._prepared = self._starting.submit(_start, config)
+            self._prepared = self._starting.submit(self._start, config)
 
     def train(self, job: TrainingJob, progress: Callable[[Progress], None]) -> dict[str, Any]:
         """Train `job` to its end, or go on with it; the model lies in `job.out` then. Returns the content of metrics.json.
@@ -80,9 +92,21 @@ class Trainings:
 
         Raises:
             ConfigError, InputError: the job cannot start.
-            TrainingError: a rank failed; the message is its error's.
+            TrainingError: a rank failed, and the message is its error's; or the ranks hung too often.
         """
         check(job)
+        hung = 0
+        while True:
+            try:
+                return self._go_on(job, progress)
+            except TrainingStuck as error:
+                hung += 1
+                if hung > _RESTARTS:
+                    raise TrainingError(_hangs(job, hung, error, self._silence_seconds)) from error
+                self._say(f"The training of the {job.kind}: {error}. It is started again, from its last checkpoint.")
+
+    def _go_on(self, job: TrainingJob, progress: Callable[[Progress], None]) -> dict[str, Any]:
+        """From what is there to the end, once."""
         if (metrics := finished(job, self._say)) is not None:
             return metrics
         drop_unusable(job.checkpoints, self._say)
@@ -110,7 +134,13 @@ class Trainings:
             if ranks.suit(config):
                 return ranks
             ranks.end()
-        return self._starting.submit(_start, config).result()
+        return self._starting.submit(self._start, config).result()
+
+    def _start(self, config: TrainingConfig) -> Ranks:
+        os.environ.update(_RAY_TRAIN)
+        from rstar_math.training.workers import Ranks
+
+        return Ranks(config, self._silence_seconds, self._say)
 
     def _let_go(self) -> None:
         prepared, self._prepared = self._prepared, None
@@ -118,11 +148,13 @@ class Trainings:
             prepared.result().end()
 
 
-def _start(config: TrainingConfig) -> Ranks:
-    os.environ.update(_RAY_TRAIN)
-    from rstar_math.training.workers import Ranks
-
-    return Ranks(config)
+def _hangs(job: TrainingJob, times: int, error: TrainingStuck, limit: float) -> str:
+    return (
+        f"The training of the {job.kind} in {job.out} hung {times} times, the last time so: {error}. Look at the machines of "
+        "the ranks that are named (what their network, their GPUs and the folder of the run are doing; NCCL_DEBUG=INFO says "
+        f"more), or raise cluster.training_silence_seconds, now {limit:g}, where a step or a checkpoint takes longer than "
+        "that. Its complete checkpoints are kept: the same command goes on from the last one."
+    )
 
 
 def _with_whole_paths(job: TrainingJob) -> TrainingJob:

@@ -153,8 +153,11 @@ def open_model(folder: Path, dtype: torch.dtype, tokenizer: Any) -> Any:
     return model
 
 
-def pair_accuracy(model_folder: Path, pairs_file: Path, max_tokens: int) -> dict[str, Any]:
-    """Share of pairs whose chosen side has the higher reward, in all and by kind, with their numbers.
+def pair_accuracy(
+    model_folder: Path, pairs_file: Path, max_tokens: int, did: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Share of pairs whose chosen side has the higher reward, in all and by kind, with their numbers. `did` hears of every
+    batch that was scored.
 
     Ties count as wrong. Pairs with a side longer than `max_tokens` are left out and counted.
     """
@@ -170,6 +173,7 @@ def pair_accuracy(model_folder: Path, pairs_file: Path, max_tokens: int) -> dict
         batch = {name: values.to(device) for name, values in together(members).items()}
         with torch.inference_mode():
             scored = rewards_of(model, batch)
+        did("held-out pairs were scored")
         verdicts = iter((scored[batch["chosen"]] > scored[batch["rejected"]]).tolist())
         for row in members:
             right.setdefault(row["kind"], []).extend(next(verdicts) for _ in row["chosen"])

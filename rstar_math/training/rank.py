@@ -11,9 +11,9 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import deepspeed
 import torch
@@ -25,12 +25,13 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from rstar_math import checkpoints
 from rstar_math.errors import InputError
 from rstar_math.training import policy, ppm, rows
-from rstar_math.training.callbacks import EpochOrder, Progress, Reporting, Saving
+from rstar_math.training.callbacks import EpochOrder, Living, Progress, Reporting, Saving
 from rstar_math.training.card import card
 from rstar_math.training.job import TrainingJob, batch_of
 from rstar_math.training.kept import drop_all, last_complete, step_of, write_whole
 from rstar_math.training.recipe import Recipe, RowData, RowTrainer, StepOrder
 
+_T = TypeVar("_T")
 #: Points of the loss curve kept in metrics.json.
 _CURVE_POINTS = 100
 
@@ -40,23 +41,28 @@ def run(
     deepspeed_config: dict[str, Any],
     post: Callable[[Progress], None],
     asked_to_stop: Callable[[], bool],
+    did: Callable[[str], None],
 ) -> None:
     """Train on this rank, to the end, or until `asked_to_stop` says so to rank 0, and then as far as a checkpoint. Rank 0
-    reports through `post` and writes `job.out`.
+    reports through `post` and writes `job.out`. `did` hears of everything that is done and may take long.
 
     Raises:
         InputError: no row is short enough to be trained on.
         TrainingError: the loss is not finite.
     """
+    did("it took its job")
     _prepare_process(job.config.threads_per_rank)
     started = time.monotonic()
     first = ranks.get_rank() == 0
     recipe = policy.RECIPE if job.kind == "policy" else ppm.RECIPES[job.objective]
     tokenizer = checkpoints.open_tokenizer(job.base)
-    counts = _rows(job, recipe, tokenizer, first)
+    counts = _rows(job, recipe, tokenizer, first, did)
+    did("all rows were encoded")
     trainer = _trainer(job, recipe, tokenizer, deepspeed_config)
+    did("its model was opened")
     saving = Saving(job.config.save_steps, job.config.save_minutes, asked_to_stop)
     trainer.add_callback(saving)
+    trainer.add_callback(Living(did))
     if first:
         trainer.add_callback(Reporting(post))
     resumed = last_complete(job.checkpoints)
@@ -64,6 +70,7 @@ def run(
     if saving.stopped:
         return
     weights = trainer.accelerator.get_state_dict(trainer.deepspeed)
+    did("the weights were gathered")
     if first:
         metrics = _metrics(trainer, counts) | {
             "seconds": round(time.monotonic() - started, 2),
@@ -71,8 +78,9 @@ def run(
         }
         trainer.model.config.use_cache = True
         checkpoints.save(job.out, trainer.model, weights, tokenizer, card(job, metrics))
+        did("the model was written")
         del trainer, weights
-        _finish(job, metrics)
+        _finish(job, metrics, did)
     ranks.barrier()
 
 
@@ -91,12 +99,13 @@ def _prepare_process(threads: int) -> None:
     deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
 
 
-def _rows(job: TrainingJob, recipe: Recipe, tokenizer: Any, first: bool) -> rows.Counts:
+def _rows(job: TrainingJob, recipe: Recipe, tokenizer: Any, first: bool, did: Callable[[str], None]) -> rows.Counts:
     file = _rows_file(job)
     if first:
         job.checkpoints.mkdir(parents=True, exist_ok=True)
         if rows.written(file) is None:
-            rows.write(recipe.encode(job.data, tokenizer, job.config.max_tokens), recipe.schema, file)
+            encoded = recipe.encode(job.data, tokenizer, job.config.max_tokens)
+            rows.write(_told(encoded, "a row was encoded", did), recipe.schema, file)
     ranks.barrier()
     counts = rows.written(file)
     if counts is None or counts.rows == 0:
@@ -106,6 +115,13 @@ def _rows(job: TrainingJob, recipe: Recipe, tokenizer: Any, first: bool) -> rows
             "search more problems."
         )
     return counts
+
+
+def _told(items: Iterable[_T], words: str, did: Callable[[str], None]) -> Iterator[_T]:
+    """The same items; each that is taken is a sign of life."""
+    for item in items:
+        did(words)
+        yield item
 
 
 def _rows_file(job: TrainingJob) -> Path:
@@ -185,12 +201,12 @@ def _metrics(trainer: RowTrainer, counts: rows.Counts) -> dict[str, Any]:
     }
 
 
-def _finish(job: TrainingJob, metrics: dict[str, Any]) -> None:
+def _finish(job: TrainingJob, metrics: dict[str, Any], did: Callable[[str], None]) -> None:
     """Measure the saved PPM; leave the numbers, last, for they say that the model is whole; only then let go of what a
     continuation would have needed."""
     # The measured model is opened whole on this rank, also where training held it in shards.
     unset_hf_deepspeed_config()
     if job.validation is not None:
-        metrics["pair_accuracy"] = ppm.pair_accuracy(job.out, job.validation, job.config.max_tokens)
+        metrics["pair_accuracy"] = ppm.pair_accuracy(job.out, job.validation, job.config.max_tokens, did)
     write_whole(job.metrics, metrics)
     drop_all(job)

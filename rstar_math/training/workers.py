@@ -7,24 +7,25 @@ started before there is one, and kept for the next. What a rank does with a job 
 
 from __future__ import annotations
 
-import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.execution.callback import WorkerGroupCallback
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
 from rstar_math.config import TrainingConfig
-from rstar_math.errors import ConfigError, TrainingError
+from rstar_math.errors import ConfigError, TrainingError, TrainingStuck
+from rstar_math.training.exchange import Exchange, Job, JobDone, Pulse
 from rstar_math.training.job import TrainingJob, deepspeed_config
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 #: A collective may wait this long: rank 0 encodes a large data set while the others wait for it.
 _COLLECTIVE_TIMEOUT_SECONDS = 4 * 3600
-#: How long ranks have to end.
-_LAST_SECONDS = 15
+#: How long ranks have to end; the exchange lives in its own process, does nothing long and answers sooner than this.
+_LAST_SECONDS, _ANSWER_SECONDS = 15, 10.0
 #: A job is given out once. Ranks that Ray Train started again for it, which it does by itself where a node was taken away,
 #: would wait for ever; those that died before they came to ask for a job may be started again.
 ONE_LIFE = FailureConfig(max_failures=0, max_preemption_failures=0, controller_failure_limit=3)
@@ -57,60 +58,27 @@ class _Trainer(TorchTrainer):  # type: ignore[misc]
         ]
 
 
-#: What to train, and DeepSpeed's configuration.
-Job = tuple[TrainingJob, dict[str, Any]]
+class _Placed(WorkerGroupCallback):  # type: ignore[misc]
+    """Tells the exchange who the ranks are, once they have their places."""
 
+    def __init__(self, exchange: Any) -> None:
+        self._exchange = exchange
 
-class JobDone:
-    """The last report of a job; the ranks wait for another."""
-
-
-class Exchange:
-    """Where the caller leaves a job, once a rank, and rank 0 its reports; after None there are no ranks. A Ray actor: when
-    it ends, so do ranks that wait for it or report to it."""
-
-    def __init__(self) -> None:
-        self._jobs: asyncio.Queue[Job | None] = asyncio.Queue()
-        self._reports: asyncio.Queue[Progress | JobDone | None] = asyncio.Queue()
-        self._stop, self._over, self._steps_begun = asyncio.Event(), asyncio.Event(), False
-
-    async def leave_job(self, job: Job | None, ranks: int) -> None:
-        """A job for every rank; None: they may go."""
-        self._over.clear()
-        for _ in range(ranks):
-            await self._jobs.put(job)
-
-    async def take_job(self) -> Job | None:
-        """Waits for it."""
-        return await self._jobs.get()
-
-    async def report(self, progress: Progress | JobDone | None) -> None:
-        """Tells the caller."""
-        if progress is None or isinstance(progress, JobDone):
-            self._steps_begun = False
-            self._over.set()
-        await self._reports.put(progress)
-
-    async def next_report(self) -> Progress | JobDone | None:
-        """Waits for one."""
-        return await self._reports.get()
-
-    async def stop_wanted(self) -> None:
-        """Waits until the caller wants the job to stop; called by rank 0 after its first step."""
-        self._steps_begun = True
-        await self._stop.wait()
-
-    async def stop(self) -> bool:
-        """Asks for it, and waits until the job is over; False, at once, where it had not come to its steps."""
-        self._stop.set()
-        return self._steps_begun and await self._over.wait()
+    def before_init_train_context(self, workers: Sequence[Any]) -> dict[str, Any]:
+        """Called by Ray Train, before their process group is made; adds nothing to their context."""
+        ray.get(self._exchange.placed.remote([worker.actor for worker in workers]))
+        return {}
 
 
 class Ranks:
-    """Ranks, from their start to their end. They do one training after the other."""
+    """Ranks, from their start to their end. They do one training after the other.
 
-    def __init__(self, config: TrainingConfig) -> None:
-        """Starts them; returns at once.
+    Attributes:
+        silence_seconds: so long none of them may have done anything.
+    """
+
+    def __init__(self, config: TrainingConfig, silence_seconds: float, say: Callable[[str], None]) -> None:
+        """Starts them; returns at once. `say` hears that they wait for their places.
 
         Raises:
             ConfigError: the cluster has fewer GPUs (without any: CPUs) than ranks are asked for.
@@ -119,7 +87,7 @@ class Ranks:
         there, unit = (gpus, "GPUs") if gpus else (int(ray.cluster_resources().get("CPU", 0)), "CPUs")
         if config.ranks > there:
             raise ConfigError(f"ranks={config.ranks}, but the cluster has {there} {unit}. Lower ranks, or add nodes.")
-        self._config = config
+        self._config, self.silence_seconds, self._say = config, silence_seconds, say
         self._on_gpus = bool(gpus)
         self._exchange: Any = ray.remote(Exchange).options(num_cpus=0).remote()
         self._at_work = False
@@ -141,12 +109,13 @@ class Ranks:
         """Does the job; returns at its end. `progress` is called in this thread.
 
         Raises:
+            TrainingStuck: they hang; the message says who does what.
             TrainingError: a rank failed; the message is its error's.
         """
         self._at_work = True
         try:
             self._leave((job, deepspeed_config(job.config.deepspeed)))
-            while (report := ray.get(self._exchange.next_report.remote())) is not None:
+            while (report := self._next_report()) is not None:
                 if isinstance(report, JobDone):
                     self._at_work = False
                     return
@@ -166,12 +135,49 @@ class Ranks:
         """Ends them, whatever they do: a rank that hears from nobody ends, so nothing trains on behind anybody's back."""
         with suppress(RayError):  # they were faster, or Ray is gone
             if self._at_work or self._ended.done():
-                ray.kill(self._exchange)
+                self._kill()
             else:
                 self._leave(None)
         # Ray Train, still asking for its ranks after the caller has left the cluster, would start another.
         wait([self._ended], _LAST_SECONDS)
         self._waiting.shutdown(wait=False)
+
+    def _next_report(self) -> Progress | JobDone | None:
+        """Waits for it, as long as the ranks do something.
+
+        Raises:
+            TrainingStuck: they do not.
+        """
+        report, patience = self._exchange.next_report.remote(), self.silence_seconds
+        while not ray.wait([report], timeout=patience)[0]:
+            patience = self._look()
+        told: Progress | JobDone | None = ray.get(report)
+        return told
+
+    def _look(self) -> float:
+        """How long nobody need look again."""
+        limit = self.silence_seconds
+        try:
+            standing = ray.get(self._exchange.standing.remote(limit), timeout=_ANSWER_SECONDS)
+        except GetTimeoutError as error:
+            raise TrainingStuck(
+                f"for {limit:.0f} s nothing was heard of its ranks, and who carries their words is stuck"
+            ) from error
+        if standing is None:
+            self._say(
+                f"for {limit:.0f} s no rank of the training has found its place: it waits for room (`ray status` says "
+                "what the cluster has left)"
+            )
+        elif standing.seconds >= limit:
+            raise TrainingStuck(f"no step finished for {standing.seconds:.0f} s: {standing.words}")
+        return limit - standing.seconds if standing else limit
+
+    def _kill(self) -> None:
+        """Also a rank that hears nothing: Ray ends a process that does not end by itself within seconds."""
+        with suppress(GetTimeoutError):
+            for actor in ray.get(self._exchange.actors.remote(), timeout=_ANSWER_SECONDS):
+                ray.kill(actor)
+        ray.kill(self._exchange)
 
     def _leave(self, job: Job | None) -> None:
         ray.get(self._exchange.leave_job.remote(job, self._config.ranks))
@@ -201,6 +207,7 @@ class Ranks:
                 worker_runtime_env={"env_vars": environment},
                 logging_config=LoggingConfig(log_level="ERROR"),
                 failure_config=ONE_LIFE,
+                callbacks=[_Placed(self._exchange)],
             ),
         )
 
@@ -210,18 +217,20 @@ class Ranks:
 
 
 def _run_rank(given: dict[str, Any]) -> None:
+    exchange, number = given["exchange"], get_context().get_world_rank()
+    pulse = Pulse(lambda done, words: exchange.hear.remote(number, done, words))
     from rstar_math.training import rank
 
-    exchange = given["exchange"]
+    pulse.did("its libraries were loaded")
 
     def report(what: Progress | JobDone) -> None:
         ray.get(exchange.report.remote(what))
 
     while (given_job := ray.get(exchange.take_job.remote())) is not None:
         job, deepspeed = given_job
-        rank.run(job, deepspeed, report, _Asked(exchange))
+        rank.run(job, deepspeed, report, _Asked(exchange), pulse.did)
         gc.collect()  # the engine of DeepSpeed refers to itself
-        if get_context().get_world_rank() == 0:
+        if number == 0:
             report(JobDone())
 
 

@@ -21,7 +21,6 @@ from rstar_math.evolution.feasible import check_plan
             ["policy.few_shot=no", "bootstrap"],
         ),
         (["round.r1.search.annotation=ppm"], ["round.r1.search.annotation=ppm", "take terminal"]),
-        (["round.r2.search.annotation=answers"], ["round.r2.search.annotation=answers", "terminal or ppm"]),
     ],
 )
 def test_an_impossible_knob_of_a_late_stage_is_named_before_the_first_one_starts(overrides, parts, tmp_path) -> None:

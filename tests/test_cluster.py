@@ -17,12 +17,15 @@ from ray.exceptions import ActorDiedError, ObjectLostError, OutOfMemoryError
 
 from rstar_math.cli.compose import compose
 from rstar_math.cluster import crew
+from rstar_math.cluster import fleet as fleet_module
 from rstar_math.cluster.actors import Replicas, SearchActor
 from rstar_math.cluster.dispatch import Dispatch
-from rstar_math.cluster.engines import Engines
+from rstar_math.cluster.engines import Engines, _Engine
 from rstar_math.cluster.fleet import Fleet, Models, _Errand, _sort
 from rstar_math.cluster.growth import Order, grow_into
-from rstar_math.cluster.watch import hanging
+from rstar_math.cluster.joining import connect_to
+from rstar_math.cluster.standing import Standing
+from rstar_math.cluster.watch import Silence, hanging
 from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError, EngineLost, GradingError, RstarError, SandboxError
 from rstar_math.records import Problem, Sampling, Segment, Verdict
@@ -757,6 +760,53 @@ async def test_an_engine_that_died_while_it_started_is_none_that_has_joined(conf
     assert not engines.joined()
     assert engines.starting() == {"policy engine": 1}
     engines.forget()
+
+
+async def test_an_engine_of_another_kind_that_joins_while_the_last_one_is_mended_opens_no_door_to_nobody(
+    config,
+) -> None:
+    """A second model's engine died, a PPM engine began to serve, and whoever asked next had nobody to ask: ValueError."""
+    asked: list[str] = []
+    own = SimpleNamespace(propose=SimpleNamespace(remote=lambda *_: _said(asked)))
+    engines = Engines(config, ScriptedEngine, ScriptedEngine, lambda *_: None)
+    engines.served = {"policy": "weights", "ppm": "weights"}
+    engines._all = {"policy": [_Engine(own, "weights")], "ppm": [_Engine(own)]}
+    door = Standing(engines, "policy", Silence(60.0), lambda *_: None)
+    pending = asyncio.get_running_loop().create_future()
+    engines._all["policy"] = [_Engine(own, loading=pending)]  # as while a dead one is mended
+    engines._all["ppm"][0].loading = joined = asyncio.get_running_loop().create_future()
+    joined.set_result(None)
+    engines._all["ppm"][0].path = "weights"
+    assert await door.propose(QUESTION, 1, Sampling()) == ["said"]
+    pending.cancel()
+
+
+async def _said(asked: list[str]) -> list[str]:
+    return [*asked, "said"]
+
+
+@pytest.mark.slow
+async def test_an_engine_kept_from_an_earlier_search_takes_no_place_from_one_of_another_kind(
+    config, tmp_path, monkeypatch
+) -> None:
+    """On a cluster of others that holds less than all, policy engines and workers stayed, and the first PPM engine waited for
+    a place for ever."""
+    connect_to(None)
+    part = ray.cluster_resources()["CPU"] / 4
+    engine = replace(config.engine, cpus=part, replicas=2)
+    cluster = replace(config.cluster, search_cpus=part, search_workers=2, keep_engines=True, address="others")
+    monkeypatch.setattr(fleet_module, "connect", lambda *_, **__: False)
+    fleet = Fleet(replace(config, engine=engine, ppm_engine=engine, cluster=cluster), ScriptedEngine, ScriptedEngine)
+    try:
+        await grow_all(fleet, tmp_path / "drawn")
+        while fleet._engines.starting() or fleet._crew.waited_for:
+            await asyncio.sleep(0.1)
+            await fleet._welcome(MODELS)
+        scorer = await asyncio.wait_for(fleet.scorer("no-weights"), 60)
+        assert await scorer.score([QUESTION]) == [0.5]
+        await asyncio.wait_for(grow_all(fleet, tmp_path / "guided", models=Models("no-weights", "no-weights")), 120)
+    finally:
+        await fleet.release()
 
 
 def late() -> type:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from planting import plant
+from test_run import open_here
 
 from rstar_math.cli import alone
 from rstar_math.cli import compare as comparing
@@ -136,6 +137,23 @@ def test_how_trees_are_read_is_no_part_of_what_they_are_known_by(measure, monkey
     changed = [name for name in first if first[name] != second[name]]
     assert changed == ["held-out/seed-0/mcts/scores", "held-out/seed-0/sample@8/scores"]
     assert [first[f"held-out/seed-0/{name}/trees"]["ppm"] is None for name in ("mcts", "sample@8")] == [False, True]
+
+
+@pytest.mark.parametrize("knob", ["grading.tolerance=0.01", "round.r4.evaluation.bootstrap=9"])
+def test_another_tolerance_or_number_of_resamples_reads_the_trees_that_are_there_anew(knob, measure, tmp_path) -> None:
+    """The benchmark's problems, which no tolerance changes, were refused with another one; scores in plain words kept the
+    intervals of the resamples before."""
+    given = {"strategy": "greedy,self-consistency@4", "benchmark": "held-out"}
+    prints = []
+    for own in ((), (knob,)):
+        run = open_here(tmp_path / "run", compose(["preset=demo", *own]))
+        stages = measure(*own, **given)
+        prints.append({str(out): run._fingerprint(place, inputs) for place, out, inputs, _ in stages})
+    first, second = prints
+    changed = [name for name in first if first[name] != second[name] and "self-consistency@4/trees" not in name]
+    assert changed == ["held-out/seed-0/greedy/scores", "held-out/seed-0/self-consistency@4/scores"]
+    if "bootstrap" in knob:  # answers in plain words are compared while they grow, by another tolerance otherwise
+        assert first["held-out/seed-0/self-consistency@4/trees"] == second["held-out/seed-0/self-consistency@4/trees"]
 
 
 def test_ways_in_plain_words_are_asked_for_beside_the_others_each_with_its_benchmarks_kind_of_question(
@@ -355,6 +373,18 @@ def test_a_question_without_an_answer_is_not_solved(words, solve) -> None:
     assert code == 1
     assert "No answer: none of 0 rollouts reached one; try more, with round.r4.evaluation.rollouts=" in said
     assert solve(solved("4"), f"policy={MODEL_PATH}", *words)[0] == 0
+
+
+def test_a_ppm_without_its_policy_is_refused_and_not_passed_over_in_silence(tmp_path) -> None:
+    """The run's own PPM answered in its place."""
+    for name in ("policy", "ppm"):
+        folder = tmp_path / "demo" / "round-1" / name
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+    result = CliRunner().invoke(main, ["solve", "1 + 3?", f"runs={tmp_path}", "ppm=another"])
+    assert result.exit_code == ConfigError("").exit_code
+    assert "ppm=another" in result.output
+    assert "policy=MODEL" in result.output
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as drawn
 from planting import plant
 
-from rstar_math.config import EvaluationConfig, GradingConfig
+from rstar_math.config import EvaluationConfig, GradingConfig, MutualConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evaluation.choice import choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
@@ -28,12 +28,16 @@ from rstar_math.evaluation.scores import (
     score_metrics,
 )
 from rstar_math.evaluation.strategies import Strategy, all_readings, possible, strategies
+from rstar_math.evaluation.worths import with_worths
 from rstar_math.evolution.tally import Tally
 from rstar_math.grading import ProcessJudge
+from rstar_math.mutual.reading import read_ways
+from rstar_math.mutual.ways import ways
 from rstar_math.records import End, Rollout, Tree
 from rstar_math.report.scaling import plot_scaling
 from rstar_math.scripted import ExactJudge
 from rstar_math.search.agreement import alike
+from rstar_math.search.task import Task
 
 DRAWN = plant("a answer=4\nb answer=5\nc answer=5\nd answer=6")
 KNOBS = EvaluationConfig(candidates=5, rollouts=4, temperature=0.6, top_p=0.8, depth=7, max_step_tokens=33)
@@ -122,10 +126,27 @@ async def test_a_problem_without_a_tree_counts_as_not_answered() -> None:
 async def test_a_shorter_search_is_read_from_the_first_rollouts_of_a_longer_one() -> None:
     tree = scored(0.9, 0.2, 0.1, -0.5, leaves=(4, 2, 3, 1))  # found in this order: 6, 5, 5, 4; right is 4
     rows = await rows_of([tree], one("mcts"))
-    by = {(row["rule"], row["trajectories"]): row["value"] for row in scaling_rows("mcts", rows, resamples=9, seed=0)}
+    by = {(row["rule"], row["trajectories"]): row["value"] for row in scaling_rows("mcts", [rows], resamples=9, seed=0)}
     assert [by["best", count] for count in (1, 2, 4)] == [0, 0, 1]
     assert [by["majority", count] for count in (1, 2, 4)] == [0, 0, 0]
     assert [by["oracle", count] for count in (1, 2, 4)] == [0, 0, 1]
+
+
+async def test_what_mutual_reasoning_gets_from_shorter_searches_is_shown_beside_its_generators_majority() -> None:
+    """It was worked out for every number of rollouts, and left out of scaling.json and the plot."""
+    plan = MutualConfig(strategies=("mutual",), rollouts=4)
+    rows = await read_ways(DRAWN, ways(plan, Task("any"), second=True), None, "loose", ExactJudge())
+    shown = scaling_rows("generator", [[rows["generator-majority"]], [rows["mutual"]]], resamples=9, seed=0)
+    found = [(row["rule"], row["trajectories"]) for row in shown]
+    assert sorted(found) == [(rule, count) for rule in ("majority", "mutual", "oracle") for count in (1, 2, 4)]
+
+
+async def test_a_vote_of_drawn_solutions_asked_no_ppm_whoever_weighed_them() -> None:
+    """majority@4 stood in the table with the PPM calls that best-of-n@4 of the same draws had cost."""
+    worths = {DRAWN.problem.id: dict.fromkeys(range(1, 5), 0.5)}
+    (tree,) = with_worths([scored(0.0, 0.0, 0.0, 0.0)], worths)
+    asked = {name: (await rows_of([tree], one(name)))[0].cost.scores for name in ("majority@4", "best-of-n@4")}
+    assert asked == {"majority@4": 0, "best-of-n@4": 4}
 
 
 async def test_pass_at_k_of_draws_has_no_bias() -> None:
@@ -175,6 +196,13 @@ def test_readings_of_the_same_draws_share_one_search() -> None:
     alone = readings("majority@8", guided=False)
     assert [(each.name, each.search, each.plan) for each in alone] == [("majority@8", "sample@8", found[0].plan)]
     assert [each.scored for each in (*alone, found[0], one("greedy"))] == [False, True, False]
+
+
+def test_a_strategy_that_is_written_in_two_ways_is_one() -> None:
+    """In a round's scores each of its answers stood twice."""
+    assert [found.name for found in strategies(["majority@4", "majority@04", "majority"], KNOBS, guided=False)] == [
+        "majority@4"
+    ]
 
 
 def test_a_search_is_read_alike_whichever_of_its_readings_was_asked_for() -> None:
@@ -251,6 +279,9 @@ def test_what_has_one_trajectory_alone_is_not_plotted(tmp_path) -> None:
     (folder / "scaling.json").write_text(json.dumps([row, {**row, "trajectories": 2}]))
     assert plot_scaling(tmp_path / "plot.svg", {"gsm8k": [folder]})
     assert "greedy, majority" in (tmp_path / "plot.svg").read_text()
+    (folder / "scaling.json").write_text("[]")
+    assert not plot_scaling(tmp_path / "plot.svg", {"gsm8k": [folder]})
+    assert not (tmp_path / "plot.svg").exists()  # what an earlier command asked for is not shown as this one's
 
 
 def test_problems_that_leave_the_policy_no_room_are_told_of_and_not_just_wrong() -> None:

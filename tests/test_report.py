@@ -13,6 +13,7 @@ from rich.console import Console
 
 from rstar_math.config import EvaluationConfig, PolicyConfig, RoundConfig, RunConfig, SearchConfig, TrainingConfig
 from rstar_math.errors import ConfigError, Interrupted
+from rstar_math.evolution.summary import _row
 from rstar_math.records import Step
 from rstar_math.report.console import is_live, open_console
 from rstar_math.report.errors import show_error
@@ -402,3 +403,21 @@ def test_a_path_without_an_answer_says_so() -> None:
 def test_scores_that_do_not_match_the_steps_are_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
         show_solution(SOLVED, [0.5], "40", None, open_console(io.StringIO()))
+
+
+@pytest.mark.parametrize(
+    ("measured", "shown"),
+    [
+        (("mcts", "mcts-majority"), "mcts"),
+        (("mcts-majority@16", "mcts@16", "sample@4"), "mcts@16"),
+        (("greedy", "mcts-majority@4"), "mcts-majority@4"),
+        (("greedy", "best-of-n@4"), None),
+    ],
+)
+def test_a_search_of_another_length_or_reading_stands_in_the_table_too(measured, shown) -> None:
+    """evaluation.strategies=[greedy,mcts@16] left System 2 a dash."""
+    ends = {"": 0.5, "/low": 0.4, "/high": 0.6, "/count": 9}
+    metrics = {f"{name}/pass@1{end}": number for name in measured for end, number in ends.items()}
+    metrics |= {f"{shown}/pass@1": 0.55}
+    system2 = _row("round 1", {"scores": {"metrics": metrics, "seconds": 1}})["system2"]
+    assert system2 == (None if shown is None else {"value": 0.55, "low": 0.4, "high": 0.6, "count": 9})

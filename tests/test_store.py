@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from rstar_math.errors import StageError
+from rstar_math.evolution import store
 from rstar_math.evolution.places import Place
-from rstar_math.evolution.store import MANIFEST, Fingerprint, Store, digest_of, once, read_manifest
+from rstar_math.evolution.store import MANIFEST, Fingerprint, Store, clear_other, digest_of, once, read_manifest
 
 PRINT = Fingerprint({"round.r1.search.rollouts": 8}, {"problems": "abc"})
 
@@ -84,6 +85,17 @@ def test_a_kill_between_the_last_write_and_the_rename_loses_nothing(tmp_path, le
         (tmp_path / "trees.partial" / MANIFEST).unlink()
     done = once(tmp_path / "trees", PRINT, write_one)
     assert set(read_manifest(done.folder)["files"]) == {"result.txt"}
+
+
+def test_what_a_kill_left_whole_but_for_its_name_is_still_another_settings(tmp_path) -> None:
+    """What one reward model had said would have been kept, line by line, as another's."""
+    partial = once(tmp_path / "worths", PRINT, write_one).folder.rename(tmp_path / "worths.partial")
+    with pytest.raises(StageError, match="rollouts"):
+        once(tmp_path / "worths", Fingerprint({}, {}), never)
+    clear_other(tmp_path / "worths", PRINT)
+    assert partial.exists()
+    clear_other(tmp_path / "worths", Fingerprint({}, {}))
+    assert not partial.exists()
 
 
 def test_the_manifest_holds_every_files_checksum(tmp_path) -> None:
@@ -238,3 +250,31 @@ def test_a_stage_that_failed_before_it_wrote_a_file_can_be_started_with_another_
     with pytest.raises(StageError, match="cannot be reached"):
         once(tmp_path / "trees", PRINT, make_folders_and_fail)
     once(tmp_path / "trees", Fingerprint({"other": 1}, {}), write_one)
+
+
+def test_a_kill_while_what_costs_little_is_deleted_leaves_no_half_of_it(tmp_path, monkeypatch) -> None:
+    """Its manifest went first, and the same command was refused: the folder was no finished stage."""
+    final, other = tmp_path / "scores", Fingerprint({}, {})
+    once(final, PRINT, write_one)
+
+    def killed(folder: Path) -> None:
+        (folder / MANIFEST).unlink()
+        raise Kill
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.shutil, "rmtree", killed)
+        with pytest.raises(Kill):
+            clear_other(final, other)
+    clear_other(final, other)
+    assert not once(final, other, write_one).before
+    assert [path.name for path in tmp_path.iterdir()] == ["scores"]
+
+
+def test_the_way_out_of_a_stage_by_itself_is_another_folder_and_no_other_name(tmp_path) -> None:
+    """name=NEW names another run; what is done into out= stays where it is."""
+    once(tmp_path / "trees", PRINT, write_one)
+    with pytest.raises(StageError, match=r"Put it back, or name another out= folder$"):
+        once(tmp_path / "trees", Fingerprint({}, {}), never)
+    Store(tmp_path).once(Place.of(1, "trees"), PRINT, write_one)
+    with pytest.raises(StageError, match=r"from=round-1\.trees, or start another run with name=NEW$"):
+        Store(tmp_path).once(Place.of(1, "trees"), Fingerprint({}, {}), never)

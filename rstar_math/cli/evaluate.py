@@ -142,7 +142,8 @@ def pooled(asked: Measuring, folders: Mapping[str, Sequence[Path]], seed: int, w
 def _measure(run: Run, asked: Measuring, name: str, problems: ProblemsConfig) -> list[Path]:
     """One benchmark with every seed and search: the folders of their scores."""
     root = asked.drawn or asked.out
-    gathered = run.alone(Place.of(0, "problems"), root / name / "problems", stages.gather_benchmark, problems=problems)
+    place = Place.of(0, "problems").part("benchmark")
+    gathered = run.alone(place, root / name / "problems", stages.gather_benchmark, problems=problems)
     folders = []
     for seed in range(run.config.seed, run.config.seed + asked.seeds):
         label = f"{asked.label}{name}, seed {seed}:" if asked.seeds > 1 else f"{asked.label}{name}:"

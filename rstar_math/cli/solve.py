@@ -42,7 +42,8 @@ def solve_one(question: str, overrides: Sequence[str], given: Mapping[str, str],
     """Searches, chooses, prints; whether there is an answer.
 
     Raises:
-        ConfigError: no models were named and the run has no finished round, or the way of answering lacks one.
+        ConfigError: no models were named and the run has no finished round, a PPM was named without a policy, or the way of
+            answering lacks one.
     """
     config = compose(overrides)
     models = _models(config, given)
@@ -168,6 +169,11 @@ def _models(config: RunConfig, given: Mapping[str, str]) -> Models:
     if "policy" in given:
         ppm = resolve(given["ppm"], "ppm") if "ppm" in given else None
         return Models(model_or_server("policy", given["policy"], config.policy), ppm)
+    if "ppm" in given:
+        raise ConfigError(
+            f"ppm={given['ppm']}: whose steps is it to score? Name policy=MODEL too, or neither of them to take both from "
+            "the run's last round"
+        )
     root = Path(config.runs) / config.name
     rounds = sorted(root.glob("round-*"), key=lambda path: int(path.name[6:]), reverse=True)
     for folder in rounds:

@@ -190,7 +190,8 @@ class Fleet:
         return await self._standing("ppm", path)
 
     async def _standing(self, kind: Kind, path: str) -> Standing:
-        connect(self.config)
+        if not connect(self.config):
+            await self._make_way({kind})
         self._deaths = self._grown = 0
         await self._engines.serve(kind, path)
         return Standing(self._engines, kind, Silence(self.config.cluster.silence_seconds), self._count_death)
@@ -219,6 +220,9 @@ class Fleet:
         """
         room = connect(self.config, trains=self.trains)
         first = None if room else 1  # else two engines could take the place of the only worker
+        if not room:
+            asked: set[Kind] = {"policy"} if isinstance(models.policy, str) else set()
+            await self._make_way(asked | ({"ppm"} if models.ppm is not None else set()))
         self._engines.seed = seed
         opening = []
         if isinstance(models.policy, str):
@@ -229,6 +233,12 @@ class Fleet:
         await self._crew.open(self._asked(models), together=room)
         self._engines.complete()
         self._crew.complete(self._asked(models))
+
+    async def _make_way(self, asked: set[Kind]) -> None:
+        """Ends all actors where none of a kind that is asked for is there: those of an earlier search may hold every place in
+        the cluster, and it would wait for ever."""
+        if asked - self._engines.served.keys():
+            await self.release()
 
     def prepare(self, kind: Kind) -> None:
         """Starts the processes of the engines of this kind, if there are none, and returns at once."""

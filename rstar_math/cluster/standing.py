@@ -55,7 +55,8 @@ class Standing:
 
     async def _ask(self, method: str, *arguments: Any) -> Any:
         while True:
-            if self.engines.joined():
+            # Of this kind none may serve just then, while the last one is mended.
+            if self.engines.joined() and self.engines.serving(self.kind):
                 self._open()
             door = self._door
             asking = asyncio.ensure_future(getattr(door, method)(*arguments))

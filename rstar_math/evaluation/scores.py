@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rstar_math.evaluation.choice import Choice, Rule, choose, solutions
@@ -90,6 +91,8 @@ def _read(tree: Tree, strategy: Strategy, same: Mapping[str, str], grades: Mappi
     def is_right(choice: Choice | None) -> bool:
         return choice is not None and grades[choice.answer].verdict is Verdict.CORRECT
 
+    if strategy.drawn and strategy.rule == "majority":  # it asks no reward model, whoever has weighed the draws
+        tree = replace(tree, cost=replace(tree.cost, scores=0))
     found = solutions(tree, drawn=strategy.drawn)
     choice = choose(found, strategy.rule, strategy.top, same)
     by_count: dict[tuple[str, int], bool] = {}
@@ -160,11 +163,16 @@ def draw_metrics(search: str, scored: Sequence[Scored], drawn: int) -> dict[str,
     }
 
 
-def scaling_rows(search: str, scored: Sequence[Scored], *, resamples: int, seed: int) -> list[dict[str, Any]]:
-    """Accuracy after 1, 2, 4, … rollouts of the same trees, by each rule of choice."""
-    keys = list(scored[0].by_count) if scored else []
+def scaling_rows(
+    search: str, readings: Sequence[Sequence[Scored]], *, resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """Accuracy after 1, 2, 4, … rollouts of the same trees, by each rule of choice that one of the readings knows."""
+    found: dict[tuple[str, int], Sequence[Scored]] = {}
+    for scored in readings:
+        for key in scored[0].by_count if scored else ():
+            found.setdefault(key, scored)
     rows = []
-    for rule, count in keys:
+    for (rule, count), scored in found.items():
         share = accuracy([row.by_count[rule, count] for row in scored], resamples=resamples, seed=seed)
         rows.append({"search": search, "rule": rule, "trajectories": count, **share._asdict()})
     return rows

@@ -91,7 +91,7 @@ def possible(names: Iterable[str], *, guided: bool) -> list[str]:
 
 
 def strategies(names: Iterable[str], evaluation: EvaluationConfig, *, guided: bool) -> list[Strategy]:
-    """The strategies by their names; a number behind `@` takes the place of `evaluation.rollouts`.
+    """The strategies by their names, each once however its number is written; it takes the place of `evaluation.rollouts`.
 
     Args:
         guided: there is a PPM.
@@ -99,7 +99,8 @@ def strategies(names: Iterable[str], evaluation: EvaluationConfig, *, guided: bo
     Raises:
         ConfigError: there is no such strategy, the number is none, or it needs a PPM that is not there.
     """
-    return [_strategy(name, evaluation, guided) for name in dict.fromkeys(names)]
+    found = [_strategy(name, evaluation, guided) for name in names]
+    return list({strategy.name: strategy for strategy in found}.values())
 
 
 def _strategy(written: str, evaluation: EvaluationConfig, guided: bool) -> Strategy:

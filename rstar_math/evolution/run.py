@@ -47,7 +47,8 @@ _RULED_BY = {
     "problems": ("grading",),
     "trees": ("grading", "sandbox", "engine", "ppm_engine"),
     "scores": ("grading", "sandbox", "engine", "ppm_engine"),
-    # The parts of scores that an evaluation by itself does one by one. Answers in plain words are compared while they grow.
+    # What an evaluation by itself does one by one. A benchmark's ground truths are compared with themselves alone, which no
+    # tolerance changes; answers in plain words are compared with each other while they grow.
     "answers": ("sandbox", "engine", "ppm_engine"),
     "reasoning": ("grading", "sandbox", "engine"),
     "judged": ("grading", "sandbox", "engine"),
@@ -225,12 +226,17 @@ class Run:
         """The knobs of the machinery that decide what comes out: what an answer is compared by, what a program may use up,
         what an engine reads and reckons with. The others say where and how fast."""
         parts = _RULED_BY.get(place.stage.removeprefix("control-"), ())
-        return {
+        rules = {
             f"{part}.{knob}": getattr(getattr(self.config, part), knob)
             for part in parts
             if part != "ppm_engine" or given.get("ppm") is not None
             for knob in getattr(self.config, part).RULES
         }
+        if place.stage == "read":  # the intervals of answers in plain words have the plan's resamples too
+            plan = max(place.round, 1)
+            resamples = self.config.plan(plan).evaluation.bootstrap
+            rules[f"round.{self.config.plan_name(plan)}.evaluation.bootstrap"] = resamples
+        return rules
 
 
 def _last(until: tuple[int, str | None]) -> Place:

@@ -153,8 +153,9 @@ def _write_scores(
             scored = rows.get(name, [])  # nothing is held out, and every name still has its numbers
             metrics |= score_metrics(name, scored, **drawing)
             answers.writelines(json.dumps(answer_row(name, row)) + "\n" for row in scored)
-    for search, (strategy, *_) in searches.items():
-        scaling += scaling_rows(search, rows.get(strategy.name, []), **drawing)
+    for search, readings in searches.items():
+        strategy = readings[0]
+        scaling += scaling_rows(search, [rows.get(each.name, []) for each in readings], **drawing)
         if strategy.drawn and (count := strategy.plan.rollouts) > 1:
             metrics |= draw_metrics(f"sample@{count}", rows.get(strategy.name, []), count)
     write_json(folder / "scaling.json", scaling)

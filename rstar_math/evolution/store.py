@@ -97,6 +97,7 @@ class Store:
             _log.warning("from=%s: %s; it and all that follow are set aside once more", self._again, why)
             self.set_aside(self._again)
         redo = f"redo the stage and all that follow with from=round-{place.round}.{place.stage}"
+        redo += ", or start another run with name=NEW"
         return once(self.folder(place), fingerprint, work, redo)
 
     def start_over(self, start: str) -> list[Path]:
@@ -186,9 +187,13 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
 def clear_other(final: Path, fingerprint: Fingerprint) -> None:
     """Deletes what stands in `final`, or is begun there, if it was made with another setting: for what costs little."""
     begun = final.with_name(final.name + PARTIAL)
-    for folder, name in ((final, MANIFEST), (begun, _BEGUN)):
+    for folder, name in ((final, MANIFEST), (begun, _BEGUN), (begun, MANIFEST)):
+        gone = folder.with_name(f"{folder.name}.gone")
+        if gone.exists():  # an earlier start was stopped while it deleted
+            shutil.rmtree(gone)
         if (folder / name).is_file() and fingerprint.difference(_read(folder / name)["fingerprint"]):
-            shutil.rmtree(folder)
+            folder.rename(gone)  # half deleted it would be no stage, or one that lacks files
+            shutil.rmtree(gone)
 
 
 def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]:
@@ -196,6 +201,8 @@ def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]
         begun = _read(partial / _BEGUN)
         _refuse_change(partial, fingerprint.difference(begun["fingerprint"], finished=False), redo)
         return begun
+    if (partial / MANIFEST).is_file():  # a kill came between its end and its name
+        _refuse_change(partial, fingerprint.difference(_read(partial / MANIFEST)["fingerprint"]), redo)
     partial.mkdir(parents=True, exist_ok=True)
     begun = {"attempt": secrets.token_hex(3), "fingerprint": asdict(fingerprint), "seconds": 0.0}
     write_json(partial / _BEGUN, begun)
@@ -224,9 +231,7 @@ def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mappi
 
 def _refuse_change(folder: Path, change: str | None, redo: str) -> None:
     if change:
-        raise StageError(
-            f"{folder} was made with another setting: {change}. Put it back, or {redo}, or start another run with name=NEW"
-        )
+        raise StageError(f"{folder} was made with another setting: {change}. Put it back, or {redo}")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ def plot_scaling(path: Path, folders: Mapping[str, Sequence[Path]]) -> bool:
     """Draws what the folders of each benchmark hold, averaged over seeds; False where nothing has several trajectories."""
     panels = {name: lines for name, own in folders.items() if (lines := _lines(own))}
     if not panels:
+        path.unlink(missing_ok=True)  # of an earlier command, that asked for more
         return False
     from matplotlib.figure import Figure  # half a second, for those who plot
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import two_hosts
 from artefacts import READ_BY, check_promises, digests, flip_a_byte
 
 #: Two rounds that take a minute or two.
@@ -113,6 +114,7 @@ def main(kills: int, seed: int) -> int:
         undisturbed = Path(folder)
         assert finish(undisturbed, "scripted", 0, draws, tally) == 0
         wanted = digests(undisturbed / "runs" / "chaos")
+    cut_a_link(tally)
     while tally.kills.total() < kills:
         engines = list(ENGINES)[tally.runs % 2]
         with tempfile.TemporaryDirectory(prefix="chaos ") as folder:
@@ -132,6 +134,19 @@ def main(kills: int, seed: int) -> int:
     print(f"survived / tried: {total - len(tally.broken)} / {total}, in {tally.runs} runs and {tally.starts} starts")
     print(*tally.broken, sep="\n")
     return int(bool(tally.broken))
+
+
+def cut_a_link(tally: Tally) -> None:
+    """A host that is heard of no more costs no problem, where this machine can have two."""
+    if why := two_hosts.why_not():
+        print(f"no link between two hosts was cut: {why}", flush=True)
+        return
+    with tempfile.TemporaryDirectory(prefix="chaos ") as folder:
+        try:
+            two_hosts.main(Path(folder))
+            print("a link between two hosts was cut: no problem was lost", flush=True)
+        except AssertionError as error:
+            tally.broken.append(f"a link between two hosts: {error}")
 
 
 def killed_and_checked(folder: Path, engines: str, kills: int, by: tuple[random.Random, Tally, dict[str, str]]) -> None:

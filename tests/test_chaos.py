@@ -7,7 +7,6 @@ from pathlib import Path
 
 import chaos
 import pytest
-import two_hosts
 from artefacts import check_whole, digests
 from chaos import PATIENCE_SECONDS, bury, parts_of, start
 
@@ -50,9 +49,3 @@ def kill_one(run: subprocess.Popen[bytes], folder: Path, victim: str) -> None:
             random.choice(there).kill()
             return
         time.sleep(0.1)
-
-
-@pytest.mark.skipif(two_hosts.why_not() is not None, reason=str(two_hosts.why_not()))
-def test_a_host_whose_link_goes_down_costs_no_problem(tmp_path) -> None:
-    """Nothing of it is killed, and no connection is closed: it is only heard of no more."""
-    two_hosts.main(tmp_path)

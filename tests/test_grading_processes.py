@@ -54,15 +54,16 @@ async def test_a_hang_is_killed_in_time_and_the_next_pair_is_answered() -> None:
 async def test_a_pair_whose_process_somebody_else_killed_is_asked_once_more(
     monkeypatch: pytest.MonkeyPatch, kills: int, verdict: Verdict
 ) -> None:
-    answered, killed = Worker._answered, []
+    ready, killed = Worker._ready, []
 
-    async def answered_or_killed(self: Worker, process: asyncio.subprocess.Process, spent: float) -> tuple[bytes, str]:
-        if len(killed) < kills:
+    async def ready_or_killed(self: Worker) -> asyncio.subprocess.Process:
+        process = await ready(self)
+        if len(killed) < kills:  # before it is asked: a quick one would have answered already
             process.kill()
             killed.append(process.pid)
-        return await answered(self, process, spent)
+        return process
 
-    monkeypatch.setattr(Worker, "_answered", answered_or_killed)
+    monkeypatch.setattr(Worker, "_ready", ready_or_killed)
     async with ProcessJudge(GradingConfig()) as judge:
         assert (await judge.grade(*QUICK)).verdict is verdict
         assert (await judge.grade("\\sqrt{28}", "2\\sqrt{7}")).verdict is Verdict.CORRECT

@@ -85,7 +85,7 @@ class Crew:
 
     def take_in(self, asked: Asked) -> None:
         """Workers that have become ready can grow trees from now on. One that dies before that is started once more, and
-        again while others are ready.
+        again while others are ready, or have not died yet.
 
         Raises:
             EngineError: one cannot be started.
@@ -111,7 +111,7 @@ class Crew:
         self._open(slot, asked)
 
     def _once_more(self, slot: int, error: BaseException, asked: Asked) -> None:
-        again, others = slot in self._second, set(self.ready) - {slot}
+        again, others = slot in self._second, set(range(len(self.workers))) - self._second - {slot}
         if CREATION in str(error) or (again and not others):
             raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
         if again:

@@ -169,7 +169,8 @@ class Engines:
 
     def _once_more(self, kind: Kind, index: int, error: BaseException) -> None:
         again = self._all[kind][index].second
-        if not isinstance(error, LOST) or CREATION in str(error) or (again and not self.serving(kind)):
+        others = self.serving(kind) or any(not each.second for each in self._all[kind])
+        if not isinstance(error, LOST) or CREATION in str(error) or (again and not others):
             raise _explained(error, kind, self.served[kind])
         if again:
             self.on_death(f"a {kind} engine that started", error)

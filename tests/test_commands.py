@@ -26,7 +26,7 @@ from rstar_math.config import PolicyConfig, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark
 from rstar_math.records import End, Rollout
-from rstar_math.scripted import ExactJudge
+from rstar_math.scripted import ExactJudge, ScriptedPolicy
 from rstar_math.seedling import MODEL_PATH, SEED
 
 
@@ -348,6 +348,9 @@ def solve(monkeypatch, tmp_path):
 
                 return grown()
 
+            async def policy(self, *_):
+                return ScriptedPolicy(lambda _: [" so. The answer is 5.\n"])
+
         def opened(config):
             asked.append(config)
             return nullcontext(Grown())
@@ -399,6 +402,14 @@ def test_a_ppm_without_its_policy_is_refused_and_not_passed_over_in_silence(tmp_
 )
 def test_where_no_answer_was_found_the_knob_that_helps_is_named(strategy, said, solve) -> None:
     assert said in solve(solved(), f"policy={MODEL_PATH}", f"strategy={strategy}")[1]
+
+
+def test_of_two_answers_the_one_that_the_second_model_comes_to_solves_a_question(solve) -> None:
+    two = ("strategy=mutual", "mutual.task=gsm8k", f"discriminator={MODEL_PATH}")
+    code, said, _ = solve(solved("4", "5"), f"policy={MODEL_PATH}", *two, "--json")
+    assert (code, json.loads(said)["answer"]) == (0, "5")
+    code, said, _ = solve(solved("4", "5"), f"policy={MODEL_PATH}", "strategy=generator-majority", "--json")
+    assert (code, json.loads(said)["answer"]) == (0, "4")
 
 
 def test_a_question_is_solved_by_the_knobs_of_the_run_that_made_the_policy(solve, tmp_path) -> None:

@@ -35,10 +35,10 @@ SMALL = (
 STAGES = ("trees", "harvest", "policy", "ppm", "scores")
 
 
-def rstar(*arguments: str, cwd: Path, check: int | None = 0) -> str:
-    """Runs the command as a person would; returns what it printed. `check`: how it ends, None where that is up to chance."""
+def rstar(*arguments: str, cwd: Path, check: int = 0) -> str:
+    """Runs the command as a person would; returns what it printed."""
     done = subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=400)
-    assert check in (None, done.returncode), f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == check, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout + done.stderr
 
 
@@ -228,17 +228,6 @@ def test_two_models_reason_in_plain_words_from_one_command(tmp_path) -> None:
         found = {str(r.leaf) for r in trees[row["id"]].rollouts if trees[row["id"]].nodes[r.leaf].answer is not None}
         assert set(row["completions"]) == found
     assert all(node.verdict is None for tree in trees.values() for node in tree.nodes)
-    question = next(iter(trees.values())).problem.question
-    words = ("strategy=mutual", "mutual.task=wordproblems", f"discriminator={tmp_path}/discriminator", "--json")
-    small = (
-        "mutual.rollouts=4",
-        "mutual.votes=3",
-        "mutual.thoughts=2",
-        "mutual.subquestions=2",
-        "engine.max_model_tokens=512",
-    )
-    printed = rstar("solve", question, f"policy={tmp_path}/generator", *words, *small, cwd=tmp_path, check=None)
-    assert json.loads(printed[printed.index("{") : printed.rindex("}") + 1])["rollouts"] == 4
 
 
 @pytest.mark.slow

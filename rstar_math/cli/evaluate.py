@@ -8,7 +8,7 @@ The table and the plot show what this command asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -190,15 +190,7 @@ class _Measured:
                 self._place.part("worths"), out / "worths", answering.weigh, trees=trees, ppm=asked.ppm
             )
         evaluation = replace(asked.evaluation, strategies=tuple(each.name for each in readings))
-        return self.run.anew(
-            self._place.part("read"),
-            out / "scores",
-            scoring.read,
-            evaluation=evaluation,
-            trees=trees,
-            worths=worths,
-            problems=self.problems,
-        )
+        return self._read(scoring.read, evaluation=evaluation, trees=trees, worths=worths)
 
     def in_words(self, readings: Sequence[Strategy]) -> Path:
         """Plain words, and a second model if one is to look at them: the folder of their scores."""
@@ -226,15 +218,11 @@ class _Measured:
                 trees=trees,
                 discriminator=asked.discriminator,
             )
-        return self.run.anew(
-            place.part("read"),
-            out / "scores",
-            scoring.read_words,
-            mutual=mutual,
-            trees=trees,
-            judged=judged,
-            problems=self.problems,
-        )
+        return self._read(scoring.read_words, mutual=mutual, trees=trees, judged=judged)
+
+    def _read(self, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
+        place, folder = self._place.part("read"), self.asked.out / self.below / "scores"
+        return self.run.anew(place, folder, work, problems=self.problems, **given)
 
 
 def _task(asked: Measuring, benchmark: str) -> str:

@@ -36,6 +36,7 @@ from rstar_math.records import Problem, Tree
 from rstar_math.report.solution import show_solution
 from rstar_math.sandbox import ProcessSandbox
 from rstar_math.search.agreement import alike
+from rstar_math.search.task import Task
 
 
 def solve_one(question: str, overrides: Sequence[str], given: Mapping[str, str], *, as_json: bool) -> bool:
@@ -95,8 +96,8 @@ class _Asking:
             ConfigError: there is none of that name, or it needs a model that is not there.
         """
         if is_way(name):
-            mutual = replace(self.config.mutual, strategies=(name,), task=self.config.mutual.task or "gsm8k")
-            known = ways(mutual, read_task(task_folder(mutual.task)), second=self.discriminator is not None)
+            mutual = replace(self.config.mutual, strategies=(name,))
+            known = ways(mutual, self._task(), second=self.discriminator is not None)
             return next(strategy for strategy in known if strategy.name == name)
         evaluation, scored = self.config.plan(self.config.rounds).evaluation, self.models.ppm is not None
         (found,) = strategies([name], evaluation, guided=scored or name.startswith("mcts-majority"))
@@ -116,6 +117,10 @@ class _Asking:
                 (tree,) = with_worths([tree], {tree.problem.id: worths})
             return tree, await choice_of(tree, strategy, judge)
 
+    def _task(self) -> Task:
+        """The kind of question: a word problem where nothing else is said."""
+        return read_task(task_folder(self.config.mutual.task or "gsm8k"))
+
     async def _grown(self, fleet: Fleet, plan: SearchConfig, models: Models) -> Tree:
         (found,) = [
             each async for each in fleet.grow([self.problem], models, plan, seed=self.config.seed, graded=False)
@@ -129,7 +134,7 @@ class _Asking:
         if self.discriminator is None:
             raise TypeError("mutual reasoning was begun without a second model")
         mutual, config = self.config.mutual, self.config
-        task = read_task(task_folder(mutual.task or "gsm8k"))
+        task = self._task()
         async with (
             second_model(fleet, self.discriminator, config.seed) as second,
             ProcessSandbox(config.sandbox) if task.code else nullcontext() as sandbox,

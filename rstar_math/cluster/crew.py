@@ -38,7 +38,8 @@ class Asked(NamedTuple):
 class Crew:
     """The search workers of a run, a slot each.
 
-    on_death: hears of one that dies again and again before it is ready while others are, and raises once that is too often.
+    on_death: hears of one that dies again and again before it is ready while others carry on, and raises once that is too
+    often.
     """
 
     config: RunConfig

@@ -9,10 +9,11 @@ from ray.exceptions import ActorDiedError
 
 from rstar_math.cli.compose import compose
 from rstar_math.cluster import flow as looking
-from rstar_math.cluster.actors import Counted
+from rstar_math.cluster.actors import Counted, SearchActor
 from rstar_math.cluster.engines import _Engine
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.flow import LEAST, MOST, Flow, fullest
+from rstar_math.config import GradingConfig, SandboxConfig
 
 
 def test_room_grows_while_the_batch_has_places_and_the_room_is_used() -> None:
@@ -113,6 +114,19 @@ async def test_a_worker_is_as_full_as_its_sandbox_or_its_judge() -> None:
     slow.may_answer.set()
     await asyncio.gather(*asking)
     assert counted.filled == 0
+
+
+async def test_a_search_worker_says_how_full_its_own_sandbox_is() -> None:
+    worker = SearchActor(SandboxConfig(workers=1), GradingConfig())
+    await worker.open([], [])
+    assert worker._doors is not None
+    before = await worker.filled()
+    running = asyncio.create_task(worker._doors.sandbox.run([(f"n = {n}\n",) for n in range(32)]))
+    await asyncio.sleep(0)
+    under_way = await worker.filled()
+    await running
+    await worker.close()
+    assert (before, under_way) == (0, 32 / 64)
 
 
 async def test_workers_that_wait_for_a_place_do_not_keep_room_from_growing() -> None:

@@ -21,7 +21,8 @@ from rstar_math.cluster import fleet as fleet_module
 from rstar_math.cluster.actors import Replicas, SearchActor
 from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.cluster.engines import Engines, _Engine
-from rstar_math.cluster.fleet import Fleet, Models, _Errand, _sort
+from rstar_math.cluster.errands import Errand, ended
+from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.cluster.joining import connect_to
 from rstar_math.cluster.standing import Standing
@@ -209,9 +210,61 @@ async def test_a_worker_that_ray_ended_for_want_of_memory_or_whose_machine_took_
     """Ray has other words for these than for a death; they ended the stage."""
     dispatch = Dispatch(iter(PROBLEMS), slots=1, room=1, deaths_per_problem=3)
     (problem,) = dispatch.due(0)
-    ended = asyncio.get_running_loop().create_future()
-    ended.set_exception(error)
-    assert _sort([(ended, _Errand(problem, 0))], dispatch).dead == {0: error}
+    assert ended({finished(error): Errand(problem, 0, 0)}, dispatch).dead == {0: error}
+
+
+async def test_trees_that_finished_in_the_instant_of_a_fatal_error_are_kept() -> None:
+    """They had been grown, and were dropped."""
+    dispatch = Dispatch(iter(PROBLEMS), slots=1, room=3, deaths_per_problem=3)
+    first, second, third = dispatch.due(0)
+    tree, error = object(), ValueError("a bug")
+    running = {
+        finished(error): Errand(first, 0, 0),
+        finished([tree]): Errand(second, 0, 0),
+        asyncio.get_running_loop().create_future(): Errand(third, 0, 0),
+    }
+    found = ended(running, dispatch)
+    assert [(errand.problem, trees) for errand, trees in found.trees] == [(second, [tree])]
+    assert found.fatal == [error]
+    assert [errand.problem for errand in running.values()] == [third]
+
+
+def finished(said: object) -> asyncio.Future:
+    """A call that has ended, with an error if that is what it said."""
+    future = asyncio.get_running_loop().create_future()
+    if isinstance(said, BaseException):
+        future.set_exception(said)
+    else:
+        future.set_result(said)
+    return future
+
+
+@pytest.mark.slow
+async def test_a_worker_that_is_cut_off_from_a_living_engine_gives_way_to_another(config, tmp_path, caplog) -> None:
+    """It tried its problems again without end: no engine was dead, so nothing was replaced and nobody said a word."""
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, cut_off(tmp_path / "first"))
+    heard = await asyncio.wait_for(grow_all(fleet, tmp_path / "trees"), 120)
+    assert sorted(name for name, _ in heard) == sorted(problem.id for problem in PROBLEMS)
+    assert "cannot reach an engine that lives" in caplog.text
+    await fleet.release()
+
+
+def cut_off(marker: Path) -> type:
+    """A search worker that reaches no engine, the first time that it lives."""
+
+    class CutOff(SearchActor):
+        async def open(self, policy, scorers):
+            if not hasattr(self, "alone"):
+                self.alone = not marker.exists()
+                marker.touch()
+            await super().open(policy, scorers)
+
+        async def grow(self, *asked):
+            if self.alone:
+                raise EngineLost("an engine cannot be reached")
+            return await super().grow(*asked)
+
+    return CutOff
 
 
 async def test_an_engine_that_ray_ended_for_want_of_memory_is_a_dead_one_and_that_is_said_in_one_line() -> None:

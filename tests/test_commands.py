@@ -207,6 +207,7 @@ def test_the_second_model_may_stand_behind_a_server_of_its_own(measure) -> None:
         ({"strategy": "mcts"}, "needs a PPM"),
         ({"strategy": "mutual"}, "discriminator=MODEL"),
         ({"strategy": "self-consistency@x"}, "self-consistency@x: choose from"),
+        ({"strategy": "mtual"}, "strategy=mtual: choose from greedy .*mcts-weighted .*few-shot-cot .*mutual"),
         ({"policy": "endpoint"}, r"policy\.url="),
         ({"strategy": "mutual", "discriminator": "endpoint"}, r"discriminator\.url="),
         ({"limit": "0"}, "limit=0"),

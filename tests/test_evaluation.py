@@ -28,7 +28,7 @@ from rstar_math.evaluation.scores import (
     score_metrics,
 )
 from rstar_math.evaluation.strategies import Strategy, all_readings, possible, strategies
-from rstar_math.evaluation.worths import with_worths
+from rstar_math.evaluation.worths import Weighed, with_worths
 from rstar_math.evolution.tally import Tally
 from rstar_math.grading import ProcessJudge
 from rstar_math.mutual.reading import read_ways
@@ -141,12 +141,15 @@ async def test_what_mutual_reasoning_gets_from_shorter_searches_is_shown_beside_
     assert sorted(found) == [(rule, count) for rule in ("majority", "mutual", "oracle") for count in (1, 2, 4)]
 
 
-async def test_a_vote_of_drawn_solutions_asked_no_ppm_whoever_weighed_them() -> None:
-    """majority@4 stood in the table with the PPM calls that best-of-n@4 of the same draws had cost."""
-    worths = {DRAWN.problem.id: dict.fromkeys(range(1, 5), 0.5)}
-    (tree,) = with_worths([scored(0.0, 0.0, 0.0, 0.0)], worths)
-    asked = {name: (await rows_of([tree], one(name)))[0].cost.scores for name in ("majority@4", "best-of-n@4")}
-    assert asked == {"majority@4": 0, "best-of-n@4": 4}
+async def test_a_vote_of_drawn_solutions_asked_no_ppm_and_whoever_did_took_longer() -> None:
+    """majority@4 stood in the table with the PPM calls that best-of-n@4 of the same draws had cost, and the latter without
+    the seconds of its calls."""
+    weighed = {DRAWN.problem.id: Weighed(dict.fromkeys(range(1, 5), 0.5), 2.0)}
+    (tree,) = with_worths([scored(0.0, 0.0, 0.0, 0.0)], weighed)
+    names = ("majority@4", "best-of-n@4", "weighted-majority@4")
+    rows = await read_tree(tree, [one(name) for name in names], ExactJudge(), weighed)
+    spent = {name: (rows[name].cost.scores, rows[name].cost.seconds - tree.cost.seconds) for name in names}
+    assert spent == {"majority@4": (0, 0.0), "best-of-n@4": (4, 2.0), "weighted-majority@4": (4, 2.0)}
 
 
 async def test_pass_at_k_of_draws_has_no_bias() -> None:

@@ -145,7 +145,7 @@ def test_the_papers_own_budget_comes_out_within_a_factor_of_two() -> None:
     ranks = [f"round.r{number}.{kind}.ranks=60" for number in range(1, 5) for kind in ("policy", "ppm")]
     sixty = ["preset=paper", "cluster=multi-node", "engine.replicas=30", "ppm_engine.replicas=30", *ranks]
     made, shown = foresee(compose(sixty))
-    assert shown.sizes.train == 747_000 - 340
+    assert shown.given.sizes.train == 747_000 - 340
     for number, days in ((2, 3), (3, 3), (4, 7)):
         hours = sum(stage.hours or 0 for stage in made.stages if stage.round == number)
         assert days / 2 < hours / 24 < days * 2
@@ -156,7 +156,7 @@ def test_the_plan_says_how_far_it_is_from_the_papers_budget_and_why() -> None:
     ranks = [f"round.r{number}.{kind}.ranks=60" for number in range(1, 5) for kind in ("policy", "ppm")]
     sixty = ["preset=paper", "cluster=multi-node", "engine.replicas=30", "ppm_engine.replicas=30", *ranks]
     made, shown = foresee(compose(sixty))
-    said = list(beside_what_is_published(made, shown.config, shown.sizes))
+    said = list(beside_what_is_published(made, shown.given))
     found = re.search(r"on as many: (.*), (.*) and (.*) days, (.*), (.*) and (.*) times as long", said[0])
     assert found
     days, factors = ([float(each) for each in found.groups()[start : start + 3]] for start in (0, 3))
@@ -185,7 +185,24 @@ def test_the_plan_says_how_far_it_is_from_the_papers_budget_and_why() -> None:
 )
 def test_what_is_not_comparable_is_not_compared(otherwise) -> None:
     made, shown = foresee(compose(["preset=paper", otherwise] if "preset" not in otherwise else [otherwise]))
-    assert not list(beside_what_is_published(made, shown.config, shown.sizes))
+    assert not list(beside_what_is_published(made, shown.given))
+
+
+def test_the_forecast_of_a_rounds_scores_goes_by_what_it_is_measured_by() -> None:
+    """It counted greedy decoding and System 2, whatever was asked for."""
+
+    def scores(*names: str) -> tuple[float, float]:
+        made, _ = foresee(compose(["rounds=1", f"round.r1.evaluation.strategies=[{','.join(names)}]"]))
+        (stage,) = (stage for stage in made.stages if stage.name == "scores")
+        return stage.tokens, stage.read
+
+    (greedy, unread), (both, read) = scores("greedy"), scores("greedy", "mcts")
+    drawn, weighed = scores("majority@8", "best-of-n@8")  # one set of solutions, which the PPM scores
+    assert unread == 0 < read
+    assert both > 2 * greedy
+    assert drawn == pytest.approx(8 * greedy)
+    assert weighed > 0
+    assert scores("mcts", "mcts-majority") == scores("mcts")
 
 
 def test_the_size_of_a_model_is_read_from_its_folder() -> None:
@@ -248,7 +265,7 @@ def test_ones_own_problems_are_counted(tmp_path: Path) -> None:
     rows = [json.dumps({"question": f"{number} + 1?", "answer": str(number + 1)}) for number in range(50)]
     (tmp_path / "own.jsonl").write_text("\n".join(rows))
     _, shown = foresee(RunConfig(problems=ProblemsConfig(path=str(tmp_path / "own.jsonl"))))
-    assert shown.sizes == (40, 5, 5)
+    assert shown.given.sizes == (40, 5, 5)
 
 
 def test_the_table_has_a_row_a_stage_its_sums_and_what_it_goes_by() -> None:

@@ -450,6 +450,47 @@ def test_a_second_reader_has_to_agree(monkeypatch: pytest.MonkeyPatch, said: str
     assert grade(said, meant) == Grade(Verdict.UNREADABLE, "two ways of reading it disagree")
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("2^{3}", "8"),
+        ("2\\frac{1}{2}+\\sqrt{4}", "\\frac{9}{2}"),
+        ("3!", "6"),
+        ("x > \\frac{4-1}{2}", "2x - 3 > 0"),
+        ("[1, 1+1]", "[1, 2]"),
+    ],
+)
+def test_a_formula_of_fractions_has_two_readers_too(monkeypatch: pytest.MonkeyPatch, said: str, meant: str) -> None:
+    """Our own grammar's word was enough: what it misreads would have been accepted."""
+    assert grade(said, meant).verdict is Verdict.CORRECT
+    for name in ("same", "verified"):
+        monkeypatch.setattr(symbolic, name, lambda *_, **__: None)
+    monkeypatch.setattr(algebra, "expression", lambda _: None)
+    assert grade(said, meant).verdict is Verdict.UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("3/4", "\\frac{3}{4}"),
+        ("-\\frac{1}{2}", "-0.5"),
+        ("\\frac{-1}{2}", "\\frac{1}{-2}"),
+        ("25\\%", "0.25"),
+        ("\\frac12", "1/2"),
+    ],
+)
+def test_plain_quotients_are_read_twice_without_a_process(said: str, meant: str) -> None:
+    decided = at_once(said, meant, EXACT)
+    assert decided is not None and decided.verdict is Verdict.CORRECT
+
+
+def test_a_value_that_only_one_reader_finds_close_enough_is_no_bad_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was called wrong, though one of two readers said that the tolerance allows it."""
+    monkeypatch.setattr(symbolic, "near", lambda *_: False)
+    for said, rules in (("1.4142", Rules(rounded_digits=4)), ("1.41", Rules(tolerance=0.01))):
+        assert grade(said, "\\sqrt{2}", rules).verdict is Verdict.UNREADABLE
+
+
 def test_math_verify_alone_makes_nothing_right() -> None:
     assert symbolic.same("5 \\bmod 7", "5") in (True, None)
     assert grade("5 \\bmod 7", "5").verdict is Verdict.UNREADABLE

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from rstar_math.cluster import actors
 from rstar_math.cluster.actors import SearchActor
 from rstar_math.config import CONF, GradingConfig, MutualConfig, SandboxConfig
 from rstar_math.errors import ConfigError, EngineError
+from rstar_math.grading import ProcessJudge
 from rstar_math.mutual.choice import choose_consistent
-from rstar_math.mutual.discriminator import Completion, Discriminator, Judged, cut
-from rstar_math.mutual.judged import judge_all
+from rstar_math.mutual.discriminator import Completion, Discriminator, Judged, Spent, cut
+from rstar_math.mutual.judged import judge_all, read_judged
 from rstar_math.mutual.reading import read_ways
 from rstar_math.mutual.tasks import read_task, task_folder
 from rstar_math.mutual.ways import ways
@@ -290,10 +292,79 @@ async def test_a_trajectory_is_consistent_where_the_second_model_comes_to_its_an
     second = Echo("7")
     judged = await Discriminator(second, ExactJudge(), TASK, MutualConfig(masks=3), 0).judge(told())
     assert judged.consistent("strict") == [2, 4]
-    assert judged.tokens == 3 * 3 * 5
+    assert [len(own) for own in judged.completions.values()] == [3, 3, 3]
+    assert judged.cost.tokens == 5 * len(second.given)
+    assert judged.cost.seconds > 0
     for given in second.given:
         assert given.startswith(f"Question: How many?\n{SOLUTION}")
         assert "The answer is" not in given
+
+
+@pytest.mark.parametrize(("temperature", "asked"), [(0.0, 1), (0.5, 8)])
+async def test_masks_that_leave_the_same_words_are_one_question(temperature: float, asked: int) -> None:
+    """Each was asked by itself: at temperature 0 the same completion was generated, and its code run, again and again."""
+    counts: dict[str, int] = {}
+
+    class Counting(Echo):
+        async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+            assert join(transcript) not in counts
+            counts[join(transcript)] = count
+            return await super().propose(transcript, count, sampling)
+
+    plan = MutualConfig(masks=8, completion_temperature=temperature, least_given=0.0, most_given=0.01)
+    judged = await Discriminator(Counting("7"), ExactJudge(), TASK, plan, 0).judge(told())
+    assert set(counts.values()) == {asked}
+    assert [len(own) for own in judged.completions.values()] == [8, 8, 8]
+    assert judged.cost.tokens == 5 * sum(counts.values())
+
+
+async def test_the_second_model_is_not_even_handed_the_ground_truth(tmp_path: Path) -> None:
+    golds = []
+
+    class Looking:
+        async def judge(self, tree: Tree) -> Judged:
+            golds.append(tree.problem.answer)
+            return Judged(tree.problem.id, {}, Spent(1, 2, 3.0))
+
+    tree = told()
+    assert tree.problem.answer
+    found = await judge_all(tmp_path / "judged.jsonl", [tree], Looking(), lambda _: None)
+    assert golds == [""]
+    assert found == read_judged(tmp_path / "judged.jsonl")
+
+
+async def test_a_question_of_yes_or_no_goes_through_search_second_model_and_grader() -> None:
+    task = read_task(task_folder("strategyqa"))
+    said = cycle([" It can. The answer is Yes.\n", " It cannot. The answer is no.\n", " It may. The answer is yes\n"])
+
+    class Changing:
+        async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+            return [Proposal(next(said), 5) for _ in range(count)]
+
+    plan = MutualConfig(rollouts=3, votes=3, actions=("solution",))
+    async with ProcessJudge(GradingConfig()) as judge:
+        readings = ways(plan, task, second=True)
+        doors = Doors(Changing(), InProcessSandbox(), comparing=judge)
+        (tree,) = await grow(Problem("p", "Can it swim?", "yes"), doors, readings[0].plan, 0)
+        judged = await Discriminator(Echo("Yes"), judge, task, plan.masking, 0).judge(tree)
+        rows = await read_ways(tree, readings, judged, "strict", judge)
+        against = await read_ways(
+            replace(tree, problem=tree.problem._replace(answer="no")), readings, judged, "strict", judge
+        )
+    assert {rollout.reward for rollout in tree.rollouts} == {pytest.approx(2 / 3)}
+    assert judged.consistent("strict")
+    assert rows["mutual"].choice is not None and rows["mutual"].choice.answer in ("Yes", "yes")
+    assert rows["mutual"].correct and rows["generator-majority"].correct
+    assert not against["mutual"].correct
+
+
+def test_the_defaults_are_the_papers() -> None:
+    """rStar, section 4 and appendix: 32 rollouts, five children of A1 and of A3, and 20 to 80% of a trajectory given."""
+    plan = MutualConfig()
+    assert (plan.rollouts, plan.thoughts, plan.subquestions, plan.masks) == (32, 5, 5, 1)
+    assert (plan.least_given, plan.most_given) == (0.2, 0.8)
+    assert plan.actions == ("thought", "solution", "subquestion", "again", "conditions")
+    assert [read_task(task_folder(name)).depth for name in ("gsm8k", "math", "strategyqa")] == [5, 8, 5]
 
 
 @pytest.mark.parametrize(
@@ -331,7 +402,7 @@ async def test_what_is_given_stays_between_the_two_shares() -> None:
 def test_agreement_is_of_one_of_most_or_of_all_completions(agreement: str, leaves: list[int]) -> None:
     yes, no = Completion(1, 3, "", True), Completion(1, 3, "", False)
     completions = {1: [yes, yes, yes], 2: [yes, yes, no], 3: [no, yes, no], 4: [no, no, no]}
-    assert Judged("p", completions, 0).consistent(agreement) == leaves
+    assert Judged("p", completions, Spent(0, 0, 0.0)).consistent(agreement) == leaves
 
 
 async def test_verdicts_are_kept_by_problem_and_a_line_cut_short_by_a_kill_is_done_again(tmp_path: Path) -> None:

@@ -55,10 +55,13 @@ async def test_drawn_solutions_are_weighed_once_each_by_any_reward_model_and_kep
         await weigh_all(tmp_path / "worths.jsonl", [tree], Noting(), lambda _: None)
     ((first, second),) = asked
     assert first != second
-    (weighed,) = with_worths([tree], read_worths(tmp_path / "worths.jsonl"))
+    kept = read_worths(tmp_path / "worths.jsonl")
+    (weighed,) = with_worths([tree], kept)
     assert {node.answer: node.prior for node in weighed.nodes if node.answer is not None} == {"4": 0.5, "6": -0.5}
     assert {node.prior for node in weighed.nodes if node.answer is None} == {None}
-    assert (weighed.cost.scores, tree.cost.scores) == (2, 0)
+    both = kept[tree.problem.id].added_to(tree.cost)
+    assert (both.scores, tree.cost.scores) == (2, 0)
+    assert both.seconds > tree.cost.seconds
 
 
 async def test_the_first_few_draws_are_no_special_ones() -> None:

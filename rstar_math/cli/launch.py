@@ -33,6 +33,8 @@ from rstar_math.training.launch import Trainings
 #: Who holds the lock of a run.
 _WRITER = "writer.json"
 _NO_COPY = MirrorConfig()
+#: Of the grace of a run that is stopped so much is kept for the end itself: ranks, workers and their sandboxes.
+_ENDING_SECONDS = 5.0
 
 
 @contextmanager
@@ -77,7 +79,7 @@ def _trainings(config: RunConfig, say: Callable[[str], None]) -> Trainings:
     cluster = config.cluster
     return Trainings(
         beside=_beside_ranks(config),
-        grace_seconds=cluster.shutdown_grace_seconds,
+        grace_seconds=max(cluster.shutdown_grace_seconds - _ENDING_SECONDS, cluster.shutdown_grace_seconds / 2),
         silence_seconds=cluster.training_silence_seconds,
         say=say,
     )
@@ -133,4 +135,4 @@ def open_fleet(config: RunConfig) -> Iterator[Fleet]:
     try:
         yield fleet
     finally:
-        asyncio.run(fleet.release())
+        asyncio.run(fleet.release(min(_ENDING_SECONDS, config.cluster.shutdown_grace_seconds / 2)))

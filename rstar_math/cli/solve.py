@@ -113,8 +113,9 @@ class _Asking:
             guide = self.models.ppm if strategy.guided else None
             tree = await self._grown(fleet, strategy.plan, Models(with_examples(self.models.policy), guide))
             if strategy.scored and not strategy.guided and self.models.ppm:
-                worths = await weigh(tree, await fleet.scorer(self.models.ppm))
-                (tree,) = with_worths([tree], {tree.problem.id: worths})
+                weighed = await weigh(tree, await fleet.scorer(self.models.ppm))
+                (tree,) = with_worths([tree], {tree.problem.id: weighed})
+                tree = replace(tree, cost=weighed.added_to(tree.cost))
             return tree, await choice_of(tree, strategy, judge)
 
     def _task(self) -> Task:

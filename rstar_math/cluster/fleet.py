@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import ray
 
@@ -21,22 +21,22 @@ from rstar_math.cluster.actors import PolicyActor, ScorerActor, SearchActor
 from rstar_math.cluster.crew import Asked, Crew
 from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.cluster.engines import Engines
+from rstar_math.cluster.errands import Ended, Errand, Running, ended, forget
 from rstar_math.cluster.flow import Flow, fullest
 from rstar_math.cluster.joining import connect
-from rstar_math.cluster.remote import LOST, cause_of, result_of
+from rstar_math.cluster.remote import cause_of, result_of
 from rstar_math.cluster.standing import Standing
 from rstar_math.cluster.watch import Silence, Watched, hanging
 from rstar_math.config import PolicyConfig, RunConfig, SearchConfig
-from rstar_math.errors import EngineError, EngineLost, GradingError, SandboxError
+from rstar_math.errors import EngineError
 from rstar_math.ports import Policy, Scorer
 from rstar_math.records import Problem, Tree
 
 _log = logging.getLogger(__name__)
-#: A worker is dead, or its sandbox or judge is broken for good, so that it grows nothing any more.
-_WORKER_LOST = (*LOST, SandboxError, GradingError)
-
 #: Where weeks of work go on well, deaths add up as well: one more is allowed for every so many problems grown.
 _PROBLEMS_PER_DEATH = 100
+#: A worker that finds an engine dead so often in a row, which lives, is cut off from it.
+_CUT_OFF = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +56,6 @@ class Poisoned:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Errand:
-    """A problem on its way, and which worker grows it."""
-
-    problem: Problem
-    slot: int
-
-
-class _Ended(NamedTuple):
-    """Trees that are grown, workers that died (by slot), and whether an engine was found dead."""
-
-    trees: list[list[Tree]]
-    dead: dict[int, BaseException]
-    unanswered: EngineLost | None
-
-
 @dataclass
 class Fleet:
     """The actors of a run. One stage uses it at a time.
@@ -88,6 +72,9 @@ class Fleet:
     #: How many engines and workers died in the last `grow`, and how many problems were grown.
     _deaths: int = 0
     _grown: int = 0
+    #: How often workers were told whom to ask, and how often in a row each found an engine dead that lives.
+    _told: int = 0
+    _at_odds: Counter[int] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._engines = Engines(self.config, self.policy_actor, self.ppm_actor, self._count_death)
@@ -102,10 +89,11 @@ class Fleet:
             EngineError: an engine cannot be started, or engines and workers died too often.
         """
         self._deaths = self._grown = 0
+        self._at_odds.clear()
         await self.open(models, seed)
         slots, flow = self.config.cluster.search_workers, self._flow(models)
         dispatch = Dispatch(iter(problems), slots, flow.room, self.config.cluster.deaths_per_problem)
-        running: dict[asyncio.Future[list[Tree]], _Errand] = {}
+        running: Running = {}
         silence = Silence(self.config.cluster.silence_seconds)
 
         def start_what_is_due() -> None:
@@ -113,7 +101,7 @@ class Fleet:
             for slot in dispatch.ready:
                 for problem in dispatch.due(slot):
                     call = self._crew.workers[slot].grow.remote(problem, plan, seed, graded)
-                    running[asyncio.ensure_future(result_of(call))] = _Errand(problem, slot)
+                    running[asyncio.ensure_future(result_of(call))] = Errand(problem, slot, self._told)
 
         try:
             start_what_is_due()
@@ -121,23 +109,25 @@ class Fleet:
                 patience = min(silence.left, flow.pause or silence.left)
                 ends = {*running, *self._crew.waited_for}
                 await asyncio.wait(ends, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-                finished = [future for future in running if future.done()]
-                await self._wake(silence, some=bool(finished))
-                await self._welcome(models)
-                dispatch.room = await self._room(flow, len(running), models)
-                ended = _sort([(future, running.pop(future)) for future in finished], dispatch)
-                for trees in ended.trees:
+                under_way, found = len(running), ended(running, dispatch)
+                for errand, trees in found.trees:
                     self._grown += 1
+                    del self._at_odds[errand.slot]
                     yield trees
-                for slot, error in ended.dead.items():
-                    _forget(running, slot)
+                if found.fatal:
+                    raise found.fatal[0]
+                for slot, error in found.dead.items():
+                    forget(running, [slot])
                     if culprit := self._bury(slot, error, dispatch, models):
                         yield culprit
-                if ended.unanswered is not None:
-                    await self._revive(ended.unanswered, models)
+                if found.unanswered:
+                    await self._revive(found, models)
+                await self._wake(silence, some=bool(found.trees))
+                await self._welcome(models)
+                dispatch.room = await self._room(flow, under_way, models)
                 start_what_is_due()
         finally:
-            _forget(running)
+            forget(running)
 
     def _flow(self, models: Models) -> Flow:
         asked = self.config.cluster.trees_in_flight
@@ -205,9 +195,9 @@ class Fleet:
         if not self.config.cluster.keep_engines:
             await self.release()
 
-    async def release(self) -> None:
-        """Ends all actors, sandboxes and judges first."""
-        await self._crew.close(self.config.cluster.shutdown_grace_seconds)
+    async def release(self, seconds: float | None = None) -> None:
+        """Ends all actors, sandboxes and judges first, which may take so many seconds (None: the grace of a stopped run)."""
+        await self._crew.close(self.config.cluster.shutdown_grace_seconds if seconds is None else seconds)
         for actor in self._engines.all():
             ray.kill(actor)
         self._engines.forget()
@@ -262,7 +252,11 @@ class Fleet:
         """Workers and engines that have become ready take part from now on."""
         self._crew.take_in(self._asked(models))
         if self._engines.joined():
-            await self._crew.tell(self._asked(models))
+            await self._tell(models)
+
+    async def _tell(self, models: Models) -> None:
+        self._told += 1
+        await self._crew.tell(self._asked(models))
 
     def _count_death(self, what: str, error: BaseException) -> None:
         limit = self.config.cluster.deaths_per_stage
@@ -275,15 +269,28 @@ class Fleet:
                 f"cluster.deaths_per_stage, now {limit}) and start the same command again: every tree written is kept"
             )
 
-    async def _revive(self, error: BaseException, models: Models) -> None:
-        """New engines in the place of dead ones, if some are still dead; until they serve the others do all the work."""
+    async def _revive(self, found: Ended, models: Models) -> None:
+        """New engines in the place of dead ones, if some are still dead; until they serve the others do all the work. Where
+        none is, who says so may know of one that is gone already, or be cut off from one that lives."""
+        _, error = found.unanswered[-1]
         for kind in (dead := await self._engines.bury()):
             self._count_death(f"a {kind} engine", error)
             _log.warning("a %s engine died (%s); another one is started", kind, cause_of(error))
         if dead:
             await self._engines.one_of_each()
-        # Also where none is dead any more: a worker that was being started may know of the dead one only.
-        await self._crew.tell(self._asked(models))
+        else:
+            at_odds = {errand.slot for errand, _ in found.unanswered if errand.told == self._told}
+            self._part_with_the_cut_off(at_odds - found.dead.keys())
+        await self._tell(models)
+
+    def _part_with_the_cut_off(self, slots: set[int]) -> None:
+        """`slots`: those that were told of living engines only, and found one dead."""
+        for slot in slots:
+            self._at_odds[slot] += 1
+            if self._at_odds[slot] == _CUT_OFF:
+                del self._at_odds[slot]
+                _log.warning("a search worker cannot reach an engine that lives; another worker takes its place")
+                ray.kill(self._crew.workers[slot])
 
     def _bury(self, slot: int, error: BaseException, dispatch: Dispatch, models: Models) -> Poisoned | None:
         """A new worker in a dead one's place; what the old one was growing is tried again apart, or found out."""
@@ -293,27 +300,5 @@ class Fleet:
             "a search worker died; %s", f"{culprit.id} is set aside" if culprit else "its problems are tried again"
         )
         self._crew.replace(slot, self._asked(models))
+        del self._at_odds[slot]
         return Poisoned(culprit, dispatch.deaths[culprit.id], cause_of(error)) if culprit else None
-
-
-def _sort(ended: Sequence[tuple[asyncio.Future[list[Tree]], _Errand]], dispatch: Dispatch) -> _Ended:
-    """How errands ended; what an engine's death stopped is tried again, and what a worker's did is `_bury`'s business."""
-    found = _Ended([], {}, None)
-    for future, errand in ended:
-        error = future.exception()
-        if isinstance(error, _WORKER_LOST):
-            found.dead[errand.slot] = error
-        elif isinstance(error, EngineLost):
-            dispatch.again(errand.slot, errand.problem)
-            found = found._replace(unanswered=error)
-        else:
-            dispatch.finished(errand.slot, errand.problem)
-            found.trees.append(future.result())
-    return found
-
-
-def _forget(running: dict[asyncio.Future[list[Tree]], _Errand], slot: int | None = None) -> None:
-    """Waits no longer for what a worker was growing (None: any worker)."""
-    for future in [future for future, errand in running.items() if slot in (None, errand.slot)]:
-        future.cancel()
-        del running[future]

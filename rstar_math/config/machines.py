@@ -160,7 +160,7 @@ class ClusterConfig:
     #: Keep engines and training ranks between stages, and give them other weights or another job. Right where neither needs
     #: the other's GPU.
     keep_engines: bool = False
-    #: Seconds that a stopped run may take to save what it has.
+    #: Seconds that a stopped run may take to save what it has and to end (Slurm and Kubernetes kill after 30 by default).
     shutdown_grace_seconds: Positive = 30.0
     #: A part of the trees is written once it holds so many, or so many seconds after the first of them came; a kill loses no
     #: more than that.

@@ -1,7 +1,7 @@
 """trees grown without the ground truth -> rows and metrics.
 
-The only place of an evaluation where the ground truth is looked at: a choice is made of answers and PPM scores alone, and
-graded afterwards. Trees are read one by one; what is kept of each is small.
+The only place of an evaluation where the ground truth is looked at: a choice is made of answers and PPM scores alone,
+whatever each answer is graded. Trees are read one by one; what is kept of each is small.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rstar_math.evaluation.choice import Choice, Rule, choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
 from rstar_math.evaluation.strategies import Strategy
+from rstar_math.evaluation.worths import NOT_WEIGHED, Weighed
 from rstar_math.ports import Judge
 from rstar_math.records import Cost, Grade, Node, Problem, Step, Tree, Verdict, mean
 from rstar_math.search.agreement import alike
@@ -73,10 +75,17 @@ async def gather_rows(
     return rows
 
 
-async def read_tree(tree: Tree, readings: Sequence[Strategy], judge: Judge) -> dict[str, Scored]:
-    """One tree, read by every strategy."""
+async def read_tree(
+    tree: Tree, readings: Sequence[Strategy], judge: Judge, weighed: Mapping[str, Weighed] = MappingProxyType({})
+) -> dict[str, Scored]:
+    """One tree, read by every strategy. `weighed`, by the problem's id: what a reward model took to look at drawn solutions,
+    which whoever goes by it has spent as well."""
     same, grades = await look_at_answers(tree, judge)
-    return {strategy.name: _read(tree, strategy, same, grades) for strategy in readings}
+    looked_at = replace(tree, cost=weighed.get(tree.problem.id, NOT_WEIGHED).added_to(tree.cost))
+    return {
+        strategy.name: _read(looked_at if strategy.asks_afterwards else tree, strategy, same, grades)
+        for strategy in readings
+    }
 
 
 async def look_at_answers(tree: Tree, judge: Judge) -> tuple[dict[str, str], dict[str, Grade]]:
@@ -91,8 +100,6 @@ def _read(tree: Tree, strategy: Strategy, same: Mapping[str, str], grades: Mappi
     def is_right(choice: Choice | None) -> bool:
         return choice is not None and grades[choice.answer].verdict is Verdict.CORRECT
 
-    if strategy.drawn and strategy.rule == "majority":  # it asks no reward model, whoever has weighed the draws
-        tree = replace(tree, cost=replace(tree.cost, scores=0))
     found = solutions(tree, drawn=strategy.drawn)
     choice = choose(found, strategy.rule, strategy.top, same)
     by_count: dict[tuple[str, int], bool] = {}

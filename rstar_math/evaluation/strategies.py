@@ -62,6 +62,11 @@ class Strategy:
         """Whether the PPM guides the search; drawn solutions are scored once they are there, whoever scores them."""
         return self.plan.annotation == "ppm"
 
+    @property
+    def asks_afterwards(self) -> bool:
+        """Whether it goes by what a PPM says of drawn solutions; a plain majority does not, whoever has asked."""
+        return self.drawn and self.scored and self.rule != "majority"
+
 
 def all_readings(asked: Iterable[Strategy], evaluation: EvaluationConfig) -> list[Strategy]:
     """The same strategies, each with all other readings of its trees, in one order whatever was asked for: they cost nothing
@@ -101,6 +106,14 @@ def strategies(names: Iterable[str], evaluation: EvaluationConfig, *, guided: bo
     """
     found = [_strategy(name, evaluation, guided) for name in names]
     return list({strategy.name: strategy for strategy in found}.values())
+
+
+def by_search(evaluation: EvaluationConfig, *, scored: bool) -> dict[str, list[Strategy]]:
+    """Those of `evaluation.strategies` that are possible, with a PPM (`scored`) or without, by the trees that they read."""
+    found: dict[str, list[Strategy]] = {}
+    for strategy in strategies(possible(evaluation.strategies, guided=scored), evaluation, guided=scored):
+        found.setdefault(strategy.search, []).append(strategy)
+    return found
 
 
 def _strategy(written: str, evaluation: EvaluationConfig, guided: bool) -> Strategy:

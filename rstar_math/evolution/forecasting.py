@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from rstar_math.checkpoints import shape_of
-from rstar_math.config import ModelConfig, RunConfig
+from rstar_math.config import EvaluationConfig, ModelConfig, RunConfig, SearchConfig
 from rstar_math.errors import ConfigError
+from rstar_math.evaluation.strategies import by_search
 from rstar_math.evolution.habits import measured
-from rstar_math.forecast.stages import Forecast, Sizes, forecast
+from rstar_math.forecast.stages import Forecast, Given, Sizes, forecast
 from rstar_math.problems.splitting import LARGEST_SHARE, problem_sets
 from rstar_math.report.forecast import Shown
 from rstar_math.seedling import MODEL_PATH
@@ -30,9 +31,15 @@ def foresee(config: RunConfig, run: Path | None = None) -> tuple[Forecast, Shown
     if run is not None:
         habits, source = measured(run, habits), f"what {run} showed"
     known = replace(config, forecast=habits)
-    assert habits.model is not None
-    sizes = _sizes(config)
-    return forecast(known, habits.model, sizes), Shown(known, sizes, source)
+    plans = [config.plan(number) for number in range(1, config.rounds + 1)]
+    given = Given(known, _sizes(config), tuple(_measuring(plan.evaluation) for plan in plans))
+    return forecast(given), Shown(given, source)
+
+
+def _measuring(evaluation: EvaluationConfig) -> tuple[SearchConfig, ...]:
+    """The searches of a round's scores; of those that are drawn, what the PPM scores says `annotation` too."""
+    searches = [readings[0] for readings in by_search(evaluation, scored=True).values()]
+    return tuple(replace(each.plan, annotation="ppm") if each.scored else each.plan for each in searches)
 
 
 def _model(config: RunConfig) -> ModelConfig:

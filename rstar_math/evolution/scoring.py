@@ -27,7 +27,7 @@ from rstar_math.evaluation.scores import (
     scaling_rows,
     score_metrics,
 )
-from rstar_math.evaluation.strategies import Strategy, possible, strategies
+from rstar_math.evaluation.strategies import Strategy, by_search
 from rstar_math.evaluation.worths import read_worths, with_worths
 from rstar_math.evolution.answering import JUDGED, WORTHS, answer, weigh_into
 from rstar_math.evolution.run import Desk
@@ -61,7 +61,7 @@ def score(
     held_out = read_set(problems / "held_out.jsonl")
     if ppm is None:
         desk.soon_served("ppm")
-    searches = _by_search(evaluation, scored=ppm is not None)
+    searches = by_search(evaluation, scored=ppm is not None)
     last = next(reversed(searches), None)
     generator = policy if isinstance(policy, PolicyConfig) else str(policy)
 
@@ -77,20 +77,13 @@ def score(
         await desk.fleet.stage_over()
         async with ProcessJudge(desk.config.grading) as judge:
             for search, readings in searches.items():
-                grown = with_worths(read_trees(folder / "trees" / search), read_worths(folder / f"{search}-{WORTHS}"))
-                reading = partial(read_tree, readings=readings, judge=judge)
+                weighed = read_worths(folder / f"{search}-{WORTHS}")
+                grown = with_worths(read_trees(folder / "trees" / search), weighed)
+                reading = partial(read_tree, readings=readings, judge=judge, weighed=weighed)
                 rows |= await gather_rows(every_problem(grown, held_out), reading)
         return rows
 
     return _write_scores(desk, folder, asyncio.run(work()), searches, evaluation)
-
-
-def _by_search(evaluation: EvaluationConfig, *, scored: bool) -> dict[str, list[Strategy]]:
-    """The strategies that are possible, by the trees that they read."""
-    found: dict[str, list[Strategy]] = {}
-    for strategy in strategies(possible(evaluation.strategies, guided=scored), evaluation, guided=scored):
-        found.setdefault(strategy.search, []).append(strategy)
-    return found
 
 
 def read(
@@ -104,12 +97,13 @@ def read(
 ) -> Metrics:
     """Scores of one search whose trees are there, by all of `evaluation.strategies`. `worths`: what a reward model said of
     its drawn solutions."""
-    ((search, found),) = _by_search(evaluation, scored=True).items()
+    ((search, found),) = by_search(evaluation, scored=True).items()
     readings = [replace(strategy, scored=strategy.guided or worths is not None) for strategy in found]
-    grown = with_worths(read_trees(trees), read_worths(worths / WORTHS) if worths else {})
+    weighed = read_worths(worths / WORTHS) if worths else {}
+    grown = with_worths(read_trees(trees), weighed)
 
     async def reading(tree: Tree, judge: Judge) -> Mapping[str, Scored]:
-        return await read_tree(tree, readings, judge)
+        return await read_tree(tree, readings, judge, weighed)
 
     rows = asyncio.run(_read(desk, problems, grown, reading))
     return _write_scores(desk, folder, rows, {search: readings}, evaluation)

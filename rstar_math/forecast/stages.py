@@ -32,6 +32,15 @@ class Sizes(NamedTuple):
     held_out: int
 
 
+class Given(NamedTuple):
+    """What a forecast is made from: the configuration, the model's shape and size in it, and, for each round, the searches
+    that measure it."""
+
+    config: RunConfig
+    sizes: Sizes
+    measuring: tuple[tuple[SearchConfig, ...], ...]
+
+
 class Stage(NamedTuple):
     """What one stage takes. `tokens`: generated, or trained on. `hours`, `gpu_hours`: None where no speed is known. `bound`:
     the engines that it waits for."""
@@ -70,14 +79,12 @@ class Forecast:
         return None if None in values else sum(values)
 
 
-def forecast(config: RunConfig, model: ModelConfig, sizes: Sizes) -> Forecast:
+def forecast(given: Given) -> Forecast:
     """All rounds of the run, in their order."""
+    config, model = given.config, given.config.forecast.model
+    assert model is not None
     rates = speeds(config.forecast, model, config.engine, config.ppm_engine)
-    found = [
-        stage
-        for number in range(1, config.rounds + 1)
-        for stage in _Round(config, model, sizes, rates, number).stages()
-    ]
+    found = [stage for number in range(1, config.rounds + 1) for stage in _Round(given, model, rates, number).stages()]
     plans = [config.plan(number) for number in range(1, config.rounds + 1)]
     largest = max(checkpoint_bytes(training) for plan in plans for training in (plan.policy, plan.ppm))
     return Forecast(tuple(found), CHECKPOINTS * largest * model.parameters)
@@ -90,11 +97,14 @@ def checkpoint_bytes(training: TrainingConfig) -> int:
 
 @dataclass(frozen=True)
 class _Round:
-    config: RunConfig
+    given: Given
     model: ModelConfig
-    sizes: Sizes
     rates: Speeds | None
     number: int
+
+    @property
+    def config(self) -> RunConfig:
+        return self.given.config
 
     @property
     def habits(self) -> ForecastConfig:
@@ -109,7 +119,7 @@ class _Round:
         return self.habits.solved[min(self.number, len(self.habits.solved)) - 1]
 
     def stages(self) -> list[Stage]:
-        plan, sizes, habits = self.plan, self.sizes, self.habits
+        plan, sizes, habits = self.plan, self.given.sizes, self.habits
         grown = search_work(plan.search, habits, 1 - self.solved, sizes.train + sizes.validation)
         solution = habits.question_tokens + habits.output_tokens + habits.steps * habits.step_tokens
         solutions = _Rows(sizes.train * self.solved * plan.harvest.trajectories * habits.distinct, solution)
@@ -123,11 +133,10 @@ class _Round:
         ]
 
     def _evaluated(self) -> Work:
-        """Greedy decoding and System 2, as the plan has them by default."""
-        plan, count = self.plan.evaluation, self.sizes.held_out
-        greedy = SearchConfig(kind="sample", rollouts=1, candidates=1)
-        guided = SearchConfig(rollouts=plan.rollouts, candidates=plan.candidates, annotation="ppm")
-        return search_work(greedy, self.habits, 0.0, count) + search_work(guided, self.habits, 0.0, count)
+        """Whatever measures the round; drawn solutions that the PPM scores once they are there are read as well."""
+        count = self.given.sizes.held_out
+        works = (search_work(plan, self.habits, 0.0, count) for plan in self.given.measuring[self.number - 1])
+        return sum(works, start=Work())
 
     def _searched(self, name: str, work: Work) -> Stage:
         disk = work.nodes * self.habits.node_bytes

@@ -42,9 +42,13 @@ class Algebra:
             return self._exact.same(said, meant)
         except NeedsAlgebra:
             pass
-        if self._near(said, meant):
+        if close := self._near(said, meant):
             return True
-        own = sampling.same(said, meant)
+        own = formulas.same_fraction(said, meant)
+        if own is None:
+            own = sampling.same(said, meant)
+        if own is False and close is None:
+            raise Unreadable("close enough in one way of reading it only")
         if own is None and squeezed(said) == squeezed(meant):
             own = True  # what we cannot read ourselves is the same where the text is, if it is a formula at all
         return _agreed(own, lambda: symbolic.same(said, meant), lambda: symbolic.verified(said, meant))
@@ -74,17 +78,20 @@ class Algebra:
         """See `Formulas`."""
         return (_OwnLine(), _SympyLine())
 
-    def _near(self, said: str, meant: str) -> bool:
-        """What the rules allow beyond equality: a rounded decimal, a benchmark's or a problem's own tolerance."""
+    def _near(self, said: str, meant: str) -> Testimony:
+        """What the rules allow beyond equality: a rounded decimal, a benchmark's or a problem's own tolerance. None: it is
+        allowed, and math-verify's reading does not say so."""
         if formulas.may_round(said, meant, self._rules) and sampling.rounded(said, meant):
-            return symbolic.near(said, meant, formulas.half_unit(said))
+            return symbolic.near(said, meant, formulas.half_unit(said)) or None
         own = self._rules.most(meant)
         if not (self._rules.tolerance or own) or sampling.symbols(said) != set() or sampling.symbols(meant) != set():
             return False
         places = [sampling.real(text) for text in (said, meant)]
         bound = max(Fraction(str(self._rules.tolerance * abs(places[1]))), own)
         distance = abs(places[0] - places[1])
-        return bool(distance * bound.denominator <= bound.numerator) and symbolic.near(said, meant, bound)
+        if distance * bound.denominator > bound.numerator:
+            return False
+        return symbolic.near(said, meant, bound) or None
 
 
 def _agreed(own: Testimony, *witnesses: Callable[[], Testimony]) -> bool:

@@ -64,12 +64,14 @@ class Exact:
         self._rules = rules
 
     def same(self, said: str, meant: str) -> bool:
-        """See `Formulas`. Equal texts have equal values if they have one at all."""
+        """See `Formulas`. Equal texts have equal values if they have one at all; a difference needs no second reader."""
         if squeezed(said) == squeezed(meant) and has_reading(said):
             return True
         numbers = (fraction(said), fraction(meant))
         if numbers[0] is not None and numbers[1] is not None:
-            return allowed(numbers[0], numbers[1], (said, meant), self._rules)
+            alike = allowed(numbers[0], numbers[1], (said, meant), self._rules)
+            if not alike or (read_twice(said) and read_twice(meant)):
+                return alike
         for text in (said, meant):
             guards.check(text, guards.ALGEBRA)
         raise NeedsAlgebra
@@ -97,18 +99,20 @@ class Exact:
 
 
 class _ExactLine:
-    """Places boundaries that are fractions."""
+    """Places boundaries that are plain numbers, and quotients of them, beside a bare symbol."""
 
     def linear(self, text: str) -> tuple[str, Place, Place]:
         """See `Line`."""
-        value = notations.number(text)
-        if value is not None:
+        value = fraction(text)
+        if value is not None and read_twice(text):
             return "", Fraction(0), value
         guards.check(text, guards.ALGEBRA)
         try:
             tree = grammar.parse(text)
         except Unreadable:
             raise NeedsAlgebra from None
+        if tree.op != "symbol":
+            raise NeedsAlgebra
         return linear_form(tree)
 
     def alike(self, one: Place, other: Place) -> bool:
@@ -152,6 +156,30 @@ def fraction(text: str) -> Fraction | None:
     except Unreadable:
         return None
     return values.exact(tree)
+
+
+def same_fraction(said: str, meant: str) -> bool | None:
+    """Whether two formulas of numbers have the same exact value; None where one is no fraction.
+
+    Raises:
+        Unreadable: one is undefined, or has too many digits.
+    """
+    values_of = fraction(said), fraction(meant)
+    return None if None in values_of else values_of[0] == values_of[1]
+
+
+def read_twice(text: str) -> bool:
+    """Whether the exact value of a number stands in its spelling too, where no grammar is needed to see it.
+
+    Raises:
+        Unreadable: spelling and grammar see different ones.
+    """
+    if notations.number(text) is not None:
+        return True
+    spelt = notations.quotient(text)
+    if spelt is not None and spelt != fraction(text):
+        raise Unreadable("two ways of reading it disagree")
+    return spelt is not None
 
 
 def has_reading(text: str) -> bool:

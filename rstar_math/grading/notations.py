@@ -18,6 +18,11 @@ _NUMBER = re.compile(r"([+-]?)\s?((?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(
 _SCIENTIFIC = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))[eE]([+-]?\d{1,3})", re.ASCII)
 _PERIODIC = re.compile(r"([+-]?)(\d*)\.(\d*)\\(?:overline|bar|dot)\{(\d{1,30})\}", re.ASCII)
 _MIXED = re.compile(r"([+-]?)\s?(\d+)\s+(\d+)/(\d+)", re.ASCII)
+_PART = r"\(?\s?([+-]?\d+(?:\.\d+)?)\s?\)?"
+_QUOTIENT = re.compile(
+    rf"([+-]?)\s?(?:{_PART}\s?/\s?{_PART}|\\frac\s?\{{\s?([+-]?\d+)\s?\}}\s?\{{\s?([+-]?\d+)\s?\}}|\\frac\s?(\d)\s?(\d))",
+    re.ASCII,
+)
 _IN_BASE = re.compile(
     r"(?:\\text\{)?(-?\s?[0-9A-Za-z]+)\}?\s*(?:_\{?(?:\\text\{)?|\\text\{|)\s*(?:base)?[\s-]*(\w+?)\s*\}{0,2}", re.ASCII
 )
@@ -129,6 +134,18 @@ def number(text: str) -> Fraction | None:
         value = int(mixed[2]) + Fraction(int(mixed[3]), int(mixed[4]))
         return -value if mixed[1] == "-" else value
     return None
+
+
+@lru_cache(maxsize=4096)
+def quotient(text: str) -> Fraction | None:
+    r"""The exact value of one plain number over another, `3/4` or `\frac{3}{4}`; None of all else, and of what is over zero."""
+    found = _QUOTIENT.fullmatch(text.strip()) if len(text) <= DIGITS else None
+    if found is None:
+        return None
+    above, below = (Fraction(part) for part in found.groups()[1:] if part is not None)
+    if not below:
+        return None
+    return (-above if found[1] == "-" else above) / below
 
 
 def in_base(text: str) -> tuple[str, int] | None:

@@ -7,13 +7,16 @@ mutually consistent. It is given reasoning alone, never the first model's answer
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import NamedTuple
 
 from rstar_math.config import MaskingConfig
 from rstar_math.ports import Judge, Policy, Sandbox
-from rstar_math.records import Sampling, Transcript, Tree
+from rstar_math.records import Cost, Sampling, Transcript, Tree
 from rstar_math.rng import stream
 from rstar_math.search.agreement import alike
 from rstar_math.search.sums import worked_out
@@ -29,13 +32,30 @@ class Completion(NamedTuple):
     agrees: bool
 
 
+class Spent(NamedTuple):
+    """What the second model took for one tree."""
+
+    tokens: int
+    executions: int
+    seconds: float
+
+    def added_to(self, cost: Cost) -> Cost:
+        """What the tree cost and this together."""
+        return replace(
+            cost,
+            tokens=cost.tokens + self.tokens,
+            executions=cost.executions + self.executions,
+            seconds=cost.seconds + self.seconds,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The trajectories of one tree (last nodes), each with its completions, and the tokens that these took."""
+    """The trajectories of one tree (last nodes), each with its completions, and what these took."""
 
     problem_id: str
     completions: Mapping[int, Sequence[Completion]]
-    tokens: int
+    cost: Spent
 
     def consistent(self, agreement: str) -> list[int]:
         """The trajectories that enough completions agree with: one ("loose"), more than half ("middle"), all ("strict")."""
@@ -46,6 +66,12 @@ def _enough(agreement: str, agrees: Sequence[bool]) -> bool:
     if agreement == "middle":
         return sum(agrees) * 2 > len(agrees)
     return any(agrees) if agreement == "loose" else all(agrees)
+
+
+class _Looked(NamedTuple):
+    completions: Sequence[Completion]
+    tokens: int
+    executions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +88,57 @@ class Discriminator:
 
     async def judge(self, tree: Tree) -> Judged:
         """Every trajectory of the tree that states an answer, completed `plan.masks` times, whatever its rollouts were."""
-        leaves = list(dict.fromkeys(rollout.leaf for rollout in tree.rollouts))
-        asked = [
-            (leaf, number)
-            for leaf in leaves
-            if tree.nodes[leaf].answer is not None
-            for number in range(self.plan.masks)
-        ]
-        done = await asyncio.gather(*(self._complete(tree, leaf, number) for leaf, number in asked))
-        completions: dict[int, list[Completion]] = {leaf: [] for leaf, _ in asked}
-        for (leaf, _), (completion, _) in zip(asked, done, strict=True):
-            completions[leaf].append(completion)
-        return Judged(tree.problem.id, completions, sum(tokens for _, tokens in done))
+        started = time.perf_counter()
+        leaves = dict.fromkeys(rollout.leaf for rollout in tree.rollouts)
+        asked = [leaf for leaf in leaves if tree.nodes[leaf].answer is not None]
+        looked = await asyncio.gather(*(self._look_at(tree, leaf) for leaf in asked))
+        tokens, executions = sum(found.tokens for found in looked), sum(found.executions for found in looked)
+        completions = {leaf: found.completions for leaf, found in zip(asked, looked, strict=True)}
+        return Judged(tree.problem.id, completions, Spent(tokens, executions, time.perf_counter() - started))
 
-    async def _complete(self, tree: Tree, leaf: int, number: int) -> tuple[Completion, int]:
+    async def _look_at(self, tree: Tree, leaf: int) -> _Looked:
+        """A trajectory's completions, one for each mask. Masks that leave the same words are one question."""
         words = " ".join(self.task.sentences(tree.steps(leaf))).split()
+        given = [self._given(tree, leaf, number, words) for number in range(self.plan.masks)]
+        times = Counter(given)
+        looked = await asyncio.gather(
+            *(self._complete(tree, leaf, words, given, count) for given, count in times.items())
+        )
+        completions = {given: cycle(found.completions) for given, found in zip(times, looked, strict=True)}
+        tokens, executions = sum(found.tokens for found in looked), sum(found.executions for found in looked)
+        return _Looked([next(completions[count]) for count in given], tokens, executions)
+
+    def _given(self, tree: Tree, leaf: int, number: int, words: Sequence[str]) -> int:
+        """The words that a mask leaves. The masks of one trajectory share the range out among themselves, so that one of
+        them gives little."""
         draw = stream(self.seed, "mask", tree.problem.id, leaf, number)
         least, most, masks = self.plan.least_given, self.plan.most_given, self.plan.masks
-        # The masks of one trajectory share the range out among themselves, so that one of them gives little.
-        share = least + (most - least) * (number + draw.random()) / masks
-        given = cut(words, share, self.task.answer)
-        seen: Transcript = self.task.transcript(tree.problem.question, (), SOLUTION, " ".join(words[:given]))
-        sampling = Sampling(self.plan.completion_temperature, 1.0, self.plan.max_line_tokens, (LINE_END,))
-        proposals = await self.policy.propose(seen, 1, sampling)
-        line = proposals[0].text.strip() if proposals else ""
-        answer, own = await self._answer(" ".join((*words[:given], line))), tree.nodes[leaf].answer or ""
-        agrees = answer is not None and len(set((await alike([own, answer], self.comparing)).values())) == 1
-        return Completion(given, len(words), line, agrees), sum(proposal.tokens for proposal in proposals)
+        return cut(words, least + (most - least) * (number + draw.random()) / masks, self.task.answer)
 
-    async def _answer(self, solution: str) -> str | None:
+    async def _complete(self, tree: Tree, leaf: int, words: Sequence[str], given: int, count: int) -> _Looked:
+        """The rest after the words that are given, `count` times; at temperature 0 once, for it would be the same."""
+        seen: Transcript = self.task.transcript(tree.problem.question, (), SOLUTION, " ".join(words[:given]))
+        temperature = self.plan.completion_temperature
+        sampling = Sampling(temperature, 1.0, self.plan.max_line_tokens, (LINE_END,))
+        proposals = await self.policy.propose(seen, count if temperature else 1, sampling)
+        lines = [proposal.text.strip() for proposal in proposals] or [""]
+        solutions = [" ".join((*words[:given], line)) for line in lines]
+        answers, own = await self._answers(solutions), tree.nodes[leaf].answer or ""
+        same = await alike([own, *(answer for answer in answers if answer is not None)], self.comparing)
+        completions = [
+            Completion(given, len(words), line, answer is not None and same[answer] == same[own])
+            for line, answer in zip(lines, answers, strict=True)
+        ]
+        executions = len({solution for solution in solutions if "`" in solution}) if self.task.code else 0
+        return _Looked(completions, sum(proposal.tokens for proposal in proposals), executions)
+
+    async def _answers(self, solutions: Sequence[str]) -> list[str | None]:
         if not self.task.code:
-            return self.task.answer_in(solution)
+            return [self.task.answer_in(solution) for solution in solutions]
         if self.sandbox is None:
             raise TypeError("a task with code needs a sandbox for the second model's lines too")
-        (ran,) = await worked_out([solution], (), self.sandbox)
-        return self.task.answer_in(ran) if ran is not None else None
+        ran = await worked_out(solutions, (), self.sandbox)
+        return [self.task.answer_in(line) if line is not None else None for line in ran]
 
 
 def cut(words: Sequence[str], share: float, statement: str) -> int:

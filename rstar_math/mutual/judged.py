@@ -6,12 +6,13 @@ Who judges, and how, stands in `discriminator`; a row's form is known here alone
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rstar_math.evaluation.kept import Row, keep_all
 from rstar_math.lines import read_lines
-from rstar_math.mutual.discriminator import Completion, Discriminator, Judged
+from rstar_math.mutual.discriminator import Completion, Discriminator, Judged, Spent
 from rstar_math.records import Tree
 
 #: Trees at once: each asks for several completions of each of its trajectories, together some hundreds.
@@ -24,9 +25,10 @@ async def judge_all(
     """Problem's id -> the verdicts on its trajectories; `on_judged` hears of every tree."""
 
     async def judge(tree: Tree) -> Row:
-        judged = await discriminator.judge(tree)
+        blind = replace(tree, problem=tree.problem._replace(answer="", tolerance=0.0))
+        judged = await discriminator.judge(blind)
         completions = {str(leaf): [each._asdict() for each in own] for leaf, own in judged.completions.items()}
-        return {"tokens": judged.tokens, "completions": completions}
+        return {"cost": judged.cost._asdict(), "completions": completions}
 
     return {name: _judged(row) for name, row in (await keep_all(file, trees, judge, on_judged, _AT_ONCE)).items()}
 
@@ -38,4 +40,4 @@ def read_judged(file: Path) -> dict[str, Judged]:
 
 def _judged(row: Mapping[str, Any]) -> Judged:
     completions = {int(leaf): [Completion(**each) for each in own] for leaf, own in row["completions"].items()}
-    return Judged(row["id"], completions, row["tokens"])
+    return Judged(row["id"], completions, Spent(**row["cost"]))

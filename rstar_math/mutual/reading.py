@@ -1,6 +1,6 @@
 """trees and a second model's verdicts -> rows: what was answered, and was it right?
 
-The ground truth is looked at here alone, after every choice.
+The ground truth is looked at here alone, and no choice sees what it says.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ async def read_ways(
     for strategy in readings:
         if strategy.name == "mutual":
             consistent = judged.consistent(agreement) if judged else []
-            tokens = tree.cost.tokens + (judged.tokens if judged else 0)
-            whole = replace(tree, cost=replace(tree.cost, tokens=tokens))
+            whole = replace(tree, cost=judged.cost.added_to(tree.cost)) if judged else tree
             rows["mutual"] = await _read(whole, strategy, consistent, judge)
     return rows
 

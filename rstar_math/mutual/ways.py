@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from rstar_math.config import MutualConfig
 from rstar_math.errors import ConfigError
-from rstar_math.evaluation.strategies import Strategy
+from rstar_math.evaluation.strategies import KINDS, Strategy
 from rstar_math.search.actions import Reasoning
 from rstar_math.search.task import Task
 
@@ -25,8 +25,17 @@ _DRAWN = 32
 
 
 def is_way(written: str) -> bool:
-    """Whether a strategy's name is one of these."""
-    return written.partition("@")[0] in WAYS
+    """Whether a strategy's name is one of these, and none of those with code-augmented steps.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    name = written.partition("@")[0]
+    if name not in WAYS and name not in KINDS:
+        known = {known: kind.says for known, kind in KINDS.items()} | dict(WAYS)
+        listed = "; ".join(f"{each} ({says})" for each, says in known.items())
+        raise ConfigError(f"strategy={written}: choose from {listed}")
+    return name in WAYS
 
 
 def ways(plan: MutualConfig, task: Task, *, second: bool) -> list[Strategy]:

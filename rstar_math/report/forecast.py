@@ -12,9 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from rstar_math.config import RunConfig
 from rstar_math.forecast.machines import DEVICES, training_gb
-from rstar_math.forecast.stages import Forecast, Sizes
+from rstar_math.forecast.stages import Forecast, Given
 from rstar_math.report.console import open_console
 from rstar_math.report.published import beside_what_is_published
 from rstar_math.report.quantities import NOTHING, count, in_bytes
@@ -24,8 +23,7 @@ from rstar_math.report.quantities import NOTHING, count, in_bytes
 class Shown:
     """What a forecast was made from, to be shown with it. `source`: in words, where habits and speeds come from."""
 
-    config: RunConfig
-    sizes: Sizes
+    given: Given
     source: str
 
 
@@ -38,7 +36,7 @@ def show_forecast(made: Forecast, shown: Shown, console: Console | None = None) 
     ):
         table.add_column(heading, no_wrap=True, justify="right" if number else "left")
     timed = made.total("hours") is not None
-    gpus = shown.config.forecast.hardware in DEVICES
+    gpus = shown.given.config.forecast.hardware in DEVICES
     for stage in made.stages:
         trained = stage.name in ("policy", "ppm")
         table.add_row(
@@ -66,7 +64,7 @@ def show_forecast(made: Forecast, shown: Shown, console: Console | None = None) 
     )
     out.print(table)
     out.print(f"In tokens; disk besides: up to {in_bytes(made.checkpoints)} of checkpoints while a model trains.")
-    published = beside_what_is_published(made, shown.config, shown.sizes)
+    published = beside_what_is_published(made, shown.given)
     for line in (*_memory(shown), *_assumptions(shown), *published):
         out.print(line, soft_wrap=True, highlight=False)
     if not timed:
@@ -74,7 +72,7 @@ def show_forecast(made: Forecast, shown: Shown, console: Console | None = None) 
 
 
 def _memory(shown: Shown) -> Sequence[str]:
-    config, model = shown.config, shown.config.forecast.model
+    config, model = shown.given.config, shown.given.config.forecast.model
     device = DEVICES.get(config.forecast.hardware)
     if device is None or model is None:
         return ()
@@ -95,7 +93,7 @@ def _memory(shown: Shown) -> Sequence[str]:
 
 
 def _assumptions(shown: Shown) -> Sequence[str]:
-    habits, sizes = shown.config.forecast, shown.sizes
+    habits, sizes = shown.given.config.forecast, shown.given.sizes
     solved = ", ".join(f"{share:.0%}" for share in habits.solved)
     lines = [
         f"Goes by {shown.source}; every number is a knob (forecast.NAME).",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rstar_math.config import ForecastConfig, PublishedConfig, RunConfig
 from rstar_math.forecast.machines import model_share, speeds
-from rstar_math.forecast.stages import Forecast, Sizes, Stage, forecast
+from rstar_math.forecast.stages import Forecast, Given, Stage, forecast
 
 
 class _Assumed(NamedTuple):
@@ -40,10 +40,10 @@ _ASSUMED = {
 _HALVINGS = 40
 
 
-def beside_what_is_published(made: Forecast, config: RunConfig, sizes: Sizes) -> Iterator[str]:
+def beside_what_is_published(made: Forecast, given: Given) -> Iterator[str]:
     """The lines; none where nothing is published, or of other hardware, another model or other problems."""
-    known = config.forecast.published
-    if known is None or not _alike(known, config, sizes) or made.total("hours") is None:
+    config, known = given.config, given.config.forecast.published
+    if known is None or not _alike(known, given) or made.total("hours") is None:
         return
     rounds = {number: days for number, days in enumerate(known.days, start=1) if days and number <= config.rounds}
     ours = {number: _days(made, config, known, number) for number in rounds}
@@ -55,7 +55,7 @@ def beside_what_is_published(made: Forecast, config: RunConfig, sizes: Sizes) ->
     )
     yield f"Why it differs: {_search_part(made, rounds)} of it is search, and what that goes by is assumed, not published."
     for number, days in rounds.items():
-        if instead := list(_instead(config, sizes, known, number)):
+        if instead := list(_instead(given, known, number)):
             yield f"Round {number} would take the published {days:g} days with {' or with '.join(instead)}."
     for number in rounds:
         yield from _waiting(_stage(made, number, "trees"), config)
@@ -63,9 +63,10 @@ def beside_what_is_published(made: Forecast, config: RunConfig, sizes: Sizes) ->
         yield f"Round 1 is not comparable: {known.otherwise}."
 
 
-def _alike(known: PublishedConfig, config: RunConfig, sizes: Sizes) -> bool:
+def _alike(known: PublishedConfig, given: Given) -> bool:
+    config = given.config
     same = known.hardware == config.forecast.hardware and known.base == config.base
-    return same and known.problems == sum(sizes)
+    return same and known.problems == sum(given.sizes)
 
 
 def _days(made: Forecast, config: RunConfig, known: PublishedConfig, number: int) -> float:
@@ -87,15 +88,14 @@ def _search_part(made: Forecast, rounds: dict[int, float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _instead(config: RunConfig, sizes: Sizes, known: PublishedConfig, number: int) -> Iterator[str]:
+def _instead(given: Given, known: PublishedConfig, number: int) -> Iterator[str]:
     """What each assumption would have to be for the published days, where there is such a value."""
-    assert config.forecast.model is not None
-    model = config.forecast.model
+    config = given.config
     for knob, assumed in _ASSUMED.items():
 
         def days(value: float, instead: Callable[..., ForecastConfig] = assumed.instead) -> float:
             other = replace(config, forecast=instead(config.forecast, value))
-            return _days(forecast(other, model, sizes), other, known, number)
+            return _days(forecast(given._replace(config=other)), other, known, number)
 
         value = _where(days, known.days[number - 1], assumed.low, assumed.high)
         if value is not None:

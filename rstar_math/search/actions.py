@@ -88,8 +88,9 @@ class Asking:
 
     async def _worked_out(self, lines: list[str], before: Sequence[Step]) -> list[str]:
         found = await worked_out(lines, (*self.path, *before), self._doors.sandbox)
-        self._tree.executions += sum("`" in line for line in lines)
-        self._tree.failed_executions += found.count(None)
+        ran = {line: came_to for line, came_to in zip(lines, found, strict=True) if "`" in line}  # equal ones once
+        self._tree.executions += len(ran)
+        self._tree.failed_executions += list(ran.values()).count(None)
         return [line for line in found if line is not None]
 
     async def vote(self, drawn: Drawn) -> Mapping[str, tuple[str, float]]:

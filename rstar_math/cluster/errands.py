@@ -1,0 +1,65 @@
+"""Problems on their way: who grows which, and how did those end that have?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rstar_math.cluster.dispatch import Dispatch
+from rstar_math.cluster.remote import LOST
+from rstar_math.errors import EngineLost, GradingError, SandboxError
+from rstar_math.records import Problem, Tree
+
+#: A worker is dead, or its sandbox or judge is broken for good, so that it grows nothing any more.
+_WORKER_LOST = (*LOST, SandboxError, GradingError)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A problem on its way, which worker grows it, and how often workers had been told whom to ask when it set out."""
+
+    problem: Problem
+    slot: int
+    told: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How errands ended, and whose: with trees, with a dead worker, before an engine that did not answer, or with an error
+    that ends the search."""
+
+    trees: list[tuple[Errand, list[Tree]]] = field(default_factory=list)
+    dead: dict[int, BaseException] = field(default_factory=dict)
+    unanswered: list[tuple[Errand, EngineLost]] = field(default_factory=list)
+    fatal: list[BaseException] = field(default_factory=list)
+
+
+#: What is under way, by the call that will say how it ended.
+Running = dict[asyncio.Future[list[Tree]], Errand]
+
+
+def ended(running: Running, dispatch: Dispatch) -> Ended:
+    """Takes off what has ended; what an engine's death stopped is tried again, and what a worker's did is its burial's
+    business."""
+    found = Ended()
+    for future in [future for future in running if future.done()]:
+        errand, error = running.pop(future), future.exception()
+        if error is None:
+            dispatch.finished(errand.slot, errand.problem)
+            found.trees.append((errand, future.result()))
+        elif isinstance(error, _WORKER_LOST):
+            found.dead[errand.slot] = error
+        elif isinstance(error, EngineLost):
+            dispatch.again(errand.slot, errand.problem)
+            found.unanswered.append((errand, error))
+        else:
+            found.fatal.append(error)
+    return found
+
+
+def forget(running: Running, slots: Sequence[int] | None = None) -> None:
+    """Waits no longer for what these workers were growing (None: all)."""
+    for future in [future for future, errand in running.items() if slots is None or errand.slot in slots]:
+        future.cancel()
+        del running[future]

@@ -138,7 +138,7 @@ def number(text: str) -> Fraction | None:
 
 @lru_cache(maxsize=4096)
 def quotient(text: str) -> Fraction | None:
-    r"""The exact value of one plain number over another, `3/4` or `\frac{3}{4}`; None of all else, and of what is over zero."""
+    r"""The exact value of one plain number over another, `3/4` or `\frac{3}{4}`; None of all else, and of n/0."""
     found = _QUOTIENT.fullmatch(text.strip()) if len(text) <= DIGITS else None
     if found is None:
         return None

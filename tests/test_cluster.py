@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -224,7 +224,7 @@ async def test_trees_that_finished_in_the_instant_of_a_fatal_error_are_kept() ->
         asyncio.get_running_loop().create_future(): Errand(third, 0, 0),
     }
     found = ended(running, dispatch)
-    assert [(errand.problem, trees) for errand, trees in found.trees] == [(second, [tree])]
+    assert found.trees == [[tree]]
     assert found.fatal == [error]
     assert [errand.problem for errand in running.values()] == [third]
 
@@ -241,22 +241,25 @@ def finished(said: object) -> asyncio.Future:
 
 @pytest.mark.slow
 async def test_a_worker_that_is_cut_off_from_a_living_engine_gives_way_to_another(config, tmp_path, caplog) -> None:
-    """It tried its problems again without end: no engine was dead, so nothing was replaced and nobody said a word."""
-    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, cut_off(tmp_path / "first"))
+    """It tried its problems again without end: no engine was dead, so nothing was replaced and nobody said a word. None of
+    its problems is to blame, however many workers are cut off one after the other."""
+    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, cut_off(tmp_path / "lives", 4))
     heard = await asyncio.wait_for(grow_all(fleet, tmp_path / "trees"), 120)
     assert sorted(name for name, _ in heard) == sorted(problem.id for problem in PROBLEMS)
-    assert "cannot reach an engine that lives" in caplog.text
+    assert caplog.text.count("cannot reach an engine that lives") == 4
+    assert "set aside" not in caplog.text
     await fleet.release()
 
 
-def cut_off(marker: Path) -> type:
-    """A search worker that reaches no engine, the first time that it lives."""
+def cut_off(lives: Path, count: int) -> type:
+    """A search worker that reaches no engine, the first few times that it lives."""
 
     class CutOff(SearchActor):
         async def open(self, policy, scorers):
             if not hasattr(self, "alone"):
-                self.alone = not marker.exists()
-                marker.touch()
+                with lives.open("a+") as file:
+                    file.write("x")
+                    self.alone = file.tell() <= count
             await super().open(policy, scorers)
 
         async def grow(self, *asked):
@@ -396,6 +399,43 @@ async def test_an_engine_that_hangs_is_named_and_another_takes_its_place(config,
     assert hangs in caplog.text
     assert "no tree finished for 2 s" in caplog.text
     await fleet.release()
+
+
+@pytest.mark.slow
+async def test_a_worker_whose_sandbox_hangs_is_named_and_another_takes_its_place(config, tmp_path, caplog) -> None:
+    """It answered, so nothing was done about it: its programs were waited for without end."""
+    patient = replace(config, cluster=replace(config.cluster, silence_seconds=5.0))
+    fleet = Fleet(patient, ScriptedEngine, ScriptedEngine)
+    stopped: list[psutil.Process] = []
+
+    def stop_once(*_: object) -> None:
+        if not stopped:
+            stopped.extend(sandboxes())
+            for process in stopped:
+                process.suspend()
+
+    order = Order(MODELS, PLAN, seed=1, graded=True)
+    try:
+        async with asyncio.timeout(120):
+            await grow_into({tmp_path: PROBLEMS}, fleet, order, stop_once)
+        await fleet.release()
+    finally:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+    assert stopped
+    assert sorted(tree.problem.id for tree in read_trees(tmp_path)) == sorted(p.id for p in PROBLEMS)
+    assert "1 x search worker stuck" in caplog.text
+
+
+def sandboxes() -> list[psutil.Process]:
+    """The processes of all sandboxes below this one."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "rstar_math.sandbox" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 async def test_a_search_on_a_cluster_that_is_gone_ends(monkeypatch) -> None:

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -346,9 +347,12 @@ def test_a_run_that_is_asked_to_end_keeps_its_trees_and_says_how_to_go_on(tmp_pa
         while not list(tmp_path.glob("runs/sums/round-1/trees.partial/train/part-*")):
             assert run.poll() is None, run.stdout.read()
             time.sleep(0.1)
+        too_late = Timer(30, run.kill)
+        too_late.start()
         run.terminate()
         said = run.stdout.read()
-        assert run.wait(30) == 130
+        assert run.wait() == 130
+        too_late.cancel()
     assert "Everything finished is kept. Go on with:" in said
     assert list(tmp_path.glob("runs/sums/round-1/trees.partial/train/part-*"))
 

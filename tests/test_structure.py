@@ -36,6 +36,7 @@ FLOORS = {
     "tokens": 1,
     "grading": 2,
     "errors": 0,
+    "grace": 0,
     "lines": 1,
     "records": 0,
     "reward": 0,

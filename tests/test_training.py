@@ -80,7 +80,8 @@ def cluster() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
     folder = tmp_path_factory.mktemp("training")
-    base = write_policy(folder / "base", seed=0, architecture="qwen2")
+    # With some of it left out by chance, a training that goes on is the same only if its random state is.
+    base = write_policy(folder / "base", seed=0, architecture="qwen2", attention_dropout=0.1)
     data = write_rows(folder / "policy.parquet", [{"question": q, "steps": plain(s)} for q, s in solved(120, seed=1)])
     return TrainingJob("policy", base, (data,), folder / "policy", QUICK)
 
@@ -196,7 +197,7 @@ def test_a_training_that_is_asked_to_end_saves_first_and_goes_on_from_that_step(
             trainings.train(stopped, end_after_step_4)
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert said == ["Saving the policy's training, for 30 s at most."]
+    assert said == ["Saving the policy's training, for 22 s at most."]
     assert not stopped.metrics.exists()
     metrics = train(stopped, lambda _: None)
     assert 4 < metrics["resumed_from_step"] < 24

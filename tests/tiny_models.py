@@ -17,9 +17,9 @@ _TEXTS = [
 ]
 
 
-def write_policy(folder: Path, seed: int, architecture: Architecture = "llama", width: int = 64) -> Path:
+def write_policy(folder: Path, seed: int, architecture: Architecture = "llama", width: int = 64, **more: Any) -> Path:
     """A causal language model in float32."""
-    return _write(folder, seed, architecture, "CausalLM", width)
+    return _write(folder, seed, architecture, "CausalLM", width, **more)
 
 
 def write_ppm(

@@ -26,6 +26,7 @@ from rstar_math.evolution.mirroring import mirrored
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Run
 from rstar_math.evolution.store import Store, holds_work, write_json
+from rstar_math.grace import Grace
 from rstar_math.report.progress import Progress
 from rstar_math.tracking import Tracker
 from rstar_math.training.launch import Trainings
@@ -33,8 +34,6 @@ from rstar_math.training.launch import Trainings
 #: Who holds the lock of a run.
 _WRITER = "writer.json"
 _NO_COPY = MirrorConfig()
-#: Of the grace of a run that is stopped so much is kept for the end itself: ranks, workers and their sandboxes.
-_ENDING_SECONDS = 5.0
 
 
 @contextmanager
@@ -53,7 +52,7 @@ def open_run(
             f"mirror.url={config.mirror.url}: only a whole run (`evolve`) has a copy on an object store. Leave it out here; "
             f"where machines share no disk, {root} has to be copied by hand"
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    grace = _grace(config)
     last = Place.parse(until) if until else None
     new = [folder for folder in (root, *root.parents) if not folder.exists()]
     root.mkdir(parents=True, exist_ok=True)
@@ -64,8 +63,8 @@ def open_run(
             _named_writer(root / _WRITER),
             Progress() as progress,
             mirrored(mirror, root, progress.say) as stage_over,
-            open_fleet(config) as fleet,
-            _trainings(config, progress.say) as trainings,
+            open_fleet(config, grace) as fleet,
+            _trainings(config, grace, progress.say) as trainings,
         ):
             tracker = Tracker(root, config.tracking, config.name, asdict(config))
             yield Run(config, Store(root), fleet, trainings, progress, tracker, last, stage_over=stage_over)
@@ -75,11 +74,11 @@ def open_run(
         ) from None
 
 
-def _trainings(config: RunConfig, say: Callable[[str], None]) -> Trainings:
+def _trainings(config: RunConfig, grace: Grace, say: Callable[[str], None]) -> Trainings:
     cluster = config.cluster
     return Trainings(
         beside=_beside_ranks(config),
-        grace_seconds=max(cluster.shutdown_grace_seconds - _ENDING_SECONDS, cluster.shutdown_grace_seconds / 2),
+        grace=grace,
         silence_seconds=cluster.training_silence_seconds,
         say=say,
     )
@@ -128,11 +127,26 @@ def _removed_if_nothing_was_made(root: Path, new: Sequence[Path]) -> Iterator[No
 
 
 @contextmanager
-def open_fleet(config: RunConfig) -> Iterator[Fleet]:
+def open_fleet(config: RunConfig, grace: Grace | None = None) -> Iterator[Fleet]:
     """The actors of one start of the program; all of them end with it, on SIGTERM too."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    grace = grace or _grace(config)
     fleet = Fleet(config)
     try:
         yield fleet
+    except KeyboardInterrupt:  # Ctrl-C came another way than SIGTERM
+        grace.begin()
+        raise
     finally:
-        asyncio.run(fleet.release(min(_ENDING_SECONDS, config.cluster.shutdown_grace_seconds / 2)))
+        asyncio.run(fleet.release(grace.left))
+
+
+def _grace(config: RunConfig) -> Grace:
+    """What is left of a run's time once SIGTERM has come, which ends it as Ctrl-C does."""
+    grace = Grace(config.cluster.shutdown_grace_seconds)
+
+    def ends(*_: object) -> None:
+        grace.begin()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, ends)
+    return grace

@@ -73,6 +73,7 @@ def plan(full: bool, overrides: tuple[str, ...]) -> None:
 
     measured=runs/NAME predicts by the habits and speeds of that run, else forecast.* holds.
     """
+    from rstar_math.evolution.feasible import check_plan
     from rstar_math.evolution.forecasting import foresee
     from rstar_math.report.forecast import show_forecast
     from rstar_math.report.plan import show_plan
@@ -82,6 +83,7 @@ def plan(full: bool, overrides: tuple[str, ...]) -> None:
     if full:
         click.echo(as_yaml(config), nl=False)
         return
+    check_plan(config)
     show_plan(config)
     try:
         made, shown = foresee(config, Path(taken["measured"]) if "measured" in taken else None)

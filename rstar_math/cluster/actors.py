@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -162,24 +163,31 @@ _EACH, _AT_LEAST = 4, 64
 
 
 class Counted:
-    """A sandbox and a judge, as they are, and how much is under way at each."""
+    """A sandbox and a judge, as they are, how much is under way at each, and since when."""
 
     def __init__(self, sandbox: Sandbox, judge: Judge, runners: int, graders: int) -> None:
         """`runners`, `graders`: processes that run programs, and that compare answers."""
         self._sandbox, self._judge = sandbox, judge
         self._most_programs, self._most_answers = (max(_EACH * count, _AT_LEAST) for count in (runners, graders))
         self._programs = self._answers = 0
+        self._since: dict[object, float] = {}
 
     @property
     def filled(self) -> float:
         """How much is under way at the fuller of the two, of what keeps all of its processes at work; more only waits."""
         return max(self._programs / self._most_programs, self._answers / self._most_answers)
 
+    @property
+    def waiting_seconds(self) -> float:
+        """For how long the oldest of it has been under way; 0 where nothing is."""
+        return time.monotonic() - min(self._since.values()) if self._since else 0.0
+
     async def run(self, programs: Sequence[Program]) -> list[Execution]:
         """See `ports.Sandbox`."""
         self._programs += len(programs)
         try:
-            return await self._sandbox.run(programs)
+            with self._noted():
+                return await self._sandbox.run(programs)
         finally:
             self._programs -= len(programs)
 
@@ -187,9 +195,19 @@ class Counted:
         """See `ports.Judge`."""
         self._answers += 1
         try:
-            return await self._judge.grade(prediction, gold, tolerance)
+            with self._noted():
+                return await self._judge.grade(prediction, gold, tolerance)
         finally:
             self._answers -= 1
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        asked = object()
+        self._since[asked] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._since[asked]
 
 
 class SearchActor:
@@ -252,8 +270,9 @@ class SearchActor:
         return self._counted.filled if self._counted else 0.0
 
     async def getting_nowhere_seconds(self) -> float:
-        """It waits for others: that it answers is enough."""
-        return 0.0
+        """How long the oldest program or answer has been under way; these have their limits, so a long while is its sandbox's
+        or its judge's fault. For engines it only waits."""
+        return self._counted.waiting_seconds if self._counted else 0.0
 
     async def close(self) -> None:
         """Ends the sandbox and the judge."""

@@ -127,11 +127,9 @@ class Engines:
             await self._until_one_serves(kind)
 
     async def _bury(self, kind: Kind) -> bool:
-        dead = [
-            index
-            for index, engine in enumerate(self._all[kind])
-            if engine.path is not None and not await _lives(engine.actor)
-        ]
+        serving = [index for index, engine in enumerate(self._all[kind]) if engine.path is not None]
+        lives = await asyncio.gather(*(_lives(self._all[kind][index].actor) for index in serving))
+        dead = [index for index, alive in zip(serving, lives, strict=True) if not alive]
         for index in dead:
             ray.kill(self._all[kind][index].actor)  # the process of a broken one lives, and holds its place
             self._all[kind][index] = _Engine(self._new(kind, index))

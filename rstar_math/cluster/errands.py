@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rstar_math.cluster.dispatch import Dispatch
@@ -29,7 +28,7 @@ class Ended:
     """How errands ended, and whose: with trees, with a dead worker, before an engine that did not answer, or with an error
     that ends the search."""
 
-    trees: list[tuple[Errand, list[Tree]]] = field(default_factory=list)
+    trees: list[list[Tree]] = field(default_factory=list)
     dead: dict[int, BaseException] = field(default_factory=dict)
     unanswered: list[tuple[Errand, EngineLost]] = field(default_factory=list)
     fatal: list[BaseException] = field(default_factory=list)
@@ -37,6 +36,13 @@ class Ended:
 
 #: What is under way, by the call that will say how it ended.
 Running = dict[asyncio.Future[list[Tree]], Errand]
+
+
+def given_back(running: Running, slot: int, dispatch: Dispatch) -> None:
+    """What this worker was growing is tried again, without any suspicion: the worker is to blame."""
+    for errand in [errand for errand in running.values() if errand.slot == slot]:
+        dispatch.again(slot, errand.problem)
+    forget(running, slot)
 
 
 def ended(running: Running, dispatch: Dispatch) -> Ended:
@@ -47,7 +53,7 @@ def ended(running: Running, dispatch: Dispatch) -> Ended:
         errand, error = running.pop(future), future.exception()
         if error is None:
             dispatch.finished(errand.slot, errand.problem)
-            found.trees.append((errand, future.result()))
+            found.trees.append(future.result())
         elif isinstance(error, _WORKER_LOST):
             found.dead[errand.slot] = error
         elif isinstance(error, EngineLost):
@@ -58,8 +64,8 @@ def ended(running: Running, dispatch: Dispatch) -> Ended:
     return found
 
 
-def forget(running: Running, slots: Sequence[int] | None = None) -> None:
-    """Waits no longer for what these workers were growing (None: all)."""
-    for future in [future for future, errand in running.items() if slots is None or errand.slot in slots]:
+def forget(running: Running, slot: int | None = None) -> None:
+    """Waits no longer for what a worker was growing (None: any worker)."""
+    for future in [future for future, errand in running.items() if slot in (None, errand.slot)]:
         future.cancel()
         del running[future]

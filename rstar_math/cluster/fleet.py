@@ -21,7 +21,7 @@ from rstar_math.cluster.actors import PolicyActor, ScorerActor, SearchActor
 from rstar_math.cluster.crew import Asked, Crew
 from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.cluster.engines import Engines
-from rstar_math.cluster.errands import Ended, Errand, Running, ended, forget
+from rstar_math.cluster.errands import Ended, Errand, Running, ended, forget, given_back
 from rstar_math.cluster.flow import Flow, fullest
 from rstar_math.cluster.joining import connect
 from rstar_math.cluster.remote import cause_of, result_of
@@ -35,7 +35,7 @@ from rstar_math.records import Problem, Tree
 _log = logging.getLogger(__name__)
 #: Where weeks of work go on well, deaths add up as well: one more is allowed for every so many problems grown.
 _PROBLEMS_PER_DEATH = 100
-#: A worker that finds an engine dead so often in a row, which lives, is cut off from it.
+#: A worker that finds an engine dead so often, which lives, is cut off from it.
 _CUT_OFF = 3
 
 
@@ -72,7 +72,7 @@ class Fleet:
     #: How many engines and workers died in the last `grow`, and how many problems were grown.
     _deaths: int = 0
     _grown: int = 0
-    #: How often workers were told whom to ask, and how often in a row each found an engine dead that lives.
+    #: How often workers were told whom to ask, and how often each found an engine dead that lives.
     _told: int = 0
     _at_odds: Counter[int] = field(default_factory=Counter)
 
@@ -110,18 +110,17 @@ class Fleet:
                 ends = {*running, *self._crew.waited_for}
                 await asyncio.wait(ends, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 under_way, found = len(running), ended(running, dispatch)
-                for errand, trees in found.trees:
+                for trees in found.trees:
                     self._grown += 1
-                    del self._at_odds[errand.slot]
                     yield trees
                 if found.fatal:
                     raise found.fatal[0]
                 for slot, error in found.dead.items():
-                    forget(running, [slot])
+                    forget(running, slot)
                     if culprit := self._bury(slot, error, dispatch, models):
                         yield culprit
-                if found.unanswered:
-                    await self._revive(found, models)
+                for slot in await self._revive(found, models):
+                    given_back(running, slot, dispatch)
                 await self._wake(silence, some=bool(found.trees))
                 await self._welcome(models)
                 dispatch.room = await self._room(flow, under_way, models)
@@ -269,28 +268,36 @@ class Fleet:
                 f"cluster.deaths_per_stage, now {limit}) and start the same command again: every tree written is kept"
             )
 
-    async def _revive(self, found: Ended, models: Models) -> None:
+    async def _revive(self, found: Ended, models: Models) -> list[int]:
         """New engines in the place of dead ones, if some are still dead; until they serve the others do all the work. Where
-        none is, who says so may know of one that is gone already, or be cut off from one that lives."""
+        none is, who says so may know of one that is gone already, or be cut off from one that lives: the slots of workers
+        that have said so too often, for which others are started."""
+        if not found.unanswered:
+            return []
         _, error = found.unanswered[-1]
         for kind in (dead := await self._engines.bury()):
             self._count_death(f"a {kind} engine", error)
             _log.warning("a %s engine died (%s); another one is started", kind, cause_of(error))
         if dead:
             await self._engines.one_of_each()
-        else:
-            at_odds = {errand.slot for errand, _ in found.unanswered if errand.told == self._told}
-            self._part_with_the_cut_off(at_odds - found.dead.keys())
+        # Those that were told of living engines only.
+        at_odds = {errand.slot for errand, _ in found.unanswered if errand.told == self._told} - found.dead.keys()
+        cut_off = [slot for slot in at_odds if not dead and self._is_cut_off(slot, error)]
         await self._tell(models)
+        for slot in cut_off:
+            self._crew.replace(slot, self._asked(models))
+        return cut_off
 
-    def _part_with_the_cut_off(self, slots: set[int]) -> None:
-        """`slots`: those that were told of living engines only, and found one dead."""
-        for slot in slots:
-            self._at_odds[slot] += 1
-            if self._at_odds[slot] == _CUT_OFF:
-                del self._at_odds[slot]
-                _log.warning("a search worker cannot reach an engine that lives; another worker takes its place")
-                ray.kill(self._crew.workers[slot])
+    def _is_cut_off(self, slot: int, error: BaseException) -> bool:
+        """Counts that a worker found an engine dead that lives."""
+        self._at_odds[slot] += 1
+        if self._at_odds[slot] < _CUT_OFF:
+            _log.warning("a search worker does not reach an engine that lives (%s); it tries again", cause_of(error))
+            return False
+        del self._at_odds[slot]
+        _log.warning("a search worker cannot reach an engine that lives; another worker takes its place")
+        self._count_death("a search worker that reached no engine", error)
+        return True
 
     def _bury(self, slot: int, error: BaseException, dispatch: Dispatch, models: Models) -> Poisoned | None:
         """A new worker in a dead one's place; what the old one was growing is tried again apart, or found out."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rstar_math.config import TrainingConfig
 from rstar_math.errors import TrainingError, TrainingStuck
+from rstar_math.grace import Grace
 from rstar_math.training.job import TrainingJob, check
 from rstar_math.training.kept import drop_unusable, finished
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 #: So often ranks that hang are started again for one training; then something is wrong that another start does not mend.
 _RESTARTS = 3
+#: Ranks that are no longer needed have so long to end; of the grace so much is kept for ends that take their time.
+_LAST_SECONDS, _ENDING_SECONDS = 15.0, 8.0
 #: Ray Train, told to look often whether its ranks have ended (it waits 2 s otherwise), to let them wait for their place (more
 #: than a minute is a failure otherwise), not to look for ranks that hang (ten minutes without an answer are a failure
 #: otherwise; we start again), to stay in the caller's folder, and to leave out what is not used here. It reads these when it
@@ -46,21 +49,21 @@ class Trainings:
     """The trainings of a run, one after the other; the next one's ranks may be started while others still work.
 
     With `beside`, the CPUs that others need between trainings, ranks that leave so many wait for the next training instead
-    of ending: a small one is shorter than their start. A training that is stopped may take `grace_seconds` to save what it
-    has; one whose ranks have done nothing for `silence_seconds` is started again from its last checkpoint. `say` hears what
-    a person should know.
+    of ending: a small one is shorter than their start. A training that is stopped may take what is left of the `grace`, but
+    for what its end takes, to save what it has; one whose ranks have done nothing for `silence_seconds` is started again
+    from its last checkpoint. `say` hears what a person should know.
     """
 
     def __init__(
         self,
         *,
         beside: float | None = None,
-        grace_seconds: float = 30.0,
+        grace: Grace | None = None,
         silence_seconds: float = 1800.0,
         say: Callable[[str], None] = _log.warning,
     ) -> None:
         self._beside, self._say = beside, say
-        self._grace_seconds, self._silence_seconds = grace_seconds, silence_seconds
+        self._grace, self._silence_seconds = grace or Grace(30.0), silence_seconds
         # On a thread: the first start imports torch, and the caller may have others to serve.
         self._starting = ThreadPoolExecutor(1, thread_name_prefix="trainings")
         self._prepared: Future[Ranks] | None = None
@@ -112,12 +115,14 @@ class Trainings:
         drop_unusable(job.checkpoints, self._say)
         ranks = self._at_work = self._ranks(job.config)
         with ExitStack() as at_the_end:
-            at_the_end.callback(ranks.end)
+            at_the_end.callback(self._end, ranks)
             try:
                 ranks.train(_with_whole_paths(job), progress)
             except KeyboardInterrupt:
-                self._say(f"Saving the {job.kind}'s training, for {self._grace_seconds:g} s at most.")
-                ranks.stop(self._grace_seconds)
+                self._grace.begin()
+                seconds = max(self._grace.left - _ENDING_SECONDS, self._grace.left / 2)
+                self._say(f"Saving the {job.kind}'s training, for {seconds:.0f} s at most.")
+                ranks.stop(seconds)
                 raise
             if self._prepared is None and ranks.may_stay(self._beside):
                 at_the_end.pop_all()
@@ -133,7 +138,7 @@ class Trainings:
             ranks = prepared.result()
             if ranks.suit(config):
                 return ranks
-            ranks.end()
+            self._end(ranks)
         return self._starting.submit(self._start, config).result()
 
     def _start(self, config: TrainingConfig) -> Ranks:
@@ -145,7 +150,10 @@ class Trainings:
     def _let_go(self) -> None:
         prepared, self._prepared = self._prepared, None
         if prepared is not None and prepared.exception() is None:
-            prepared.result().end()
+            self._end(prepared.result())
+
+    def _end(self, ranks: Ranks) -> None:
+        ranks.end(min(_LAST_SECONDS, self._grace.left))
 
 
 def _hangs(job: TrainingJob, times: int, error: TrainingStuck, limit: float) -> str:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 #: A collective may wait this long: rank 0 encodes a large data set while the others wait for it.
 _COLLECTIVE_TIMEOUT_SECONDS = 4 * 3600
-#: How long ranks have to end; the exchange lives in its own process, does nothing long and answers sooner than this.
-_LAST_SECONDS, _ANSWER_SECONDS = 15, 10.0
+#: The exchange lives in its own process, does nothing long and answers sooner than this.
+_ANSWER_SECONDS = 10.0
 #: A job is given out once. Ranks that Ray Train started again for it, which it does by itself where a node was taken away,
 #: would wait for ever; those that died before they came to ask for a job may be started again.
 ONE_LIFE = FailureConfig(max_failures=0, max_preemption_failures=0, controller_failure_limit=3)
@@ -131,15 +131,16 @@ class Ranks:
         with suppress(RayError):  # it took longer, or nobody is there any more
             self._at_work = not ray.get(self._exchange.stop.remote(), timeout=seconds)
 
-    def end(self) -> None:
-        """Ends them, whatever they do: a rank that hears from nobody ends, so nothing trains on behind anybody's back."""
+    def end(self, seconds: float) -> None:
+        """Ends them, whatever they do, and waits for it, so long at most: a rank that hears from nobody ends, so nothing
+        trains on behind anybody's back."""
         with suppress(RayError):  # they were faster, or Ray is gone
             if self._at_work or self._ended.done():
                 self._kill()
             else:
                 self._leave(None)
         # Ray Train, still asking for its ranks after the caller has left the cluster, would start another.
-        wait([self._ended], _LAST_SECONDS)
+        wait([self._ended], seconds)
         self._waiting.shutdown(wait=False)
 
     def _next_report(self) -> Progress | JobDone | None:

@@ -22,6 +22,7 @@ from rstar_math.cli.main import main
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import EvaluationConfig, RunConfig, TrackingConfig
 from rstar_math.errors import EngineError, StageError
+from rstar_math.evolution import evolve
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Desk, Run, UntilReached
 from rstar_math.evolution.store import Store
@@ -326,6 +327,29 @@ def test_a_stage_whose_files_are_not_as_they_were_is_named_before_it_is_used(tmp
     run.store.set_aside("round-1.trees")
     again = run.once(1, "trees", work, search=config.plan(1).search)
     assert run.once(1, "harvest", work, harvest=config.plan(1).harvest, trees=again).is_dir()
+
+
+def test_another_round_of_a_finished_run_does_that_round_alone(tmp_path, monkeypatch) -> None:
+    done: list[str] = []
+
+    def stage(desk: Desk, folder: Path, **given: Any) -> dict[str, float]:
+        done.append(str(desk.place))
+        return work(desk, folder, **given)
+
+    def stages_of(rounds: int) -> list[str]:
+        done.clear()
+        evolve.evolve(open_here(tmp_path, compose([f"rounds={rounds}"])))
+        return list(done)
+
+    for name in ("gather_problems", "grow", "harvest", "train_policy", "train_ppm", "train_control", "score"):
+        monkeypatch.setattr(evolve, name, stage)
+    monkeypatch.setattr(evolve, "say_if_short", lambda _: None)
+    assert len(stages_of(2)) == 2 + 5 + 5 + 2
+    before = {file: file.read_text() for file in tmp_path.glob("round-*/*/done.txt")}
+    assert stages_of(2) == []
+    names = ("trees", "harvest", "policy", "ppm", "scores", "control", "control-scores")
+    assert stages_of(3) == [f"round-3/{name}" for name in names]
+    assert before.items() <= {file: file.read_text() for file in tmp_path.glob("round-*/*/done.txt")}.items()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ runs with them write equal bytes. Nothing in the pipeline uses them unless a tes
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import re
@@ -102,6 +103,11 @@ class ScriptedEngine:
     async def is_broken(self) -> bool:
         """A script does not break."""
         return False
+
+    async def until_broken(self) -> None:
+        """See `PolicyActor`."""
+        while not await self.is_broken():
+            await asyncio.sleep(1.0)
 
     async def getting_nowhere_seconds(self) -> float:
         """It answers at once."""

@@ -151,6 +151,51 @@ async def test_an_engines_death_costs_no_problem(config, tmp_path, kind) -> None
 
 
 @pytest.mark.slow
+async def test_an_engines_death_beside_another_costs_no_search_what_it_has_done(config, tmp_path, caplog) -> None:
+    """Every search that had asked it was begun anew, from its root."""
+    two = replace(config, engine=replace(config.engine, cpus=0.1, replicas=2))
+    fleet = Fleet(two, slow_to_answer(), ScriptedEngine, noting(tmp_path / "begun"))
+    killed: list[object] = []
+
+    def kill_once(*_: object) -> None:
+        if not killed and len(fleet._engines.serving("policy")) == 2:
+            killed.append(fleet._engines.serving("policy")[0])
+            ray.kill(killed[0])
+
+    many = [Problem(f"p{n}", f"What is {n} + 3?", str(n + 3)) for n in range(60)]
+    order = Order(MODELS, PLAN, seed=1, graded=True)
+    await grow_into({tmp_path / "trees": many}, fleet, order, kill_once)
+    assert killed
+    assert "a policy engine died" in caplog.text
+    assert sorted(tree.problem.id for tree in read_trees(tmp_path / "trees")) == sorted(p.id for p in many)
+    assert sorted((tmp_path / "begun").read_text().split()) == sorted(p.id for p in many)
+    await fleet.release()
+
+
+def slow_to_answer() -> type:
+    """An engine that always has questions under way."""
+
+    class SlowToAnswer(ScriptedEngine):
+        async def propose(self, transcript, count, sampling):
+            await asyncio.sleep(0.05)
+            return await super().propose(transcript, count, sampling)
+
+    return SlowToAnswer
+
+
+def noting(begun: Path) -> type:
+    """A search worker that notes which problems it begins."""
+
+    class Noting(SearchActor):
+        async def grow(self, problem, *rest):
+            with begun.open("a") as file:
+                file.write(f"{problem.id}\n")
+            return await super().grow(problem, *rest)
+
+    return Noting
+
+
+@pytest.mark.slow
 async def test_an_engine_and_the_only_worker_that_die_at_once_cost_no_problem(config, tmp_path) -> None:
     fleet = Fleet(replace(config, engine=replace(config.engine, cpus=0.1)), ScriptedEngine, ScriptedEngine)
     heard: list[str] = []

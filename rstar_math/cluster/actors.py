@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from rstar_math.sandbox import Promise
 
 
+#: So often an engine looks whether it is broken.
+_LOOKS_SECONDS = 1.0
+
+
 class PolicyActor:
     """A vLLM engine that says what the policy would say next, once `load` has named its weights."""
 
@@ -44,6 +48,11 @@ class PolicyActor:
     async def is_broken(self) -> bool:
         """Whether it answers nothing any more, though its process lives."""
         return self._engine is not None and self._engine.is_broken
+
+    async def until_broken(self) -> None:
+        """Comes back once it is broken; who waits for it hears of its process's end as well."""
+        while not await self.is_broken():
+            await asyncio.sleep(_LOOKS_SECONDS)
 
     async def getting_nowhere_seconds(self) -> float:
         """How long it has been asked something and has taken no step; 0 while nothing is asked."""
@@ -84,6 +93,11 @@ class ScorerActor:
         """See `PolicyActor`."""
         return self._engine is not None and self._engine.is_broken
 
+    async def until_broken(self) -> None:
+        """See `PolicyActor`."""
+        while not await self.is_broken():
+            await asyncio.sleep(_LOOKS_SECONDS)
+
     async def getting_nowhere_seconds(self) -> float:
         """See `PolicyActor`."""
         return self._engine.getting_nowhere_seconds if self._engine else 0.0
@@ -123,7 +137,8 @@ class Replicas:
     """Engines of one kind as one door.
 
     All requests for a question go to one replica, which has the steps so far in its cache of prefixes already; where that one
-    is clearly busier than another, to the one with the fewest under way.
+    is clearly busier than another, to the one with the fewest under way. What one did not answer before it died is asked of
+    another, so that its searches go on; only where none is left it is said.
     """
 
     def __init__(self, actors: Sequence[Any]) -> None:
@@ -145,16 +160,27 @@ class Replicas:
         return own if own.busy <= _BUSIER * least.busy + _MORE else least
 
     async def _ask(self, method: str, question: Transcript, *arguments: Any) -> Any:
-        replica = self._whose(question)
-        replica.busy += 1
-        try:
-            return await result_of(getattr(replica.actor, method).remote(*arguments))
-        except LOST as error:
-            raise EngineLost(
-                f"an engine died ({cause_of(error)}); everything written is kept, the same command continues"
-            ) from error
-        finally:
-            replica.busy -= 1
+        while True:
+            replica = self._whose(question)
+            replica.busy += 1
+            try:
+                return await result_of(getattr(replica.actor, method).remote(*arguments))
+            except EngineLost:
+                if self._is_last(replica):
+                    raise
+            except LOST as error:
+                if self._is_last(replica):
+                    raise EngineLost(
+                        f"an engine died ({cause_of(error)}); everything written is kept, the same command continues"
+                    ) from error
+            finally:
+                replica.busy -= 1
+
+    def _is_last(self, dead: _Replica) -> bool:
+        """Whether no other is left; else the dead one is asked nothing more."""
+        others = [each for each in self._replicas if each is not dead]
+        self._replicas = others or self._replicas
+        return not others
 
 
 #: With so many programs under way for each process that runs them, and at least so many, none of these is ever without one;

@@ -18,10 +18,10 @@ from ray.exceptions import RayTaskError
 
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.joining import gpus_each
-from rstar_math.cluster.remote import CREATION, LOST, cause_of
+from rstar_math.cluster.remote import CREATION, LOST, cause_of, result_of
 from rstar_math.cluster.watch import one_of
 from rstar_math.config import EngineConfig, RunConfig
-from rstar_math.errors import EngineError
+from rstar_math.errors import EngineError, EngineLost
 from rstar_math.rng import derive
 
 _log = logging.getLogger(__name__)
@@ -32,12 +32,24 @@ _ANSWER_SECONDS = 10.0
 @dataclass
 class _Engine:
     """An actor; `path`: the weights that it serves, None before it does; `loading`: what brings it there; `second`: it took
-    the place of one that died before it served."""
+    the place of one that died before it served; `end`: will be done when it is dead or broken."""
 
     actor: Any
     path: str | None = None
     loading: asyncio.Task[Any] | None = None
     second: bool = False
+    end: asyncio.Future[Any] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was heard to be dead or broken; what is cancelled belonged to an earlier stage."""
+        return self.end is not None and self.end.done() and not self.end.cancelled()
+
+    def let_go(self) -> None:
+        """Nobody listens to it any more."""
+        for future in (self.loading, self.end):
+            if future is not None and not future.cancel() and not future.cancelled():
+                future.exception()  # asyncio would complain that nobody looked
 
 
 @dataclass
@@ -72,9 +84,25 @@ class Engines:
     def forget(self) -> None:
         """They have been ended."""
         for engine in (each for engines in self._all.values() for each in engines):
-            if engine.loading is not None:
-                engine.loading.cancel()
+            engine.let_go()
         self._all, self.served = {}, {}
+
+    def ends(self) -> list[asyncio.Future[Any]]:
+        """What will be done when one that serves is dead or broken, whether or not somebody asks it just then."""
+        for engine in self._serving():
+            if engine.end is None or engine.end.cancelled():
+                engine.end = asyncio.ensure_future(result_of(engine.actor.until_broken.remote()))
+        return [engine.end for engine in self._serving() if engine.end is not None]
+
+    def lost(self) -> BaseException | None:
+        """How one that served ended, if one has, and has not been buried."""
+        for engine in self._serving():
+            if engine.ended and engine.end is not None:
+                return engine.end.exception() or EngineLost("it broke in a process that lives")
+        return None
+
+    def _serving(self) -> list[_Engine]:
+        return [each for kind in self.served for each in self._all.get(kind, ()) if each.path is not None]
 
     def prepare(self, kind: Kind, count: int | None = None) -> None:
         """Starts the processes of this kind up to so many (None: all of them) and returns at once: they load their libraries
@@ -128,9 +156,10 @@ class Engines:
 
     async def _bury(self, kind: Kind) -> bool:
         serving = [index for index, engine in enumerate(self._all[kind]) if engine.path is not None]
-        lives = await asyncio.gather(*(_lives(self._all[kind][index].actor) for index in serving))
+        lives = await asyncio.gather(*(_lives(self._all[kind][index]) for index in serving))
         dead = [index for index, alive in zip(serving, lives, strict=True) if not alive]
         for index in dead:
+            self._all[kind][index].let_go()
             ray.kill(self._all[kind][index].actor)  # the process of a broken one lives, and holds its place
             self._all[kind][index] = _Engine(self._new(kind, index))
         return bool(dead)
@@ -196,6 +225,7 @@ class Engines:
         except (TimeoutError, RayTaskError, *LOST) as error:
             _log.info("the %s engines cannot take %s (%s): new ones are started", kind, path, error or "no answer")
             for engine in self._all.pop(kind):
+                engine.let_go()
                 ray.kill(engine.actor)
 
 
@@ -215,11 +245,13 @@ def _explained(error: BaseException, kind: Kind, path: str) -> BaseException:
     return explained
 
 
-async def _lives(actor: Any) -> bool:
+async def _lives(engine: _Engine) -> bool:
     """Whether it is neither dead nor broken; one that does not answer may only be busy, and hanging ones are `watch`'s
     business."""
+    if engine.ended:
+        return False
     try:
-        return not await asyncio.wait_for(actor.is_broken.remote(), _ANSWER_SECONDS)
+        return not await asyncio.wait_for(engine.actor.is_broken.remote(), _ANSWER_SECONDS)
     except LOST:
         return False
     except TimeoutError:

@@ -107,7 +107,7 @@ class Fleet:
             start_what_is_due()
             while running or (dispatch.left and self._crew.waited_for):
                 patience = min(silence.left, flow.pause or silence.left)
-                ends = {*running, *self._crew.waited_for}
+                ends = {*running, *self._crew.waited_for, *self._engines.ends()}
                 await asyncio.wait(ends, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 under_way, found = len(running), ended(running, dispatch)
                 for trees in found.trees:
@@ -272,9 +272,10 @@ class Fleet:
         """New engines in the place of dead ones, if some are still dead; until they serve the others do all the work. Where
         none is, who says so may know of one that is gone already, or be cut off from one that lives: the slots of workers
         that have said so too often, for which others are started."""
-        if not found.unanswered:
+        said = found.unanswered[-1][1] if found.unanswered else None
+        error = said or self._engines.lost()
+        if error is None:
             return []
-        _, error = found.unanswered[-1]
         for kind in (dead := await self._engines.bury()):
             self._count_death(f"a {kind} engine", error)
             _log.warning("a %s engine died (%s); another one is started", kind, cause_of(error))

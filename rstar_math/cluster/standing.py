@@ -59,6 +59,10 @@ class Standing:
             if self.engines.joined() and self.engines.serving(self.kind):
                 self._open()
             door = self._door
+            self.engines.ends()
+            if (ended := self.engines.lost()) is not None:
+                await self._mend(door, ended)
+                continue
             asking = asyncio.ensure_future(getattr(door, method)(*arguments))
             try:
                 while not (await asyncio.wait([asking], timeout=max(self.silence.left, 1.0)))[0]:

@@ -466,7 +466,7 @@ def test_a_formula_of_fractions_has_two_readers_too(monkeypatch: pytest.MonkeyPa
     for name in ("same", "verified"):
         monkeypatch.setattr(symbolic, name, lambda *_, **__: None)
     monkeypatch.setattr(algebra, "expression", lambda _: None)
-    assert grade(said, meant).verdict is Verdict.UNREADABLE
+    assert grade(said, meant).verdict in (Verdict.UNREADABLE, Verdict.GOLD_UNREADABLE)
 
 
 @pytest.mark.parametrize(

@@ -84,13 +84,14 @@ class Crew:
             self.workers.append(self._new())
             self._open(slot, asked)
 
-    def take_in(self, asked: Asked) -> None:
-        """Workers that have become ready can grow trees from now on. One that dies before that is started once more, and
-        again while others are ready, or have not died yet.
+    def take_in(self, asked: Asked) -> bool:
+        """Workers that have become ready can grow trees from now on; whether some have. One that dies before that is started
+        once more, and again while others are ready, or have not died yet.
 
         Raises:
             EngineError: one cannot be started.
         """
+        some = False
         for slot in [slot for slot, opening in self._opening.items() if opening.done()]:
             error = self._opening.pop(slot).exception()
             if isinstance(error, LOST):
@@ -99,6 +100,8 @@ class Crew:
                 raise error
             else:
                 self._second.discard(slot)
+                some = True
+        return some
 
     async def tell(self, asked: Asked) -> None:
         """Whom to ask from now on. A dead worker need not know: what it was growing says so. One that hangs is not waited

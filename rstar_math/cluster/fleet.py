@@ -249,8 +249,8 @@ class Fleet:
 
     async def _welcome(self, models: Models) -> None:
         """Workers and engines that have become ready take part from now on."""
-        self._crew.take_in(self._asked(models))
-        if self._engines.joined():
+        some = self._crew.take_in(self._asked(models))
+        if self._engines.joined() or some:  # a worker that was being started may know of engines that have died since
             await self._tell(models)
 
     async def _tell(self, models: Models) -> None:
@@ -284,7 +284,8 @@ class Fleet:
         # Those that were told of living engines only.
         at_odds = {errand.slot for errand, _ in found.unanswered if errand.told == self._told} - found.dead.keys()
         cut_off = [slot for slot in at_odds if not dead and self._is_cut_off(slot, error)]
-        await self._tell(models)
+        if dead or at_odds:
+            await self._tell(models)
         for slot in cut_off:
             self._crew.replace(slot, self._asked(models))
         return cut_off

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as drawn
 from planting import plant
 
-from rstar_math.config import EvaluationConfig, GradingConfig, MutualConfig
+from rstar_math.config import EvaluationConfig, GradingConfig, MutualConfig, ProblemsConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evaluation.choice import choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
@@ -33,6 +33,7 @@ from rstar_math.evolution.tally import Tally
 from rstar_math.grading import ProcessJudge
 from rstar_math.mutual.reading import read_ways
 from rstar_math.mutual.ways import ways
+from rstar_math.problems import read_problems
 from rstar_math.records import End, Rollout, Tree
 from rstar_math.report.scaling import plot_scaling
 from rstar_math.scripted import ExactJudge
@@ -112,8 +113,37 @@ async def test_scores_tell_the_chosen_answer_from_the_oracle() -> None:
     assert metrics["mcts/pass@1"] == pytest.approx(1 / 3)
     assert metrics["mcts/pass@1/level_1/count"] == 3
     assert metrics["mcts/oracle"] == pytest.approx(2 / 3)
+    assert metrics["mcts/oracle/low"] < 2 / 3 < metrics["mcts/oracle/high"]
     assert [answer_row("mcts", row)["verdict"] for row in rows] == ["correct", "wrong", "no-answer"]
     assert answer_row("mcts", rows[0])["path"] == [DRAWN.nodes[1].step.text]
+
+
+async def test_scores_are_told_by_level_and_by_subject(tmp_path) -> None:
+    """By subject nothing tested it, from the column of the file on."""
+    file = tmp_path / "set.jsonl"
+    found = [("1", "Algebra"), ("1", "Geometry"), ("2", "Algebra"), ("2", None)]
+    rows = [
+        {"problem": f"Is it {number}?", "answer": "4", "level": level, "subject": subject}
+        for number, (level, subject) in enumerate(found)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    problems = read_problems(ProblemsConfig(path=str(file)))
+    right, wrong = scored(0.9, 0.1, 0.1, 0.1), scored(0.1, 0.9, 0.1, 0.1)
+    trees = [replace(tree, problem=one) for tree, one in zip([right, wrong, wrong, right], problems, strict=True)]
+    metrics = score_metrics("mcts", await rows_of(trees, one("mcts")), resamples=200, seed=0)
+    parts = {
+        name.removeprefix("mcts/pass@1/").removesuffix("/count"): (metrics[name.removesuffix("/count")], count)
+        for name, count in metrics.items()
+        if name.startswith("mcts/pass@1/") and name.endswith("/count")
+    }
+    assert parts == {
+        "count": (0.5, 4),
+        "level_1": (0.5, 2),
+        "level_2": (0.5, 2),
+        "subject_Algebra": (0.5, 2),
+        "subject_Geometry": (0.0, 1),
+    }
+    assert (metrics["mcts/pass@1/subject_Algebra/low"], metrics["mcts/pass@1/subject_Algebra/high"]) == (0.0, 1.0)
 
 
 async def test_a_problem_without_a_tree_counts_as_not_answered() -> None:
@@ -155,8 +185,22 @@ async def test_a_vote_of_drawn_solutions_asked_no_ppm_and_whoever_did_took_longe
 async def test_pass_at_k_of_draws_has_no_bias() -> None:
     tree = scored(0.0, 0.0, 0.0, 0.0, leaves=(1, 2, 3, 1))  # two of four draws are right
     rows = await rows_of([tree], one("majority@4"))
-    metrics = draw_metrics("sample@4", rows, 4)
-    assert metrics == pytest.approx({"sample@4/pass@1": 1 / 2, "sample@4/pass@2": 5 / 6, "sample@4/pass@4": 1.0})
+    metrics = draw_metrics("sample@4", rows, 4, resamples=9, seed=0)
+    found = {name: value for name, value in metrics.items() if name.count("/") == 1}
+    assert found == pytest.approx({"sample@4/pass@1": 1 / 2, "sample@4/pass@2": 5 / 6, "sample@4/pass@4": 1.0})
+
+
+async def test_pass_at_k_and_the_oracle_have_intervals_over_the_problems() -> None:
+    """They stood beside accuracies with one, and had none."""
+    trees = [scored(0.0, 0.0, 0.0, 0.0, leaves=leaves) for leaves in [(1, 2, 3, 1), (2, 3, 4, 2)] * 10]
+    rows = await rows_of(trees, one("majority@4"))
+    metrics = score_metrics("majority@4", rows, resamples=200, seed=0)
+    metrics |= draw_metrics("sample@4", rows, 4, resamples=200, seed=0)
+    for name, value in {"majority@4/oracle": 0.5, "sample@4/pass@1": 0.25, "sample@4/pass@2": 5 / 12}.items():
+        assert metrics[name] == pytest.approx(value)
+        low, high = metrics[f"{name}/low"], metrics[f"{name}/high"]
+        assert 0.3 * value < low < value < high < 1.7 * value
+        assert metrics[f"{name}/count"] == 20
 
 
 @settings(deadline=None)
@@ -231,18 +275,15 @@ def test_a_strategy_that_needs_a_ppm_says_so() -> None:
     assert possible(["greedy", "mcts@4", "majority"], guided=False) == ["greedy", "majority"]
 
 
-def leave_scores(folder, verdicts) -> None:
+def leave_scores(folder, verdicts, **problem) -> None:
     folder.mkdir(parents=True)
-    rows = [{"id": name, "strategy": "mcts", "verdict": verdict} for name, verdict in verdicts.items()]
+    about = {"level": "", "subject": ""} | problem
+    rows = [
+        {"id": name, "strategy": "mcts", "verdict": verdict, "right": int(verdict == "correct")} | about
+        for name, verdict in verdicts.items()
+    ]
     (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    costs = (
-        "oracle",
-        "undecided",
-        "tokens_a_problem",
-        "ppm_calls_a_problem",
-        "executions_a_problem",
-        "seconds_a_problem",
-    )
+    costs = ("undecided", "tokens_a_problem", "ppm_calls_a_problem", "executions_a_problem", "seconds_a_problem")
     right = sum(verdict == "correct" for verdict in verdicts.values()) / len(verdicts)
     metrics = {"mcts/pass@1": right, **{f"mcts/{cost}": right for cost in costs}}
     (folder / "metrics.json").write_text(json.dumps(metrics))
@@ -254,23 +295,35 @@ def test_seeds_are_pooled_problem_by_problem(tmp_path) -> None:
     (row,) = pool("gsm8k", [tmp_path / "seed-0", tmp_path / "seed-1"], resamples=200, seed=0)
     assert (row["pass@k"], row["parts"]) == ({}, {})
     assert (row["value"], row["problems"], row["seeds"], row["oracle"]) == (0.75, 2, [0.5, 1.0], 0.75)
-    assert (row["low"], row["high"]) == (0.5, 1.0)
+    assert (row["low"], row["high"]) == (row["oracle/low"], row["oracle/high"]) == (0.5, 1.0)
+
+
+def test_parts_are_pooled_problem_by_problem_with_their_intervals(tmp_path) -> None:
+    """Their values were averaged over the seeds, and the intervals that each seed had were lost."""
+    leave_scores(tmp_path / "seed-0", {"a": "correct", "b": "wrong"}, level="3", subject="Algebra")
+    leave_scores(tmp_path / "seed-1", {"a": "correct", "b": "correct"}, level="3", subject="Algebra")
+    (row,) = pool("gsm8k", [tmp_path / "seed-0", tmp_path / "seed-1"], resamples=200, seed=0)
+    whole = {"value": 0.75, "low": 0.5, "high": 1.0, "problems": 2}
+    assert row["parts"] == {"level_3": whole, "subject_Algebra": whole}
 
 
 async def test_pass_at_k_and_the_accuracy_by_level_are_pooled_over_the_seeds_too(tmp_path) -> None:
     """They stood in each seed's metrics and not in those of the whole evaluation."""
-    for seed, leaves in enumerate([(1, 2, 3, 1), (2, 3, 4, 1)]):  # two of four draws are right, then one
-        tree = scored(0.0, 0.0, 0.0, 0.0, leaves=leaves)
+    trees = [scored(0.0, 0.0, 0.0, 0.0, leaves=leaves) for leaves in [(1, 2, 3, 1), (2, 3, 4, 1)]]
+    for seed, tree in enumerate(trees):  # two of four draws are right, then one
         reading = one("majority@4")
         rows = await rows_of([tree], reading)
-        metrics = score_metrics("majority@4", rows, resamples=9, seed=0) | draw_metrics("sample@4", rows, 4)
+        metrics = score_metrics("majority@4", rows, resamples=9, seed=0)
+        metrics |= draw_metrics("sample@4", rows, 4, resamples=9, seed=0)
         folder = tmp_path / f"seed-{seed}"
         folder.mkdir()
         (folder / "metrics.json").write_text(json.dumps(metrics))
         (folder / "answers.jsonl").write_text(json.dumps(answer_row("majority@4", rows[0])) + "\n")
     (row,) = pool("gsm8k", [tmp_path / "seed-0", tmp_path / "seed-1"], resamples=9, seed=0)
-    assert row["pass@k"] == pytest.approx({"1": 3 / 8, "2": (5 / 6 + 1 / 2) / 2, "4": 1.0})
-    assert row["parts"] == {"level_1": {"value": row["value"], "problems": 1}}
+    found = {k: share["value"] for k, share in row["pass@k"].items()}
+    assert found == pytest.approx({"1": 3 / 8, "2": (5 / 6 + 1 / 2) / 2, "4": 1.0})
+    assert row["pass@k"]["1"] == {"value": 3 / 8, "low": 3 / 8, "high": 3 / 8, "problems": 1}
+    assert row["parts"] == {"level_1": {key: row[key] for key in ("value", "low", "high", "problems")}}
 
 
 def test_what_has_one_trajectory_alone_is_not_plotted(tmp_path) -> None:

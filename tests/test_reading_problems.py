@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rstar_math.config import ProblemsConfig
-from rstar_math.errors import InputError
+from rstar_math.errors import ConfigError, InputError
 from rstar_math.problems import problem_sets, read_problems, split_off
-from rstar_math.problems.benchmarks import compose_benchmark
+from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark, read_benchmark
 from rstar_math.problems.reading import final_answer, normalised
 from rstar_math.records import Problem
 
@@ -274,6 +274,31 @@ SETS = {"gsm8k_train": 7473, "gsm8k_test": 1319, "svamp": 1000, "math500": 500, 
 def test_real_sets_are_read_whole(name: str) -> None:
     problems = read(DATA / f"{name}.jsonl")
     assert len({problem.id for problem in problems}) == len(problems) == SETS[name]
+
+
+@pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is not here; RSTAR_DATA names the folder of the real sets")
+@pytest.mark.parametrize("name", benchmark_names())
+def test_a_benchmarks_own_file_has_questions_and_answers_under_the_names_that_are_looked_for(name: str) -> None:
+    """Of most of them nothing was read but conf/benchmark."""
+    benchmark = compose_benchmark(name)
+    if benchmark.file and not (DATA / benchmark.file).is_file():
+        pytest.skip(f"{benchmark.file} is not in {DATA}")
+    embedded = ProblemsConfig(limit=2, count=6, held_out_count=6, validation_count=6)
+    found = read_benchmark(benchmark.problems(name, DATA, embedded), seed=0, repeats=[])
+    assert len(found) == 2
+    for problem in found:
+        assert len(problem.question) > 20 and problem.question[0] != "{"
+        assert 0 < len(problem.answer) < 100
+    assert found[0].question != found[1].question
+
+
+def test_omnimath_is_the_same_problems_wherever_they_are_read_from(tmp_path) -> None:
+    """The file held the 500 with numbers for answers, the hub all 4,428."""
+    lines(tmp_path / "omnimath_num500.jsonl", *ROWS)
+    benchmark = compose_benchmark("omnimath")
+    assert len(read_benchmark(benchmark.problems("omnimath", tmp_path, ProblemsConfig()), 0, [])) == len(ROWS)
+    with pytest.raises(ConfigError, match=r"there is no omnimath_num500\.jsonl named: benchmarks=FOLDER"):
+        benchmark.problems("omnimath", None, ProblemsConfig())
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is not here; RSTAR_DATA names the folder of the real sets")

@@ -10,8 +10,9 @@ from test_search import ADD, CRASH, PRINT, PROBLEM, TIMES, doors, grow_one, tell
 from rstar_math import text
 from rstar_math.config import SearchConfig
 from rstar_math.errors import EngineLost
+from rstar_math.evaluation.choice import solutions
 from rstar_math.evaluation.worths import read_worths, weigh_all, with_worths
-from rstar_math.records import End
+from rstar_math.records import End, Verdict
 from rstar_math.scripted import ScriptedPolicy, ScriptedScorer
 from rstar_math.search.forest import grow
 
@@ -131,15 +132,33 @@ async def test_a_finished_answer_keeps_its_place_in_the_beam() -> None:
     )  # root; both; both; the sum alone: three forks, print and answer
 
 
-async def test_two_finished_answers_of_one_expansion_both_survive() -> None:
-    def two_wordings(written: str) -> list[str]:
-        if "<output>" in written:
-            return ["<answer>\\boxed{4}<end_of_answer>", "<answer>\\boxed{5}<end_of_answer>"]
-        return tell(written)
+def two_wordings(written: str) -> list[str]:
+    """Two answers, whatever was printed."""
+    if "<output>" in written:
+        return ["<answer>\\boxed{4}<end_of_answer>", "<answer>\\boxed{5}<end_of_answer>"]
+    return tell(written)
 
+
+async def test_two_finished_answers_of_one_expansion_both_survive() -> None:
     plan = SearchConfig(kind="beam", rollouts=1, candidates=8, answer_candidates=16, annotation="ppm")
     tree = await grow_one(plan, doors(two_wordings, scorer=LIKES_SUMS))
     assert sorted(tree.nodes[rollout.leaf].answer or "" for rollout in tree.rollouts) == ["4", "5"]
+
+
+async def test_two_finished_answers_of_one_expansion_both_stand_in_the_tree_and_are_visited() -> None:
+    """It was tested for beams alone; the released code keeps the first of them."""
+    plan = SearchConfig(rollouts=16, candidates=16, answer_candidates=16)
+    tree = await grow_one(plan, doors(two_wordings))
+    ends = [index for index, node in enumerate(tree.nodes) if node.step.output is not None]
+    assert len(ends) == 2  # the sum's and the product's
+    reached = {rollout.leaf: rollout.value for rollout in tree.rollouts}
+    for end in ends:
+        answers = {tree.nodes[child].answer: child for child in tree.children(end)}
+        assert sorted(answers, key=str) == ["4", "5"]
+        assert [tree.nodes[answers[answer]].verdict for answer in ("4", "5")] == [Verdict.CORRECT, Verdict.WRONG]
+        assert [reached[answers[answer]] for answer in ("4", "5")] == [1.0, -1.0]
+    found = [choice.answer for choice in solutions(tree, drawn=False)]
+    assert sorted(found) == ["4", "4", "5", "5"]  # the trajectories that a choice or a harvest sees
 
 
 async def test_a_beam_where_nothing_runs_ends() -> None:

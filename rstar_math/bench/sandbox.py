@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import TypeVar, get_args
 import numpy as np
 import psutil
 
+from rstar_math.bench.machine import machine
 from rstar_math.config import SandboxConfig, SandboxWall
 from rstar_math.records import Program, Status
 from rstar_math.sandbox import ProcessSandbox, open_sandbox
@@ -94,11 +94,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All rows; baselines by kind, in milliseconds of processor time; growth over many programs, before and after. `walls`:
-    what each is here, or why there is none, so that no row leaves it out. `beside`: milliseconds of trivial programs, median
-    and 99th percentile, beside 16 slow ones of another call, by what these do."""
+    """Where it was measured; all rows; baselines by kind, in milliseconds of processor time; growth over many programs,
+    before and after. `walls`: what each is here, or why there is none, so that no row leaves it out. `beside`: milliseconds
+    of trivial programs, median and 99th percentile, beside 16 slow ones of another call, by what these do."""
 
-    cores: int
+    machine: dict[str, str]
     walls: dict[str, str]
     rows: list[Row]
     cold: dict[str, float]
@@ -160,7 +160,7 @@ def measure(*, quick: bool) -> Report:
     ]
     growth = asyncio.run(_growth(programs))
     return Report(
-        os.cpu_count() or 1,
+        machine(),
         walls,
         rows,
         cold,

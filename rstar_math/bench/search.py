@@ -11,19 +11,26 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from rstar_math.bench.barrier import barrier_cost, read_trace
+from rstar_math.bench.machine import machine
 from rstar_math.bench.owncost import own_cost
 from rstar_math.bench.saturation import Saturation, saturation
 from rstar_math.bench.scale import Scale, scale
-from rstar_math.config import RunConfig
+from rstar_math.config import ForecastConfig, RunConfig, SearchConfig
+from rstar_math.forecast.work import search_work
 
-#: Problems of the paper's later rounds, and A100 days of a round (paper §3.4, appendix A: 15 nodes of 4, 3 to 7 days).
+#: Problems of the paper's rounds 2 and 3, their plan, and the days of each on 15 nodes of 4 A100 (paper §3.4, appendix A).
 _PAPER_PROBLEMS, _PAPER_DAYS = 747_000, 3.0
+_PAPER_PLAN = SearchConfig(rollouts=16, candidates=8, escalate_to=(32,))
+#: As `rstar-math plan` assumes them, but every candidate leaves a node: solutions of so many steps can have no more.
+_HABITS = ForecastConfig(kept=1.0)
 
 
 @dataclass(frozen=True)
 class Report:
-    """own_cost: nodes -> µs a node. barrier: (problems, seconds apart, seconds in lock-step) of the recorded trace."""
+    """machine: where it was measured. own_cost: nodes -> µs a node. barrier: (problems, seconds apart, seconds in lock-step)
+    of the recorded trace."""
 
+    machine: dict[str, str]
     own_cost: dict[int, float]
     barrier: list[tuple[int, float, float]]
     saturation: Saturation
@@ -34,20 +41,35 @@ class Report:
         sizes = sorted(self.own_cost)
         shares = {f"of the processor time: {who}": spent for who, spent in self.saturation.spent.items()}
         total = sum(shares.values())
-        fastest = max(row.problems_a_second for row in self.scale)
-        needed = _PAPER_PROBLEMS / (_PAPER_DAYS * 86_400)
         return {
             f"own cost a node, {sizes[-1]:,} nodes / {sizes[0]:,} nodes": self.own_cost[sizes[-1]]
             / self.own_cost[sizes[0]],
             **{f"lock-step / apart, {count} problems": together / apart for count, apart, together in self.barrier},
             "tokens a second, search / one batch": self.saturation.search / self.saturation.batch,
             **{name: spent / total for name, spent in sorted(shares.items(), key=lambda item: -item[1])},
-            f"problems a second, fastest here / {_PAPER_PROBLEMS:,} in {_PAPER_DAYS:g} days": fastest / needed,
+        }
+
+    def paper_round(self) -> dict[str, float]:
+        """What round 2 of the paper asks of a driver, at most, and what it takes at the pace of the best row of `scale`.
+
+        The trees of `scale` are far smaller than the paper's, so problems a second tell nothing of its problems; nodes do.
+        Steps are shorter there too, and so are their bytes.
+        """
+        best = max(self.scale, key=lambda row: row.nodes_a_second)
+        nodes = search_work(_PAPER_PLAN, _HABITS, 1 - _HABITS.solved[1], _PAPER_PROBLEMS).nodes
+        needed = nodes / (_PAPER_DAYS * 86_400)
+        return {
+            "nodes a problem": nodes / _PAPER_PROBLEMS,
+            f"nodes a second, needed for {_PAPER_PROBLEMS:,} problems in {_PAPER_DAYS:g} days": needed,
+            "nodes a second, most here": best.nodes_a_second,
+            "nodes a second, most here / needed": best.nodes_a_second / needed,
+            f"days for {_PAPER_PROBLEMS:,} problems here": nodes / best.nodes_a_second / 86_400,
+            "gigabytes on disk, of steps as short as here": nodes * best.bytes_a_node / 1e9,
         }
 
     def as_json(self) -> str:
         """The report as one JSON object."""
-        return json.dumps(asdict(self) | {"ratios": self.ratios()}, indent=2)
+        return json.dumps(asdict(self) | {"ratios": self.ratios(), "paper_round": self.paper_round()}, indent=2)
 
 
 def measure(config: RunConfig, model: str, *, quick: bool, say: Callable[[str], None]) -> Report:
@@ -69,4 +91,4 @@ def measure(config: RunConfig, model: str, *, quick: bool, say: Callable[[str], 
         say(f"{problems:,} problems through {workers} simulated workers …")
         rows.append(scale(config, workers, problems))
         say(f"  {rows[-1].problems_a_second:.0f} a second, driver {rows[-1].megabytes[-1]:.0f} MB")
-    return Report(costs, barriers, busy, rows)
+    return Report(machine(), costs, barriers, busy, rows)

@@ -13,7 +13,7 @@ from rstar_math.bench import grading, search
 from rstar_math.bench.sandbox import measure
 from rstar_math.bench.scale import Scale
 from rstar_math.config import RunConfig
-from rstar_math.report.bench import show_ratios, show_table
+from rstar_math.report.bench import show_machine, show_ratios, show_table
 
 
 def bench_sandbox(*, quick: bool, as_json: bool) -> None:
@@ -22,6 +22,7 @@ def bench_sandbox(*, quick: bool, as_json: bool) -> None:
     if as_json:
         click.echo(report.as_json())
         return
+    show_machine(report.machine)
     measured = [
         (row.kind, row.depth, "yes" if row.snapshots else "no", " ".join(row.without), *row.figures())
         for row in report.rows
@@ -47,6 +48,7 @@ def bench_search(config: RunConfig, model: str, *, quick: bool, as_json: bool) -
     if as_json:
         click.echo(report.as_json())
         return
+    show_machine(report.machine)
     show_table(("nodes", "µs of the search's own a node"), list(report.own_cost.items()))
     show_table(("recorded trace, problems", "s apart", "s in lock-step"), report.barrier)
     busy = report.saturation
@@ -65,6 +67,7 @@ def bench_search(config: RunConfig, model: str, *, quick: bool, as_json: bool) -
     ]
     show_table(title, cells)
     show_ratios(report.ratios())
+    show_table(("round 2 of the paper, at most", ""), list(report.paper_round().items()))
 
 
 def _sizes(row: Scale) -> tuple[str, float, float]:

@@ -21,7 +21,10 @@ def bench() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 @spoken
 def bench_sandbox(limit: str, as_json: bool) -> None:
-    """What running one step costs, with and without snapshots and walls."""
+    """What running one step costs, with and without snapshots and walls: [limit=quick].
+
+    Takes some five minutes on two cores, less than one with limit=quick.
+    """
     from rstar_math.cli.bench import bench_sandbox
 
     if limit not in ("", "limit=quick"):
@@ -36,8 +39,9 @@ def bench_sandbox(limit: str, as_json: bool) -> None:
 def bench_search(overrides: tuple[str, ...], as_json: bool) -> None:
     """Whether search runs at the engine's own speed: [limit=quick] [policy=MODEL] [record=FILE].
 
-    Its own cost, the cost of waiting, how busy the engine is, and how many problems a driver feeds. record=FILE writes the
-    times of a real search instead, the trace that the cost of waiting is worked out from.
+    Its own cost, the cost of waiting, how busy the engine is, and how many problems a driver feeds. Takes over an hour on two
+    cores, less than a minute with limit=quick. record=FILE writes the times of a real search instead, the trace that the
+    cost of waiting is worked out from.
     """
     from rstar_math.bench.saturation import record_trace
     from rstar_math.cli.bench import bench_search

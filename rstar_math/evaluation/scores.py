@@ -25,6 +25,8 @@ from rstar_math.together import in_order
 _AT_ONCE = 64
 _UNSCORED: tuple[Rule, ...] = ("majority",)
 _SCORED: tuple[Rule, ...] = ("best", "majority", "weighted")
+#: Counts up with what stands in a row of `answers.jsonl`, so that what was read before is read anew.
+ROW_FORM = 2
 _NO_ANSWER = Grade(Verdict.NO_ANSWER, "no rollout reached an answer")
 
 
@@ -133,12 +135,14 @@ def grade_choice(
 
 
 def score_metrics(strategy: str, scored: Sequence[Scored], *, resamples: int, seed: int) -> dict[str, float]:
-    """`STRATEGY/pass@1` with its 95% interval, by level and subject too; the oracle, what nobody could decide, the cost."""
+    """`STRATEGY/pass@1` with its 95% interval, by level and subject too; the oracle, with its own; what nobody could
+    decide; the cost."""
     metrics: dict[str, float] = {}
     for part, rows in _parts(scored).items():
         share = accuracy([row.correct for row in rows], resamples=resamples, seed=seed)
         metrics |= share.named(f"{strategy}/pass@1{part}")
-    metrics[f"{strategy}/oracle"] = mean([float(row.right > 0) for row in scored])
+    oracle = accuracy([row.right > 0 for row in scored], resamples=resamples, seed=seed)
+    metrics |= oracle.named(f"{strategy}/oracle")
     metrics[f"{strategy}/undecided"] = sum(row.choice is not None and not row.grade.verdict.decided for row in scored)
     for name, cost in (
         ("tokens", "tokens"),
@@ -162,12 +166,13 @@ def _parts(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
     return parts
 
 
-def draw_metrics(search: str, scored: Sequence[Scored], drawn: int) -> dict[str, float]:
-    """`SEARCH/pass@k` of `drawn` solutions drawn independently, for k = 1, 2, 4, … up to all of them."""
-    return {
-        f"{search}/pass@{k}": mean([pass_at(k, drawn=drawn, right=row.right) for row in scored])
-        for k in doublings(drawn)
-    }
+def draw_metrics(search: str, scored: Sequence[Scored], drawn: int, *, resamples: int, seed: int) -> dict[str, float]:
+    """`SEARCH/pass@k` of `drawn` solutions drawn independently, with its 95% interval, for k = 1, 2, 4, … up to all."""
+    metrics: dict[str, float] = {}
+    for k in doublings(drawn):
+        chances = [pass_at(k, drawn=drawn, right=row.right) for row in scored]
+        metrics |= accuracy(chances, resamples=resamples, seed=seed).named(f"{search}/pass@{k}")
+    return metrics
 
 
 def scaling_rows(
@@ -186,14 +191,18 @@ def scaling_rows(
 
 
 def answer_row(strategy: str, scored: Scored) -> dict[str, Any]:
-    """One line of `answers.jsonl`: what was answered, what it should have been, and along which path."""
+    """One line of `answers.jsonl`: what was answered, what it should have been, and along which path. `right`: rollouts with
+    a right answer, chosen or not."""
     return {
         "id": scored.problem.id,
+        "level": scored.problem.level,
+        "subject": scored.problem.subject,
         "strategy": strategy,
         "answer": scored.choice.answer if scored.choice else None,
         "gold": scored.problem.answer,
         "verdict": scored.grade.verdict.value,
         "reason": scored.grade.reason,
         "score": scored.choice.score if scored.choice else None,
+        "right": scored.right,
         "path": list(scored.path),
     }

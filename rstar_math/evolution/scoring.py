@@ -151,7 +151,7 @@ def _write_scores(
         strategy = readings[0]
         scaling += scaling_rows(search, [rows.get(each.name, []) for each in readings], **drawing)
         if strategy.drawn and (count := strategy.plan.rollouts) > 1:
-            metrics |= draw_metrics(f"sample@{count}", rows.get(strategy.name, []), count)
+            metrics |= draw_metrics(f"sample@{count}", rows.get(strategy.name, []), count, **drawing)
     write_json(folder / "scaling.json", scaling)
     write_json(folder / "metrics.json", metrics)
     return metrics

@@ -21,6 +21,11 @@ def show_table(title: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     open_console().print(table)
 
 
+def show_machine(machine: Mapping[str, str]) -> None:
+    """One line a part."""
+    show_table(("measured on", ""), list(machine.items()))
+
+
 def show_ratios(ratios: Mapping[str, float]) -> None:
     """One line a ratio."""
     show_table(("", "ratio"), list(ratios.items()))

@@ -905,7 +905,10 @@ async def test_an_engine_of_another_kind_that_joins_while_the_last_one_is_mended
 ) -> None:
     """A second model's engine died, a PPM engine began to serve, and whoever asked next had nobody to ask: ValueError."""
     asked: list[str] = []
-    own = SimpleNamespace(propose=SimpleNamespace(remote=lambda *_: _said(asked)))
+    never = asyncio.get_running_loop().create_future()
+    own = SimpleNamespace(
+        propose=SimpleNamespace(remote=lambda *_: _said(asked)), until_broken=SimpleNamespace(remote=lambda: never)
+    )
     engines = Engines(config, ScriptedEngine, ScriptedEngine, lambda *_: None)
     engines.served = {"policy": "weights", "ppm": "weights"}
     engines._all = {"policy": [_Engine(own, "weights")], "ppm": [_Engine(own)]}

@@ -12,6 +12,7 @@ import click
 from rstar_math.bench import grading, search
 from rstar_math.bench.sandbox import measure
 from rstar_math.bench.scale import Scale
+from rstar_math.cluster.joining import leave
 from rstar_math.config import RunConfig
 from rstar_math.report.bench import show_machine, show_ratios, show_table
 
@@ -45,6 +46,7 @@ def bench_search(config: RunConfig, model: str, *, quick: bool, as_json: bool) -
     """Prints one JSON object, or tables; what is being measured goes to standard error."""
     with contextlib.redirect_stdout(sys.stderr):  # Ray warns of many workers on standard output
         report = search.measure(config, model, quick=quick, say=lambda text: click.echo(text, err=True))
+        leave()
     if as_json:
         click.echo(report.as_json())
         return

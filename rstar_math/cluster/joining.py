@@ -73,6 +73,11 @@ def connect_to(address: str | None) -> None:
         ) from error
 
 
+def leave() -> None:
+    """Ends a cluster of this machine's own, or leaves that of others; Ray has nothing more to print then."""
+    ray.shutdown()
+
+
 @contextmanager
 def _sigterm_as_it_was() -> Iterator[None]:
     """Ray's driver takes SIGTERM for itself, on the main thread: a preempted run would end at once, with a code of Ray's."""

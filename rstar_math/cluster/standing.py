@@ -88,7 +88,7 @@ class Standing:
             for each in hung:
                 ray.kill(each.actor)
 
-    async def _mend(self, door: Replicas, error: EngineLost) -> None:
+    async def _mend(self, door: Replicas, error: BaseException) -> None:
         """Another engine in the place of each dead one; all who had asked it come here, and the first mends for all."""
         async with self._mending:
             if door is not self._door:

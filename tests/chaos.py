@@ -27,7 +27,7 @@ from pathlib import Path
 
 import psutil
 import two_hosts
-from artefacts import READ_BY, check_promises, digests, flip_a_byte
+from artefacts import READ_BY, check_promises, digests, flip_a_bit
 
 #: Two rounds that take a minute or two.
 PLAN = (
@@ -255,11 +255,11 @@ def damage(root: Path, draws: random.Random, tally: Tally) -> None:
     pattern = min(draws.sample(list(READ_BY), len(READ_BY)), key=tally.damaged.__getitem__)
     file, at, again = draws.choice(sorted(root.glob(pattern))), draws.random(), f"from={READ_BY[pattern]}"
     folder = root.parent.parent
-    flip_a_byte(file, at)
+    flip_a_bit(file, at)
     assert finish(folder, "scripted", 0, draws, tally, again) != 0, f"{again} read {file} with a byte flipped"
     said = (folder / "printed.txt").read_text().splitlines()[-4:]
     assert file.name in "\n".join(said), f"{again} does not name {file.name}: {said}"
-    flip_a_byte(file, at)
+    flip_a_bit(file, at)
     assert finish(folder, "scripted", 0, draws, tally, again) == 0, f"{again} did not end with {file} mended"
     tally.damaged[pattern] += 1
 

@@ -35,7 +35,7 @@ def trees(tmp_path: Path) -> Path:
         tree = plant(
             "good q=1 n=1\n  print code=4\n    four answer=4 correct\nbad q=-1 n=1\n  print code=5\n    five answer=5 wrong"
         )
-        write_trees(tmp_path / "trees" / name / "part-0.parquet", [tree])
+        write_trees(tmp_path / "trees" / name, 0, [tree])
     (tmp_path / "disk").mkdir()
     return tmp_path
 

@@ -68,10 +68,11 @@ def digests(root: Path) -> dict[str, str]:
     return {name: sha256(content).hexdigest() for name, content in sorted(found.items())}
 
 
-def flip_a_byte(file: Path, at: float) -> None:
-    """Inverts the byte that stands at this share of the file."""
+def flip_a_bit(file: Path, at: float) -> None:
+    """Inverts the bit that stands at this share of the file: what a decoder would find is not all that happens."""
     content = bytearray(file.read_bytes())
-    content[int(at * len(content))] ^= 0xFF
+    byte, bit = divmod(int(at * 8 * len(content)), 8)
+    content[byte] ^= 1 << bit
     file.write_bytes(content)
 
 

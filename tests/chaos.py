@@ -4,8 +4,8 @@ Runs of two rounds, with real engines and with scripted ones by turns; trainings
 victim is the driver with all it started, the driver alone, a search worker, an engine, a training rank, a sandbox's
 launcher, a judge, or Ray's own processes, the kind killed least so far; the same command then goes on, until the run is
 finished. At the end every problem has its trees exactly once, no file differs from what its manifest says, and a scripted run
-has left what an undisturbed one leaves, to the bit. Then one byte of one of its files is flipped: the stage that reads it has
-to refuse it by name, and with the byte put back the same command has to end as before.
+has left what an undisturbed one leaves, to the bit. Then one bit of one of its files is flipped: the stage that reads it has
+to refuse it by name, and with the bit put back the same command has to end as before.
 
     python tests/chaos.py [KILLS] [SEED]     # 100 kills by default, about an hour on two cores
 """
@@ -22,12 +22,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import two_hosts
-from artefacts import READ_BY, check_promises, digests, flip_a_byte
+from artefacts import READ_BY, check_promises, digests, flip_a_bit
+
+from rstar_math.errors import StageError
 
 #: Two rounds that take a minute or two.
 PLAN = (
@@ -58,6 +61,8 @@ ENGINES = {
 SUMS = 400
 #: Kills of one run at most: killed on and on it would hardly get ahead, and no other kind of run would have its turn.
 KILLS_A_RUN = 15
+#: The share of drivers killed alone whose processes are ended before the next start; of the others it meets what lives on.
+BURIED = 0.5
 #: Seconds from one kill to the next, at least and at most.
 PAUSES = (2.0, 30.0)
 #: A run that does not end within so many seconds hangs.
@@ -105,6 +110,14 @@ class Tally:
     starts: int = 0
     runs: int = 0
     broken: list[str] = field(default_factory=list)
+    #: What drivers left behind that were killed alone, to be met by the next start of their run.
+    orphans: list[psutil.Process] = field(default_factory=list)
+
+    def end_orphans(self) -> None:
+        for orphan in self.orphans:
+            with suppress(psutil.NoSuchProcess):  # nor one that has its number now
+                orphan.kill()
+        self.orphans.clear()
 
 
 def main(kills: int, seed: int) -> int:
@@ -116,20 +129,24 @@ def main(kills: int, seed: int) -> int:
         wanted = digests(undisturbed / "runs" / "chaos")
     cut_a_link(tally)
     while tally.kills.total() < kills:
-        engines = list(ENGINES)[tally.runs % 2]
+        engines, before = list(ENGINES)[tally.runs % 2], tally.kills.total()
         with tempfile.TemporaryDirectory(prefix="chaos ") as folder:
             try:
                 killed_and_checked(
                     Path(folder), engines, min(kills, tally.kills.total() + KILLS_A_RUN), (draws, tally, wanted)
                 )
-            except AssertionError as error:
+            except (AssertionError, StageError) as error:
                 tally.broken.append(f"run {tally.runs + 1}, {engines}: {error}")
+                if tally.kills.total() == before:  # the next one would break as well, and never come to a kill
+                    break
+            finally:
+                tally.end_orphans()
         tally.runs += 1
         print(f"run {tally.runs}, {engines}: {tally.kills.total()} kills so far, {tally.starts} starts", flush=True)
     print(f"{'killed':16} tried  went on without a new start")
     for victim in VICTIMS:
         print(f"{victim:16} {tally.kills[victim]:5}  {tally.went_on[victim]}")
-    print(f"a byte flipped in, refused and redone: {', '.join(sorted(tally.damaged)) or 'nothing'}")
+    print(f"a bit flipped in, refused and redone: {', '.join(sorted(tally.damaged)) or 'nothing'}")
     total = tally.kills.total()
     print(f"survived / tried: {total - len(tally.broken)} / {total}, in {tally.runs} runs and {tally.starts} starts")
     print(*tally.broken, sep="\n")
@@ -161,16 +178,25 @@ def killed_and_checked(folder: Path, engines: str, kills: int, by: tuple[random.
 
 
 def one_run(folder: Path, engines: str, kills: int, draws: random.Random, tally: Tally) -> None:
-    """One run from its first start to its end, killed on the way until `kills` were made in all."""
+    """One run from its first start to its end, killed on the way until `kills` were made in all. A start of which nothing
+    was killed has to end well, so the starts come to an end."""
+    before = tally.kills.total()
     while finish(folder, engines, kills, draws, tally) != 0:
-        pass
+        said = (folder / "printed.txt").read_text()[-1000:]
+        assert tally.kills.total() > before, f"a start ended by itself, though nothing of it was killed: {said}"
+        before = tally.kills.total()
     check_promises(folder / "runs" / "chaos", rounds=2)
 
 
 def finish(folder: Path, engines: str, kills: int, draws: random.Random, tally: Tally, *more: str) -> int:
     """One start of the run, killed at until `kills` were made in all; its exit code. What it prints goes to a file."""
     tally.starts += 1
-    return watch(start(folder, engines, *more), kills, draws, tally)
+    driver = start(folder, engines, *more)
+    try:
+        return watch(driver, kills, draws, tally)
+    finally:
+        if driver.poll() is None:  # it hangs
+            bury(driver)
 
 
 def start(folder: Path, engines: str, *more: str) -> subprocess.Popen[bytes]:
@@ -200,26 +226,29 @@ def watch(driver: subprocess.Popen[bytes], kills: int, draws: random.Random, tal
             assert time.monotonic() < deadline, f"nothing ended for {PATIENCE_SECONDS:g} s after a {last} was killed"
             if last is not None:
                 tally.went_on[last] += 1
-            last = kill(driver, draws, tally.kills)
+            last = kill(driver, draws, tally)
             if last is not None:
                 tally.kills[last] += 1
             continue
-        bury(driver)
+        if last != "driver alone" or draws.random() < BURIED:
+            bury(driver)
         if code == 0 and last is not None:
             tally.went_on[last] += 1
         return code
 
 
-def kill(driver: subprocess.Popen[bytes], draws: random.Random, killed: Counter[str]) -> str | None:
+def kill(driver: subprocess.Popen[bytes], draws: random.Random, tally: Tally) -> str | None:
     """Kills one of those that are there, of the kind killed least so far; its name."""
     there = parts_of(driver)
     if there is None:
         return None
     kinds = ["driver and all", "driver alone", *(name for name, found in there.items() if found)]
-    victim = min(draws.sample(kinds, len(kinds)), key=killed.__getitem__)
+    victim = min(draws.sample(kinds, len(kinds)), key=tally.kills.__getitem__)
     if victim == "driver and all":
         bury(driver)
     elif victim == "driver alone":
+        with suppress(psutil.NoSuchProcess):  # it ended by itself
+            tally.orphans += psutil.Process(driver.pid).children(recursive=True)
         driver.kill()
     else:
         draws.choice(there[victim]).kill()
@@ -251,15 +280,15 @@ def compare(root: Path, wanted: dict[str, str]) -> None:
 
 
 def damage(root: Path, draws: random.Random, tally: Tally) -> None:
-    """A flipped byte is refused by name where the file is read; with the byte back, the same command ends."""
+    """A flipped bit is refused by name where the file is read; with the bit back, the same command ends."""
     pattern = min(draws.sample(list(READ_BY), len(READ_BY)), key=tally.damaged.__getitem__)
     file, at, again = draws.choice(sorted(root.glob(pattern))), draws.random(), f"from={READ_BY[pattern]}"
     folder = root.parent.parent
-    flip_a_byte(file, at)
-    assert finish(folder, "scripted", 0, draws, tally, again) != 0, f"{again} read {file} with a byte flipped"
+    flip_a_bit(file, at)
+    assert finish(folder, "scripted", 0, draws, tally, again) != 0, f"{again} read {file} with a bit flipped"
     said = (folder / "printed.txt").read_text().splitlines()[-4:]
     assert file.name in "\n".join(said), f"{again} does not name {file.name}: {said}"
-    flip_a_byte(file, at)
+    flip_a_bit(file, at)
     assert finish(folder, "scripted", 0, draws, tally, again) == 0, f"{again} did not end with {file} mended"
     tally.damaged[pattern] += 1
 

@@ -1,6 +1,7 @@
 """What the commands do where nothing more is said."""
 
 import json
+import shutil
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from artefacts import flip_a_bit
 from click.testing import CliRunner
 from planting import plant
 from test_run import open_here
@@ -25,6 +27,8 @@ from rstar_math.cluster.fleet import Models
 from rstar_math.config import PolicyConfig, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evolution import run as run_module
+from rstar_math.evolution.fingerprint import Fingerprint
+from rstar_math.evolution.store import once
 from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark
 from rstar_math.records import End, Rollout
 from rstar_math.scripted import ExactJudge, ScriptedPolicy
@@ -400,6 +404,26 @@ def test_a_ppm_without_its_policy_is_refused_and_not_passed_over_in_silence(tmp_
     assert result.exit_code == ConfigError("").exit_code
     assert "ppm=another" in result.output
     assert "policy=MODEL" in result.output
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_damaged_model_of_a_run_is_named_before_an_engine_starts_on_it(named, tmp_path, monkeypatch) -> None:
+    """Whoever asked one question was answered by whatever weights were there."""
+    root = tmp_path / "demo" / "round-1"
+    for name in ("policy", "ppm"):
+        once(
+            root / name,
+            Fingerprint({}, {}),
+            lambda folder: shutil.copytree(MODEL_PATH, folder, dirs_exist_ok=True) and {},
+        )
+    opened: list[RunConfig] = []
+    monkeypatch.setattr(solving, "open_fleet", opened.append)
+    flip_a_bit(root / "policy" / "model.safetensors", 0.9)
+    given = [f"policy={root / 'policy'}"] if named else []
+    result = CliRunner().invoke(main, ["solve", "1 + 3?", f"runs={tmp_path}", *given])
+    assert result.exit_code == 1
+    assert "policy/model.safetensors is damaged" in "".join(result.output.split("\n"))
+    assert opened == []
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from planting import plant
 from rstar_math.cli.launch import open_run
 from rstar_math.config import RunConfig, TrackingConfig, TrainingConfig
 from rstar_math.errors import DiskError, EngineError, StageError
+from rstar_math.evolution import room
 from rstar_math.evolution.places import Place
-from rstar_math.evolution.room import check_room, say_if_short
+from rstar_math.evolution.room import Watch, check_room, say_if_short
 from rstar_math.evolution.stages import train_policy
 from rstar_math.harvest.crop import write_examples
 from rstar_math.search.storage import write_trees
@@ -35,7 +36,7 @@ def trees(tmp_path: Path) -> Path:
         tree = plant(
             "good q=1 n=1\n  print code=4\n    four answer=4 correct\nbad q=-1 n=1\n  print code=5\n    five answer=5 wrong"
         )
-        write_trees(tmp_path / "trees" / name / "part-0.parquet", [tree])
+        write_trees(tmp_path / "trees" / name, 0, [tree])
     (tmp_path / "disk").mkdir()
     return tmp_path
 
@@ -100,6 +101,26 @@ def test_a_run_says_before_its_first_round_where_the_disk_has_less_than_it_will_
         say_if_short(run)
     assert len(said) == lines
     assert all("is likely to take" in line and "10 MB are free" in line for line in said)
+
+
+def test_a_disk_that_fills_while_trees_grow_is_told_of_once_and_in_time(tmp_path, monkeypatch) -> None:
+    """It was looked at before the first round alone, and others fill it too."""
+    monkeypatch.setattr(room, "_LOOK_SECONDS", 0.0)
+    (tmp_path / "trees.partial").mkdir()
+    with (tmp_path / "trees.partial" / "part").open("wb") as part:
+        part.truncate(300_000_000)
+    said: list[str] = []
+    watch = Watch(tmp_path / "trees.partial", said.append)
+    leave(monkeypatch, 900_000_000)
+    watch.look(1, 4)
+    assert said == []
+    leave(monkeypatch, 899_000_000)
+    for done in (1, 2, 3, 4):
+        watch.look(done, 4)
+    assert len(said) == 1
+    assert said[0].startswith(
+        f"899 MB are free in {tmp_path}, and the 3 problems that are left are likely to take up to 900 MB"
+    )
 
 
 def test_a_failure_on_a_full_disk_names_the_disk_whatever_the_library_says(tmp_path, monkeypatch) -> None:

@@ -353,3 +353,15 @@ def test_problems_that_leave_the_policy_no_room_are_told_of_and_not_just_wrong()
     assert len(said) == 1 and said[0].startswith("For 2 of 4 problems the policy generated nothing,")
     Tally(bar, graded=False).say_speechless(said.append)  # type: ignore[arg-type]
     assert len(said) == 1
+
+
+def test_what_comes_next_is_not_begun_for_trees_that_an_earlier_start_grew() -> None:
+    """A start that found almost all trees grown began the training's ranks before Ray, and the training failed of it."""
+    begun: list[str] = []
+    bar = SimpleNamespace(found=lambda _: None, advance=lambda _, **__: None, total=2, done=2)
+    tally = Tally(bar, graded=True, near_the_end=partial(begun.append, "ranks"))  # type: ignore[arg-type]
+    tally.hear([plant("a answer=4")], before=True)
+    assert begun == []
+    tally.hear([plant("a answer=4")], before=False)
+    tally.hear([plant("a answer=4")], before=False)
+    assert begun == ["ranks"]

@@ -253,7 +253,7 @@ def test_a_run_that_solved_nothing_leaves_what_it_cannot_show_as_it_was_assumed(
     (tmp_path / "run.json").write_text(json.dumps({"config": asdict(RunConfig())}, default=list))
     (tmp_path / "round-1" / "trees" / "train").mkdir()
     drawn = plant("a\n  print code=4\n    four answer=4 wrong\nb\n  print code=5\n    five answer=5 wrong")
-    write_trees(tmp_path / "round-1" / "trees" / "train" / "part-0.parquet", [drawn])
+    write_trees(tmp_path / "round-1" / "trees" / "train", 0, [drawn])
     assumed = ForecastConfig()
     found = measured(tmp_path, assumed)
     assert (found.steps, found.kept, found.generated_per_second, found.solved) == (3.0, 4 / 3 / 8, 30.0, (0.0,))

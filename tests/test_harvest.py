@@ -192,9 +192,9 @@ def test_the_crop_counts_every_filter_and_the_coverage_by_level(tmp_path) -> Non
         folder.mkdir()
     unsolved = plant("a answer=5 wrong", PROBLEM._replace(id="p2", level="2"))
     noisy = replace(FORK, problem=PROBLEM._replace(id="p3", level="2", synthetic=True))
-    write_trees(trees / "part-00000.parquet", [FORK, unsolved, noisy])
+    write_trees(trees, 0, [FORK, unsolved, noisy])
     suspect = replace(FORK, problem=PROBLEM._replace(id="v2", synthetic=True))
-    write_trees(validation / "part-00000.parquet", [replace(FORK, problem=PROBLEM._replace(id="v1")), suspect])
+    write_trees(validation, 0, [replace(FORK, problem=PROBLEM._replace(id="v1")), suspect])
     metrics = gather(trees, validation, out, HarvestConfig())
     assert metrics["coverage"] == pytest.approx(2 / 3)
     assert (metrics["coverage/level_1"], metrics["coverage/level_2"]) == (1.0, 0.5)
@@ -211,7 +211,7 @@ def test_a_filter_that_kept_out_nothing_says_so_and_the_same_solution_found_twic
     trees, validation, out = (tmp_path / name for name in ("trees", "validation", "out"))
     for folder in (trees, validation, out):
         folder.mkdir()
-    write_trees(trees / "part-00000.parquet", [FORK, replace(FORK, seed=FORK.seed + 1)])  # two trees of one problem
+    write_trees(trees, 0, [FORK, replace(FORK, seed=FORK.seed + 1)])  # two trees of one problem
     metrics = gather(trees, validation, out, HarvestConfig())
     assert (metrics["problems"], metrics["problems_noisy"], metrics["pairs_q_gap"], metrics["pairs_too_alike"]) == (
         1,
@@ -226,7 +226,7 @@ def test_whatever_the_ppm_is_trained_on_it_is_measured_on_the_papers_pairs(tmp_p
     trees, validation = tmp_path / "trees", tmp_path / "validation"
     for folder in (trees, validation):
         folder.mkdir()
-        write_trees(folder / "part-00000.parquet", [STUCK])
+        write_trees(folder, 0, [STUCK])
     counts = []
     for plan in (HarvestConfig(), HarvestConfig(dead_ends=True), HarvestConfig(min_q_gap=1.5)):
         out = tmp_path / f"out-{len(counts)}"

@@ -19,11 +19,12 @@ from pyarrow.fs import FileSystem
 
 from rstar_math.config import MirrorConfig
 from rstar_math.errors import ConfigError, StageError, StoreError
+from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.mirror import Mirror
 from rstar_math.evolution.mirroring import mirrored
 from rstar_math.evolution.objects import Objects
 from rstar_math.evolution.places import Place
-from rstar_math.evolution.store import Fingerprint, Store, check_whole, read_manifest
+from rstar_math.evolution.store import Store, check_whole, read_manifest
 
 pytestmark = pytest.mark.slow
 INTERVAL = 100.0

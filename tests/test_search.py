@@ -6,8 +6,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from artefacts import flip_a_bit
 
 from rstar_math.config import GradingConfig, SearchConfig
+from rstar_math.errors import StageError
 from rstar_math.grading import ProcessJudge
 from rstar_math.records import End, Grade, Problem, Tree
 from rstar_math.scripted import ExactJudge, InProcessSandbox, Script, ScriptedPolicy, ScriptedScorer
@@ -190,15 +192,16 @@ async def test_an_unsolved_problem_gets_another_tree_with_another_seed() -> None
 
 
 async def test_two_runs_write_equal_bytes(tmp_path) -> None:
-    for name in ("part-00000.parquet", "part-00001.parquet"):
+    for number in range(2):
         trees = await grow(PROBLEM, doors(), SearchConfig(rollouts=12, candidates=4), seed=3)
-        write_trees(tmp_path / name, [replace(tree, cost=replace(tree.cost, seconds=0.0)) for tree in trees])
-    assert (tmp_path / "part-00000.parquet").read_bytes() == (tmp_path / "part-00001.parquet").read_bytes()
+        write_trees(tmp_path, number, [replace(tree, cost=replace(tree.cost, seconds=0.0)) for tree in trees])
+    first, second = sorted(tmp_path.iterdir())
+    assert first.read_bytes() == second.read_bytes()
 
 
 async def test_trees_come_back_from_disk_as_they_were(tmp_path) -> None:
     trees = await grow(PROBLEM, doors(), SearchConfig(rollouts=5, candidates=16), seed=3)
-    write_trees(tmp_path / "part-00000.parquet", trees)
+    write_trees(tmp_path, 0, trees)
     assert list(read_trees(tmp_path)) == trees
 
 
@@ -239,5 +242,35 @@ async def test_a_problems_own_tolerance_counts_in_the_search_and_is_kept_with_it
     async with ProcessJudge(GradingConfig()) as judge:
         tree = await grow_one(SearchConfig(rollouts=8, candidates=16), doors(judge=judge), near)
     assert {tree.nodes[rollout.leaf].answer: rollout.value for rollout in tree.rollouts} == {"4": 1.0, "6": -1.0}
-    write_trees(tmp_path / "part-0.parquet", [tree])
+    write_trees(tmp_path, 0, [tree])
     assert list(read_trees(tmp_path)) == [tree]
+
+
+async def test_a_flipped_bit_of_a_part_is_named_and_never_read_as_other_trees(tmp_path: Path) -> None:
+    """Until its stage was finished nothing knew its bytes: Parquet decoded many a flipped bit to another tree, and the
+    manifest then made it the right one."""
+    write_trees(tmp_path, 0, await grow(PROBLEM, doors(), SearchConfig(rollouts=5, candidates=16), seed=3))
+    (part,) = tmp_path.iterdir()
+    written = part.read_bytes()
+    for share in range(300):
+        flip_a_bit(part, share / 300)
+        with pytest.raises(StageError, match=rf"{part.name} is damaged .*delete it and start again"):
+            list(read_trees(tmp_path))
+        part.write_bytes(written)
+
+
+async def test_whatever_decoding_damaged_trees_comes_to_is_one_message(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 ended the run with a traceback. A name without a checksum is what older versions gave."""
+    write_trees(tmp_path, 0, await grow(PROBLEM, doors(), SearchConfig(rollouts=5, candidates=16), seed=3))
+    (part,) = tmp_path.iterdir()
+    part = part.rename(tmp_path / "part-00000.parquet")
+    written, named = part.read_bytes(), 0
+    for share in range(300):
+        flip_a_bit(part, share / 300)
+        try:
+            list(read_trees(tmp_path))
+        except StageError as error:
+            assert str(error).startswith(f"{part} is damaged")
+            named += 1
+        part.write_bytes(written)
+    assert named

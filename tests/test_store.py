@@ -2,14 +2,17 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
 import pytest
+from artefacts import flip_a_bit
 
 from rstar_math.errors import StageError
 from rstar_math.evolution import store
+from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.places import Place
-from rstar_math.evolution.store import MANIFEST, Fingerprint, Store, clear_other, digest_of, once, read_manifest
+from rstar_math.evolution.store import MANIFEST, Store, clear_other, digest_of, once, read_manifest
 
 PRINT = Fingerprint({"round.r1.search.rollouts": 8}, {"problems": "abc"})
 
@@ -135,10 +138,54 @@ def test_a_stage_that_does_not_exist_is_refused_with_those_that_do(written) -> N
 
 
 def test_a_damaged_manifest_is_named(tmp_path) -> None:
-    done = once(tmp_path / "trees", PRINT, write_one)
-    (done.folder / MANIFEST).write_text('{"fingerprint"')
-    with pytest.raises(StageError, match=r"manifest\.json cannot be read"):
-        once(tmp_path / "trees", PRINT, never)
+    """It advised to delete the folder, though what from= replaces is kept."""
+    for folder, way in (
+        ("round-1", r"with from=round-1\.trees, which keeps it"),
+        ("out", r"with .*out/trees moved away"),
+    ):
+        done = once(tmp_path / folder / "trees", PRINT, write_one)
+        (done.folder / MANIFEST).write_text('{"fingerprint"')
+        with pytest.raises(StageError, match=rf"manifest\.json cannot be read .*do the stage again {way}"):
+            once(tmp_path / folder / "trees", PRINT, never)
+
+
+def test_no_number_of_a_manifest_changes_unnoticed(tmp_path) -> None:
+    """Of its numbers only those of the fingerprint were compared with anything: an altered loss, or an altered count of
+    steps, was taken for the stage's own."""
+
+    def measure(folder: Path) -> dict[str, object]:
+        return write_one(folder) | {"steps": 120, "loss": 0.4375, "accuracy": {"low": 0.5, "count": 31}, "none": None}
+
+    file = once(tmp_path / "trees", PRINT, measure).folder / MANIFEST
+    written = file.read_text()
+    assert read_manifest(file.parent)["metrics"]["steps"] == 120
+    numbers = list(re.finditer(r"(?<=: )[\d.]+", written))
+    assert len(numbers) == 8
+    for at in (at for number in numbers for at in range(*number.span()) if written[at] != "."):
+        file.write_text(f"{written[:at]}{(int(written[at]) + 1) % 10}{written[at + 1 :]}")
+        with pytest.raises(StageError, match=r"manifest\.json (is damaged|cannot be read)"):
+            once(tmp_path / "trees", PRINT, never)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "begun.json"])
+def test_a_flipped_bit_of_what_a_stage_says_of_itself_is_named_wherever_it_is(tmp_path, name) -> None:
+    def stop(folder: Path) -> dict[str, float]:
+        write_one(folder)
+        raise Kill
+
+    if name == MANIFEST:
+        file = once(tmp_path / "trees", PRINT, write_one).folder / name
+    else:
+        with pytest.raises(Kill):
+            once(tmp_path / "trees", PRINT, stop)
+        file = tmp_path / "trees.partial" / name
+    bits = 8 * file.stat().st_size
+    for bit in range(0, bits, 3):
+        flip_a_bit(file, (bit + 0.5) / bits)
+        with pytest.raises(StageError, match=rf"{name} (is damaged|cannot be read)"):
+            once(tmp_path / "trees", PRINT, never)
+        flip_a_bit(file, (bit + 0.5) / bits)
+    once(tmp_path / "trees", PRINT, write_one)
 
 
 @pytest.mark.parametrize("size", [10, 3_000_000, 20_000_000])
@@ -157,6 +204,16 @@ def test_one_byte_of_a_small_model_makes_it_another_input(tmp_path, at) -> None:
     before = digest_of(tmp_path)
     weights[at] = 1
     (tmp_path / "model.safetensors").write_bytes(weights)
+    assert digest_of(tmp_path) != before
+
+
+@pytest.mark.parametrize("name", ["tokenizer.model", "merges.txt", "vocab.txt", "tokenizer.json"])
+def test_another_tokenizer_of_any_kind_makes_a_model_another_input(tmp_path, name) -> None:
+    """Of a tokenizer only what was JSON counted."""
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / name).write_text("a b")
+    before = digest_of(tmp_path)
+    (tmp_path / name).write_text("b a")
     assert digest_of(tmp_path) != before
 
 
@@ -226,12 +283,10 @@ def test_the_same_from_redoes_what_is_damaged_or_half_done_with_another_setting(
 
 
 def test_a_damaged_note_of_how_a_stage_was_begun_is_named_with_the_way_out(tmp_path) -> None:
-    (tmp_path / "trees.partial").mkdir()
-    (tmp_path / "trees.partial" / "begun.json").write_text('{"fingerp')
-    with pytest.raises(
-        StageError, match=r"begun\.json cannot be read .*Delete .*trees\.partial and do the stage again"
-    ):
-        once(tmp_path / "trees", PRINT, never)
+    (tmp_path / "round-1" / "trees.partial").mkdir(parents=True)
+    (tmp_path / "round-1" / "trees.partial" / "begun.json").write_text('{"fingerp')
+    with pytest.raises(StageError, match=r"begun\.json cannot be read .*do the stage again with from=round-1\.trees"):
+        once(tmp_path / "round-1" / "trees", PRINT, never)
 
 
 def test_a_folder_of_somebody_elses_is_never_written_over(tmp_path) -> None:

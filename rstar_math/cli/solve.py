@@ -25,7 +25,7 @@ from rstar_math.evaluation.strategies import Strategy, strategies
 from rstar_math.evaluation.worths import weigh, with_worths
 from rstar_math.evolution.answering import second_model
 from rstar_math.evolution.models import model_or_server, resolve, with_examples
-from rstar_math.evolution.store import MANIFEST
+from rstar_math.evolution.store import MANIFEST, check_inputs
 from rstar_math.grading import ProcessJudge
 from rstar_math.mutual.choice import choose_consistent
 from rstar_math.mutual.discriminator import Discriminator
@@ -45,6 +45,7 @@ def solve_one(question: str, overrides: Sequence[str], given: Mapping[str, str],
     Raises:
         ConfigError: no models were named and the run has no finished round, a PPM was named without a policy, or the way of
             answering lacks one.
+        StageError: a model that a stage made is damaged.
     """
     config = compose(overrides)
     models = _models(config, given)
@@ -52,6 +53,7 @@ def solve_one(question: str, overrides: Sequence[str], given: Mapping[str, str],
         config = compose_again(record, overrides)
     second = given.get("discriminator")
     discriminator = model_or_server("discriminator", second, config.discriminator) if second else None
+    check_inputs([models.policy, models.ppm, discriminator])
     name = given.get("strategy", "mcts" if models.ppm else "mcts-majority")
     asking = _Asking(config, models, discriminator, Problem("question", question, ""))
     strategy = asking.strategy(name)

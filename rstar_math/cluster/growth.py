@@ -24,7 +24,7 @@ from rstar_math.cluster.fleet import Fleet, Models, Poisoned
 from rstar_math.config import SearchConfig
 from rstar_math.lines import line_of, read_lines
 from rstar_math.records import Problem, Tree
-from rstar_math.search.storage import read_trees, write_trees
+from rstar_math.search.storage import next_number, read_trees, write_trees
 
 #: The list of problems that killed their workers, in the folder of their set's trees.
 POISONED = "poisoned.jsonl"
@@ -155,7 +155,7 @@ class _Left:
 
 @dataclass
 class _Parts:
-    """Writes `part-00000.parquet`, `part-00001.parquet`, ... below a folder; a problem's trees stay together."""
+    """Writes part 0, part 1, ... below a folder; a problem's trees stay together."""
 
     folder: Path
     trees_per_part: int
@@ -187,5 +187,4 @@ class _Parts:
     def flush(self) -> None:
         if self._waiting:
             trees, self._waiting = self._waiting, []
-            number = 1 + max((int(part.stem[5:]) for part in self.folder.glob("part-*.parquet")), default=-1)
-            write_trees(self.folder / f"part-{number:05d}.parquet", trees)
+            write_trees(self.folder, next_number(self.folder), trees)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from rstar_math.config import ForecastConfig
 from rstar_math.errors import InputError
-from rstar_math.evolution.store import MANIFEST
+from rstar_math.evolution.store import MANIFEST, read_manifest
 from rstar_math.forecast.work import expansions
 from rstar_math.records import Tree, mean
 from rstar_math.search.storage import read_trees
@@ -116,7 +116,7 @@ class _Round:
 
 
 def _told(folder: Path) -> tuple[Mapping[str, Any], float]:
-    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest = read_manifest(folder)
     return manifest["metrics"], manifest["seconds"]
 
 

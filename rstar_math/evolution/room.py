@@ -1,13 +1,16 @@
 """Is there room on the disk for what comes?
 
-Before the first round in words, before a training as a condition: its checkpoints are the largest thing that a run ever
-writes, and a disk that fills while one is written costs the hours since the last.
+Before the first round and while trees are grown in words, before a training as a condition: its checkpoints are the largest
+thing that a run ever writes, and a disk that fills while one is written costs the hours since the last.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
-from dataclasses import replace
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rstar_math.checkpoints import parameters_of
@@ -18,6 +21,10 @@ from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Run
 from rstar_math.forecast.stages import CHECKPOINTS, WEIGHT_BYTES, checkpoint_bytes
 from rstar_math.report.quantities import in_bytes
+
+#: A disk with less than this left is about to be full, whatever is still to be written.
+_RESERVE_BYTES = 100_000_000
+_LOOK_SECONDS = 60.0
 
 
 def say_if_short(run: Run) -> None:
@@ -36,6 +43,31 @@ def say_if_short(run: Run) -> None:
         )
 
 
+@dataclass
+class Watch:
+    """Looks now and then whether what a stage has still to write into its folder will fit, and says so once where it will
+    not: a run takes days, and others write to the same disk."""
+
+    folder: Path
+    say: Callable[[str], None]
+    _next_look: float = 0.0
+
+    def look(self, done: int, total: int) -> None:
+        """So many problems of so many are done: the others are likely to take as much each."""
+        if time.monotonic() < self._next_look or done >= total:
+            return
+        self._next_look = time.monotonic() + _LOOK_SECONDS
+        written, free = _bytes_below(self.folder), shutil.disk_usage(self.folder).free
+        wanted = max(written * (total - done) / max(done, 1), _RESERVE_BYTES)
+        if free < wanted:
+            self._next_look = math.inf
+            self.say(
+                f"{in_bytes(free)} are free in {self.folder.parent}, and the {total - done} problems that are left are "
+                f"likely to take up to {in_bytes(wanted)}: make room. Where the disk fills the run ends with a message, and "
+                "the same command goes on."
+            )
+
+
 def check_room(folder: Path, base: Path, training: TrainingConfig) -> None:
     """Whether the checkpoints of a training from `base`, then its weights, fit into `folder`; what is there already counts.
 
@@ -44,11 +76,14 @@ def check_room(folder: Path, base: Path, training: TrainingConfig) -> None:
     """
     parameters = parameters_of(base)
     wanted = (CHECKPOINTS * checkpoint_bytes(training) + WEIGHT_BYTES) * parameters
-    there = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    free = shutil.disk_usage(folder).free
+    there, free = _bytes_below(folder), shutil.disk_usage(folder).free
     if wanted > free + there:
         raise DiskError(
             f"Training {folder.name.removesuffix('.partial')} takes up to {in_bytes(wanted)} in {folder.parent} "
             f"({CHECKPOINTS} checkpoints of {parameters:,} parameters, then the weights), and {in_bytes(free)} are free. "
             "Everything finished is kept: make room and start the same command again."
         )
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

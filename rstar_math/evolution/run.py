@@ -20,14 +20,13 @@ from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig, RunCon
 from rstar_math.engines.few_shot import few_shot
 from rstar_math.errors import RstarError
 from rstar_math.evaluation.scores import ROW_FORM
+from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.store import (
-    MANIFEST,
-    Fingerprint,
     Store,
     attempt_of,
-    check_whole,
+    check_inputs,
     clear_other,
     digest_of,
     once,
@@ -188,9 +187,7 @@ class Run:
         given: Mapping[str, Any],
         folder: Path,
     ) -> Mapping[str, Any]:
-        for value in given.values():
-            if isinstance(value, str | Path) and (Path(value) / MANIFEST).is_file():
-                check_whole(Path(value))
+        check_inputs(given.values())
         # Written by work alone: a start that is refused, or has nothing left to do, leaves what made the results.
         write_json(self.store.root / "run.json", {"config": asdict(self.config), "versions": versions()})
         with self.tracker.stage(place.round, place.stage, attempt_of(folder), self.label) as watch:

@@ -30,7 +30,7 @@ from rstar_math.config import (
 )
 from rstar_math.errors import ConfigError, InputError
 from rstar_math.evolution.golds import gradable
-from rstar_math.evolution.room import check_room
+from rstar_math.evolution.room import Watch, check_room
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.store import read_manifest, write_json
 from rstar_math.evolution.tally import Tally, note_sandbox, say_poisoned
@@ -39,7 +39,7 @@ from rstar_math.problems import problem_sets
 from rstar_math.problems.benchmarks import benchmarks_of, read_benchmark
 from rstar_math.problems.contamination import decontaminate
 from rstar_math.problems.sets import read_set, write_set
-from rstar_math.records import Problem
+from rstar_math.records import Problem, Tree
 from rstar_math.seedling import solved_problems
 from rstar_math.training.job import TrainingJob
 
@@ -109,11 +109,16 @@ def grow(
     scorer = str(ppm) if search.annotation == "ppm" else None
     order = Order(Models(generator, scorer), search, desk.seed, graded=True)
     sets = {name: read_set(problems / f"{name}.jsonl") for name in ("train", "validation")}
-    with desk.bar(sum(map(len, sets.values())), "problems") as bar:
+    count, room = sum(map(len, sets.values())), Watch(folder, desk.progress.say)
+    with desk.bar(count, "problems") as bar:
         tally = Tally(bar, graded=True, near_the_end=partial(desk.soon, "policy"))
 
+        def hear(trees: list[Tree], before: bool) -> None:
+            tally.hear(trees, before)
+            room.look(bar.done, count)
+
         async def work() -> None:
-            await grow_into({folder / name: chosen for name, chosen in sets.items()}, desk.fleet, order, tally.hear)
+            await grow_into({folder / name: chosen for name, chosen in sets.items()}, desk.fleet, order, hear)
             await desk.fleet.stage_over()
 
         asyncio.run(work())

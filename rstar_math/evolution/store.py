@@ -11,17 +11,19 @@ import hashlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rstar_math.checkpoints import sample
 from rstar_math.errors import StageError
+from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.places import ORDER, Place
 
 _log = logging.getLogger(__name__)
@@ -29,44 +31,15 @@ MANIFEST = "manifest.json"
 #: What a stage under way is called besides its name.
 PARTIAL = ".partial"
 _BEGUN = "begun.json"
+#: The checksum of a manifest, or of what was begun, within itself: it stands last, for names are sorted.
+_SEAL, _SEALED = "sha256", re.compile(r'"([^"]{64})"\n}$')
 #: Which `from=` was begun and has not come to its end.
 FROM = "from.txt"
-#: What gives a stage another input of that name: it is known by a digest alone.
-_NAMED_BY = {
-    "base": " (what base= names)",
-    "policy": " (what policy= or base= names, or an earlier stage made)",
-    "ppm": " (what ppm= names, or an earlier stage made)",
-    "discriminator": " (what discriminator= names)",
-}
+#: How the names of a model's files end: weights, configurations, and what a tokenizer may be made of.
+_OF_A_MODEL = {".safetensors", ".bin", ".json", ".model", ".txt"}
 
 #: A stage's work: fills the folder it is given and returns the numbers worth keeping.
 Work = Callable[[Path], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What a stage's result depends on: its knobs (flat names -> values) and the digests of what it reads.
-
-    `form`: knobs on which only what is half done depends, the form of its checkpoints.
-    """
-
-    knobs: Mapping[str, Any]
-    inputs: Mapping[str, str]
-    form: Mapping[str, Any] = field(default_factory=dict)
-
-    def difference(self, kept: Mapping[str, Any], *, finished: bool = True) -> str | None:
-        """The first thing in which a kept fingerprint differs from this one, in words; None if nothing that matters does."""
-        parts = [("knob", "knobs", self.knobs), ("input", "inputs", self.inputs)]
-        if not finished:
-            parts.append(("knob", "form", self.form))
-        for kind, part, mine in parts:
-            theirs = kept.get(part, {})
-            for name in sorted({*mine, *theirs}):
-                was, now = theirs.get(name), json.loads(json.dumps(mine.get(name)))
-                if was != now:
-                    called = f"the {kind} '{name}'{_NAMED_BY.get(name, '') if kind == 'input' else ''}"
-                    return f"{called} was {json.dumps(was)} and is now {json.dumps(now)}"
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +112,7 @@ class Store:
             if final.exists():
                 check_whole(final)
                 return fingerprint.difference(read_manifest(final)["fingerprint"])
-            return fingerprint.difference(_read(begun)["fingerprint"], finished=False) if begun.is_file() else None
+            return fingerprint.difference(_unseal(begun)["fingerprint"], finished=False) if begun.is_file() else None
         except StageError as error:
             return str(error)
 
@@ -176,7 +149,7 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
         metrics = dict(work(partial))
     finally:
         begun["seconds"] += time.monotonic() - started
-        write_json(partial / _BEGUN, begun)
+        _seal(partial / _BEGUN, begun)
         made = [path.name for path in partial.rglob("*") if path.is_file()]
         if made == [_BEGUN]:  # it failed before it made anything
             shutil.rmtree(partial)
@@ -191,27 +164,27 @@ def clear_other(final: Path, fingerprint: Fingerprint) -> None:
         gone = folder.with_name(f"{folder.name}.gone")
         if gone.exists():  # an earlier start was stopped while it deleted
             shutil.rmtree(gone)
-        if (folder / name).is_file() and fingerprint.difference(_read(folder / name)["fingerprint"]):
+        if (folder / name).is_file() and fingerprint.difference(_unseal(folder / name)["fingerprint"]):
             folder.rename(gone)  # half deleted it would be no stage, or one that lacks files
             shutil.rmtree(gone)
 
 
 def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]:
     if (partial / _BEGUN).is_file():
-        begun = _read(partial / _BEGUN)
+        begun = _unseal(partial / _BEGUN)
         _refuse_change(partial, fingerprint.difference(begun["fingerprint"], finished=False), redo)
         return begun
     if (partial / MANIFEST).is_file():  # a kill came between its end and its name
-        _refuse_change(partial, fingerprint.difference(_read(partial / MANIFEST)["fingerprint"]), redo)
+        _refuse_change(partial, fingerprint.difference(read_manifest(partial)["fingerprint"]), redo)
     partial.mkdir(parents=True, exist_ok=True)
     begun = {"attempt": secrets.token_hex(3), "fingerprint": asdict(fingerprint), "seconds": 0.0}
-    write_json(partial / _BEGUN, begun)
+    _seal(partial / _BEGUN, begun)
     return begun
 
 
 def attempt_of(partial: Path) -> str:
     """What tells the work on a stage from an earlier one that was set aside; it stays the same after a stop."""
-    attempt: str = json.loads((partial / _BEGUN).read_text())["attempt"]
+    attempt: str = _unseal(partial / _BEGUN)["attempt"]
     return attempt
 
 
@@ -224,7 +197,7 @@ def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mappi
     finished = datetime.now().astimezone().isoformat(timespec="seconds")
     manifest = {"fingerprint": asdict(fingerprint), "metrics": metrics, "seconds": round(seconds, 3)}
     manifest |= {"finished": finished, "files": files}
-    write_json(partial / MANIFEST, manifest)
+    _seal(partial / MANIFEST, manifest)
     (partial / _BEGUN).unlink()
     partial.rename(final)
 
@@ -240,15 +213,32 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         StageError: it is missing or damaged.
     """
-    return _read(folder / MANIFEST)
+    return _unseal(folder / MANIFEST)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _seal(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes it with a checksum of its own text, in which the checksum's place is empty."""
+    unsealed = _json({**content, _SEAL: ""})
+    write_json(path, {**content, _SEAL: hashlib.sha256(unsealed.encode()).hexdigest()})
+
+
+def _unseal(path: Path) -> dict[str, Any]:
     try:
-        written: dict[str, Any] = json.loads(path.read_text())
+        text = path.read_text()
+        written: dict[str, Any] = json.loads(text)
     except (OSError, ValueError) as error:
-        raise StageError(f"{path} cannot be read ({error}). Delete {path.parent} and do the stage again") from error
+        raise StageError(f"{path} cannot be read ({error}). {_way_out(path.parent)}") from error
+    seal = _SEALED.search(text)
+    if seal is None or hashlib.sha256((text[: seal.start(1)] + text[seal.end(1) :]).encode()).hexdigest() != seal[1]:
+        raise StageError(f"{path} is damaged: its checksum is not that of its text. {_way_out(path.parent)}")
     return written
+
+
+def _way_out(folder: Path) -> str:
+    stage = f"{folder.parent.name}.{folder.name.removesuffix(PARTIAL)}"
+    in_run = folder.parent.name.startswith("round-")
+    anew = f"with from={stage}, which keeps it under a dated name" if in_run else f"with {folder} moved away"
+    return f"Put it back, or do the stage again {anew}"
 
 
 def check_whole(folder: Path) -> None:
@@ -260,13 +250,19 @@ def check_whole(folder: Path) -> None:
     wanted = read_manifest(folder)["files"]
     there = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     there.pop(MANIFEST, None)
-    way = f"Put it back, or do the stage again: from={folder.parent.name}.{folder.name} in a run, else into another folder"
     if strange := sorted(there.keys() ^ wanted.keys()):
         what = "is missing" if strange[0] in wanted else "does not belong there"
-        raise StageError(f"{folder / strange[0]} {what}: the stage is not as it was finished. {way}")
+        raise StageError(f"{folder / strange[0]} {what}: the stage is not as it was finished. {_way_out(folder)}")
     for name, path in sorted(there.items()):
         if path.stat().st_size != wanted[name]["bytes"] or digest(path) != wanted[name]["sha256"]:
-            raise StageError(f"{path} is damaged: its checksum is not that of the finished stage. {way}")
+            raise StageError(f"{path} is damaged: its checksum is not that of the finished stage. {_way_out(folder)}")
+
+
+def check_inputs(given: Iterable[object]) -> None:
+    """Whether those that are a finished stage's folder are whole; see `check_whole`."""
+    for value in given:
+        if isinstance(value, str | Path) and (Path(value) / MANIFEST).is_file():
+            check_whole(Path(value))
 
 
 def holds_work(root: Path) -> bool:
@@ -275,12 +271,13 @@ def holds_work(root: Path) -> bool:
 
 
 def digest_of(path: Path) -> str:
-    """What a stage's input is known by: its manifest's digest, a file's digest, or a sample of a model folder's files."""
+    """What a stage's input is known by: its manifest's digest, a file's digest, or a sample of a model folder's files: other
+    weights are told, one flipped bit in gigabytes is not."""
     if (path / MANIFEST).is_file():
         return digest(path / MANIFEST)
     if path.is_file():
         return digest(path)
-    files = sorted(file for file in path.iterdir() if file.suffix in {".safetensors", ".json", ".bin"})
+    files = sorted(file for file in path.iterdir() if file.suffix in _OF_A_MODEL)
     sampled = [(file.name, file.stat().st_size, sample(file)) for file in files]
     return hashlib.sha256(repr(sampled).encode()).hexdigest()
 
@@ -295,7 +292,11 @@ def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file whole or not at all, on disk before it takes its name."""
     unfinished = path.with_suffix(".unfinished")
     with unfinished.open("w") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
+        file.write(_json(value))
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True)

@@ -66,10 +66,10 @@ class Tally:
         for tree in trees:
             self.sums.update({name: value for name, value in asdict(tree.cost).items() if name != "seconds"})
             self.sums.update(trees=1, nodes=len(tree.nodes), rollouts=len(tree.rollouts))
-        if before:
+        if before:  # nothing was started yet, and nothing may have to be: too early for what comes next
             self.bar.found(1)
-        else:
-            self.bar.advance(1, **({"solved": f"{self.solved / self.sums['problems']:.0%}"} if self.graded else {}))
+            return
+        self.bar.advance(1, **({"solved": f"{self.solved / self.sums['problems']:.0%}"} if self.graded else {}))
         if self.near_the_end and self.bar.total and self.bar.done >= _NEAR_THE_END * self.bar.total:
             self.near_the_end()
             self.near_the_end = None

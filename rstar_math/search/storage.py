@@ -1,11 +1,15 @@
 """trees -> parquet, and back.
 
-One row a tree, nodes and rollouts as lists of structs, so any data tool opens them. A folder of parts is read as a stream:
-whoever reads trees never holds them all. It does not decide when a part is written (`cluster.growth` does).
+One row a tree, nodes and rollouts as lists of structs, so any data tool opens them. A part's name ends with a checksum of
+its bytes: until its stage is finished nothing else knows them, and Parquet decodes many a flipped bit to another tree. A
+folder of parts is read as a stream: whoever reads trees never holds them all. It does not decide when a part is written
+(`cluster.growth` does).
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -50,14 +54,21 @@ SCHEMA = pa.schema(
 )
 
 
-def write_trees(path: Path, trees: Sequence[Tree]) -> None:
+def write_trees(folder: Path, number: int, trees: Sequence[Tree]) -> None:
     """Writes one part whole or not at all: under another name first, on disk before it is renamed."""
-    unfinished = path.with_suffix(".unfinished")
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([_row(tree) for tree in trees], schema=SCHEMA), content, compression="zstd")
+    unfinished = folder / f"part-{number:05d}.unfinished"
     with unfinished.open("wb") as file:
-        pq.write_table(pa.Table.from_pylist([_row(tree) for tree in trees], schema=SCHEMA), file, compression="zstd")
+        file.write(content.getbuffer())
         file.flush()
         os.fsync(file.fileno())
-    unfinished.rename(path)
+    unfinished.rename(folder / f"part-{number:05d}-{_checksum(content.getbuffer())}.parquet")
+
+
+def next_number(folder: Path) -> int:
+    """What the next part of `folder` is to be numbered."""
+    return 1 + max((int(part.stem.split("-")[1]) for part in folder.glob("part-*.parquet")), default=-1)
 
 
 def count_trees(folder: Path) -> int:
@@ -72,13 +83,21 @@ def read_trees(folder: Path) -> Iterator[Tree]:
         StageError: a part is damaged.
     """
     for part in sorted(folder.glob("part-*.parquet")):
-        try:
-            rows = pq.read_table(part).to_pylist()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StageError(
-                f"{part} is damaged ({error}); delete it and start again to grow its trees anew"
-            ) from error
-        yield from (_tree(row) for row in rows)
+        yield from _read(part)
+
+
+def _read(part: Path) -> list[Tree]:
+    try:
+        content = part.read_bytes()
+        if not part.stem.endswith(f"-{_checksum(content)}"):
+            raise ValueError("its bytes do not have the checksum that its name ends with")
+        return [_tree(row) for row in pq.read_table(pa.BufferReader(content)).to_pylist()]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StageError(f"{part} is damaged ({error}); delete it and start again to grow its trees anew") from error
+
+
+def _checksum(content: bytes | memoryview) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _row(tree: Tree) -> dict[str, Any]:

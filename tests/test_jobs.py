@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sysconfig
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import ray
 import yaml
+from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT, DEFAULT_DASHBOARD_PORT
 
 from rstar_math.cli.compose import compose
 
@@ -61,13 +63,28 @@ def test_the_overrides_in_the_files_are_ones_that_there_are(overrides: list[str]
     assert compose(overrides).cluster.address == "auto"
 
 
+def test_the_compose_files_nodes_are_healthy_where_their_ray_is() -> None:
+    """They were where `rstar-math --version` answered, which needs no Ray."""
+    services = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]
+    asked = {name: each["healthcheck"].get("test", [""])[-1] for name, each in services.items()}
+    agent = f"http://localhost:{DEFAULT_DASHBOARD_AGENT_LISTEN_PORT}/api/local_raylet_healthz"
+    assert asked == {"head": f"http://localhost:{DEFAULT_DASHBOARD_PORT}/api/gcs_healthz", "worker": agent, "run": ""}
+
+
 SCRIPTS = sorted([*(ROOT / "jobs").glob("*.sh"), *(ROOT / "jobs").glob("*.sbatch")])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_is_one_that_bash_reads(script: Path) -> None:
     subprocess.run(["bash", "-n", script], check=True)
-    assert re.search(r"rstar-math (evolve|\$command)", script.read_text())
+    assert re.search(r'rstar-math (evolve|"\$command")', script.read_text())
+
+
+@pytest.mark.parametrize("file", [*SCRIPTS, ROOT / "docker" / "Dockerfile"], ids=lambda path: path.name)
+def test_a_script_and_the_images_have_no_fault_that_a_linter_knows(file: Path) -> None:
+    linter = "hadolint" if file.name == "Dockerfile" else "shellcheck"
+    done = subprocess.run([Path(sysconfig.get_path("scripts")) / linter, file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_ray_job_whose_runs_would_lie_in_a_nodes_temporary_folder_is_not_submitted() -> None:

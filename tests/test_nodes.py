@@ -137,7 +137,8 @@ async def test_trainings_that_do_not_fit_yet_are_told_of_where_nodes_can_join(
     large = config.round | {"r2": replace(plan, policy=replace(plan.policy, ranks=64))}
     fleet = Fleet(replace(config, round=large), ScriptedEngine, ScriptedEngine, trains=True)
     await grow(fleet, tmp_path / "trees", lambda _: None)
-    assert "CPUs (round.r2.policy.ranks=64) and the cluster has 4: nodes that hold the rest have to join" in caplog.text
+    assert "CPUs (round.r2.policy.ranks=64) and the cluster has 4, with places for " in caplog.text
+    assert "nodes that hold the rest have to join" in caplog.text
     await fleet.release()
 
 
@@ -182,7 +183,7 @@ def test_every_node_is_looked_at_and_what_differs_is_named(cluster, tmp_path, ca
     assert said.startswith("does not reach m: The actor ")
 
 
-FIT = Node({"torch": "2", "ray": "1"}, (), (), "token", 500.0)
+FIT = Node({"torch": "2", "ray": "1"}, (), (), "token", 500.0, locked=True)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,10 @@ FIT = Node({"torch": "2", "ray": "1"}, (), (), "token", 500.0)
         (Seen("n", FIT._replace(versions={"torch": "2"}), 0.0, 900.0), "has ray not at all, here is 1"),
         (Seen("n", FIT._replace(not_held=("network",)), 0.0, 900.0), "does not hold network"),
         (Seen("n", FIT._replace(shared=None), 0.0, 900.0), "is not this folder there"),
+        (Seen("n", FIT._replace(locked=False), 0.0, 900.0), "is locked here can be locked there as well"),
         (Seen("n", FIT._replace(disk_mb=8.0), 0.0, 900.0), "writes 8 MB/s"),
+        (Seen("n", FIT._replace(gpus=("H200",) * 8), 0.0, 900.0, gpus=8), None),
+        (Seen("n", FIT, 0.0, 900.0, gpus=8), "Ray offers 8 GPUs there and torch sees 0"),
         (Seen("n", FIT, -3.0, 900.0), "its clock is -3.0 s off"),
         (Seen("n", FIT, 0.0, 12.0), "gets 12 MB/s from here"),
         (Seen("n", FIT, 0.0, 900.0, "m", 900.0), None),

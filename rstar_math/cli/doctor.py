@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -64,9 +64,7 @@ def _machine(config: RunConfig) -> Iterator[Finding]:
 
     yield Finding("python", True, platform.python_version())
     yield Finding("cores", True, str(os.cpu_count()))
-    gpus = torch.cuda.device_count()
-    named = ", ".join(torch.cuda.get_device_name(index) for index in range(gpus))
-    yield Finding("GPUs", True, named or "none", "" if gpus else "engines and training run on the CPU")
+    yield _gpus([torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())], _devices())
     compiler = shutil.which("g++")
     yield Finding("C++ compiler", bool(compiler), compiler or "none", "" if compiler else "apt-get install g++")
     if on_cpu():
@@ -78,6 +76,18 @@ def _machine(config: RunConfig) -> Iterator[Finding]:
     yield Finding("free disk", roomy, f"{free:.0f} GB", "" if roomy else f"the demo needs {_NEEDED_FREE_GB:g} GB")
     keyed = bool(os.environ.get("WANDB_API_KEY")) or Path("~/.netrc").expanduser().exists()
     yield Finding("wandb", True, "key found" if keyed else "no key", "" if keyed else "runs are kept offline")
+
+
+def _devices() -> int:
+    """GPUs that the driver shows and nobody hides. Ray counts these, whatever torch can use."""
+    return 0 if "CUDA_VISIBLE_DEVICES" in os.environ else len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def _gpus(seen: Sequence[str], devices: int) -> Finding:
+    if devices and not seen:
+        way_out = "torch sees none: its CUDA build is lacking (`make setup` in a new .venv), or `nvidia-smi` says why"
+        return Finding("GPUs", False, f"{devices} in /dev", way_out)
+    return Finding("GPUs", True, ", ".join(seen) or "none", "" if seen else "engines and training run on the CPU")
 
 
 def _numa() -> Finding:

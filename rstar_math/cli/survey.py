@@ -1,19 +1,22 @@
 """Are the nodes of a cluster fit for one run together?
 
 Every node is looked at from inside and compared with this one: versions, GPUs, what the sandbox holds, whether the run
-directories are the same folder everywhere, clock, disk and network. It says what to mend and changes nothing.
+directories are the same folder everywhere, with locks that hold, clock, disk and network. It says what to mend and changes
+nothing.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
+from filelock import FileLock, Timeout
 from rich import box
 from rich.table import Table
 
@@ -30,13 +33,14 @@ _WRITTEN_BYTES = 64 << 20
 
 class Node(NamedTuple):
     """A node from inside: `shared`: what it reads in the file that was written here; `not_held`: what is required of its
-    sandbox and not held."""
+    sandbox and not held; `locked`: whether it was kept out of what is locked here."""
 
     versions: Mapping[str, str]
     gpus: tuple[str, ...]
     not_held: tuple[str, ...]
     shared: str | None
     disk_mb: float
+    locked: bool
 
 
 def look(folder: str, token: str, sandbox: SandboxConfig) -> Node:
@@ -47,7 +51,24 @@ def look(folder: str, token: str, sandbox: SandboxConfig) -> Node:
     gpus = tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
     held = {promise.kind for promise in promises(sandbox) if promise.held}
     shared = file.read_text() if file.is_file() else None
-    return Node(versions(), gpus, tuple(sorted(set(sandbox.require) - held)), shared, _disk_mb(Path(folder)))
+    not_held = tuple(sorted(set(sandbox.require) - held))
+    locked = shared is not None and _kept_out(file)
+    return Node(versions(), gpus, not_held, shared, _disk_mb(Path(folder)), locked)
+
+
+def _lock(file: Path) -> FileLock:
+    """Of the same kind as a run's own."""
+    return FileLock(file.with_suffix(".lock"), timeout=0)
+
+
+def _kept_out(file: Path) -> bool:
+    if not os.access(file.parent, os.W_OK):
+        return True  # by its rights
+    try:
+        with _lock(file):
+            return False
+    except Timeout:
+        return True
 
 
 def _disk_mb(folder: Path) -> float:
@@ -76,13 +97,15 @@ def examine_cluster(config: RunConfig) -> bool:
     file = folder / f"survey-{uuid4().hex}"
     file.write_text(file.name)
     try:
-        nodes = survey(str(config.cluster.address), partial(look, str(folder), file.name, config.sandbox))
+        with _lock(file):
+            nodes = survey(str(config.cluster.address), partial(look, str(folder), file.name, config.sandbox))
     finally:
         file.unlink()
+        file.with_suffix(".lock").unlink(missing_ok=True)
     console = open_console()
     console.print(_table(nodes))
     wrong = [f"{seen.node}: {words}" for seen in nodes for words in to_mend(seen, versions(), file.name, folder)]
-    for words in wrong:
+    for words in [*wrong, *unlike(nodes)]:
         console.print(words, soft_wrap=True, highlight=False)
     return not wrong
 
@@ -98,13 +121,43 @@ def to_mend(seen: Seen, ours: Mapping[str, str], token: str, folder: Path) -> It
             yield f"has {name} {node.versions.get(name, 'not at all')}, here is {version}; set up the same there"
     if node.not_held:
         yield f"its sandbox does not hold {', '.join(node.not_held)}; see `rstar-math doctor` there, or sandbox.require"
-    if node.shared != token:
-        yield f"{folder} is not this folder there; put runs= on a file system that all nodes share"
-    elif node.disk_mb < _SLOW_DISK_MB:
-        yield f"writes {node.disk_mb:.0f} MB/s in {folder}; checkpoints will take long"
+    if seen.gpus > len(node.gpus):
+        yield (
+            f"Ray offers {seen.gpus} GPUs there and torch sees {len(node.gpus)}; install torch's CUDA build there "
+            "(`make setup` in a new .venv), or mend the driver (`nvidia-smi`)"
+        )
+    yield from _of_the_folder(node, token, folder)
     if abs(seen.clock_ahead) > _CLOCK_SECONDS:
         yield f"its clock is {seen.clock_ahead:+.1f} s off; let it be set by NTP"
     yield from _of_the_network(seen)
+
+
+def _of_the_folder(node: Node, token: str, folder: Path) -> Iterator[str]:
+    if node.shared != token:
+        yield f"{folder} is not this folder there; put runs= on a file system that all nodes share"
+        return
+    if node.disk_mb < _SLOW_DISK_MB:
+        yield f"writes {node.disk_mb:.0f} MB/s in {folder}; checkpoints will take long"
+    if not node.locked:
+        yield (
+            f"what is locked here can be locked there as well: two hosts could write to one run; mount {folder} with locks "
+            "between hosts (NFS without nolock and local_lock, Lustre with flock)"
+        )
+
+
+def unlike(nodes: Sequence[Seen]) -> Iterator[str]:
+    """Nodes with other GPUs than the first that has some. Nothing to mend: a run may use both."""
+    having = [seen for seen in nodes if not seen.silent and seen.found.gpus]
+    for seen in having[1:]:
+        if Counter(seen.found.gpus) != Counter(having[0].found.gpus):
+            yield (
+                f"{seen.node}: has {_gpus(seen.found)}, and {having[0].node} {_gpus(having[0].found)}; a training over both "
+                "goes at the pace of the slower, with what the smaller holds"
+            )
+
+
+def _gpus(node: Node) -> str:
+    return ", ".join(f"{count} x {name}" for name, count in Counter(node.gpus).items()) or "none"
 
 
 def _of_the_network(seen: Seen) -> Iterator[str]:
@@ -127,7 +180,7 @@ def _table(nodes: list[Seen]) -> Table:
         node: Node = seen.found
         table.add_row(
             seen.node,
-            f"{len(node.gpus)} x {node.gpus[0]}" if node.gpus else "none",
+            _gpus(node),
             node.versions.get("torch", "none"),
             node.versions.get("ray", "none"),
             "holds" if not node.not_held else f"lacks {', '.join(node.not_held)}",

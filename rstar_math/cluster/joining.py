@@ -12,12 +12,13 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 
 import ray
 
+from rstar_math.cluster.placing import Wanted, left_over
 from rstar_math.cluster.remote import cause_of
 from rstar_math.config import EngineConfig, RoundConfig, RunConfig, TrainingConfig
 from rstar_math.errors import ConfigError
@@ -25,6 +26,8 @@ from rstar_math.errors import ConfigError
 _log = logging.getLogger(__name__)
 #: A node of a cluster takes a connection within so many seconds.
 _KNOCK_SECONDS = 10.0
+#: How many engines of a kind there are, and what each takes.
+_ENGINE_KNOBS = ("replicas", "cpus", "gpus", "tensor_parallel")
 
 
 def gpus_each(config: EngineConfig) -> float:
@@ -42,8 +45,10 @@ def connect(config: RunConfig, *, trains: bool = False) -> bool:
         ConfigError: it can never hold what the run asks of it.
     """
     connect_to(config.cluster.address)
-    room = _has_room(config)
-    _check_each(config)
+    kinds, nodes = _kinds(config), _nodes()
+    room = _has_room(config, kinds)
+    _check_each(kinds, nodes)
+    room = room and _all_find_places(config, kinds, nodes)
     if trains:
         _check_ranks(config)
     return room
@@ -102,9 +107,40 @@ def _knock(address: str) -> None:
         raise ConnectionError(error) from error
 
 
-def _has_room(config: RunConfig) -> bool:
+def _nodes() -> list[Mapping[str, float]]:
+    """What each node has, whether somebody uses it or not."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _kinds(config: RunConfig) -> list[Wanted]:
+    """All engines and search workers of a search; the first knob of each kind says how many there are."""
+    engines = [
+        Wanted(what, each.replicas, each.cpus, gpus_each(each), tuple(f"{name}.{knob}" for knob in _ENGINE_KNOBS))
+        for what, name, each in (
+            ("policy engine", "engine", config.engine),
+            ("PPM engine", "ppm_engine", config.ppm_engine),
+        )
+    ]
+    cluster = config.cluster
+    knobs = ("cluster.search_workers", "cluster.search_cpus")
+    return [*engines, Wanted("search worker", cluster.search_workers, cluster.search_cpus, 0.0, knobs)]
+
+
+def _one_each(kinds: Sequence[Wanted]) -> list[Wanted]:
+    return [kind._replace(number=1) for kind in kinds]
+
+
+def _asked(kinds: Sequence[Wanted]) -> dict[str, float]:
+    """CPUs and GPUs of all together."""
+    return {
+        "CPU": sum(kind.number * kind.cpus for kind in kinds),
+        "GPU": sum(kind.number * kind.gpus for kind in kinds),
+    }
+
+
+def _has_room(config: RunConfig, kinds: Sequence[Wanted]) -> bool:
     there = ray.cluster_resources()
-    whole, first = _asked(config), _asked(config, one_each=True)
+    whole, first = _asked(kinds), _asked(_one_each(kinds))
     lacking = [kind for kind in ("CPU", "GPU") if whole[kind] > there.get(kind, 0.0)]
     if not lacking:
         return True
@@ -120,50 +156,82 @@ def _has_room(config: RunConfig) -> bool:
     return False
 
 
-def _check_each(config: RunConfig) -> None:
-    """Whether a node holds an engine of each kind, and one a worker: nothing is spread over nodes.
+def _check_each(kinds: Sequence[Wanted], nodes: Sequence[Mapping[str, float]]) -> None:
+    """Whether a node holds an engine of each kind, and one a worker: nothing is spread over nodes. And whether one of each
+    find places beside each other.
 
     Raises:
-        ConfigError: none does.
+        ConfigError: none does, or they do not.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    asked = [
-        (what, engine.cpus, gpus_each(engine), f"{knobs}.cpus, {knobs}.gpus or {knobs}.tensor_parallel")
-        for what, knobs, engine in (
-            ("a policy engine", "engine", config.engine),
-            ("a PPM engine", "ppm_engine", config.ppm_engine),
-        )
-    ]
-    asked.append(("a search worker", config.cluster.search_cpus, 0.0, "cluster.search_cpus"))
-    for what, cpus, gpus, knobs in asked:
-        if not any(node.get("CPU", 0.0) >= cpus and node.get("GPU", 0.0) >= gpus for node in nodes):
+    for kind in kinds:
+        if not any(node.get("CPU", 0.0) >= kind.cpus and node.get("GPU", 0.0) >= kind.gpus for node in nodes):
             largest = max(nodes, key=lambda node: (node.get("GPU", 0.0), node.get("CPU", 0.0)))
             raise ConfigError(
-                f"{what} asks one machine for {cpus:g} CPUs and {gpus:g} GPUs, and the largest in the cluster has "
-                f"{largest.get('CPU', 0.0):g} CPUs and {largest.get('GPU', 0.0):g} GPUs; lower {knobs}"
+                f"a {kind.what} asks one machine for {kind.cpus:g} CPUs and {kind.gpus:g} GPUs, and the largest in the "
+                f"cluster has {largest.get('CPU', 0.0):g} CPUs and {largest.get('GPU', 0.0):g} GPUs; "
+                f"lower {_or(kind.knobs[1:])}"
             )
+    if left := left_over(_one_each(kinds), nodes):
+        raise ConfigError(f"{_without_place(left)}, and a search begins with one of each kind; {_lower(left)}")
+
+
+def _all_find_places(config: RunConfig, kinds: Sequence[Wanted], nodes: Sequence[Mapping[str, float]]) -> bool:
+    """Whether there is a place for all of them at once: what is left over of several GPUs, or nodes, is none together.
+
+    Raises:
+        ConfigError: there is none, in a cluster that no node will join.
+    """
+    left = left_over(kinds, nodes)
+    if left and config.cluster.address is None:
+        raise ConfigError(f"{_without_place(left)}; {_lower(left)}")
+    if left:
+        _say_once(f"{_without_place(left)}: it begins without, and takes them in when nodes join; {_lower(left)}")
+    return not left
+
+
+def _without_place(left: Sequence[tuple[Wanted, int]]) -> str:
+    found = (
+        f"{missing} of {kind.number} {kind.what}s ({kind.cpus:g} CPUs and {kind.gpus:g} GPUs of one machine each)"
+        for kind, missing in left
+    )
+    return f"beside the rest the cluster's machines have no place for {' and '.join(found)}"
+
+
+def _lower(left: Sequence[tuple[Wanted, int]]) -> str:
+    return f"lower {_or([knob for kind, _ in left for knob in kind.knobs])}, or add nodes"
+
+
+def _or(knobs: Sequence[str]) -> str:
+    *first, last = knobs
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _check_ranks(config: RunConfig) -> None:
-    """Whether the largest training of the run finds room.
+    """Whether every training of the run finds room.
 
     Raises:
-        ConfigError: it does not, in a cluster that no node will join.
+        ConfigError: one does not, in a cluster that no node will join.
     """
-    there = ray.cluster_resources()
+    there, nodes = ray.cluster_resources(), _nodes()
     kind = "GPU" if there.get("GPU", 0.0) else "CPU"
     plans = ((number, config.plan(number)) for number in range(1, config.rounds + 1))
     trainings = [(f"round.r{number}.{what}", each) for number, plan in plans for what, each in _trainings(plan)]
-    where, largest = max(trainings, key=lambda found: _rank_asks(found[1], kind))
-    if _rank_asks(largest, kind) <= there.get(kind, 0.0):
+    trainings.sort(key=lambda found: _rank_asks(found[1], kind), reverse=True)
+    for where, training in trainings:
+        cpus, gpus = (1.0, 1.0) if kind == "GPU" else (training.cpus_per_rank, 0.0)
+        if not (left := left_over([Wanted("rank", training.ranks, cpus, gpus)], nodes)):
+            continue
+        said = (
+            f"{where} asks for {_rank_asks(training, kind):g} {kind}s ({where}.ranks={training.ranks}) and the cluster has "
+            f"{there.get(kind, 0.0):g}, with places for {training.ranks - left[0][1]} of these ranks at once ({cpus:g} CPUs "
+            f"and {gpus:g} GPUs of one machine each)"
+        )
+        if config.cluster.address is None:
+            raise ConfigError(f"{said}; lower {where}.ranks")
+        _say_once(
+            f"{said}: nodes that hold the rest have to join before the first training, or it is refused, or waits"
+        )
         return
-    said = (
-        f"{where} asks for {_rank_asks(largest, kind):g} {kind}s ({where}.ranks={largest.ranks}) and the cluster has "
-        f"{there.get(kind, 0.0):g}"
-    )
-    if config.cluster.address is None:
-        raise ConfigError(f"{said}; lower {where}.ranks")
-    _say_once(f"{said}: nodes that hold the rest have to join before the first training, or it is refused")
 
 
 def _trainings(plan: RoundConfig) -> tuple[tuple[str, TrainingConfig], ...]:
@@ -178,16 +246,6 @@ def _rank_asks(training: TrainingConfig, kind: str) -> float:
 @cache
 def _say_once(said: str) -> None:
     _log.warning(said)
-
-
-def _asked(config: RunConfig, *, one_each: bool = False) -> dict[str, float]:
-    """CPUs and GPUs of all engines and search workers, or of one of each kind."""
-    engines = [(1 if one_each else engine.replicas, engine) for engine in (config.engine, config.ppm_engine)]
-    workers = 1 if one_each else config.cluster.search_workers
-    return {
-        "CPU": sum(count * engine.cpus for count, engine in engines) + workers * config.cluster.search_cpus,
-        "GPU": sum(count * gpus_each(engine) for count, engine in engines),
-    }
 
 
 def quoted_interpreter() -> dict[str, str] | None:

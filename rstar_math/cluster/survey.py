@@ -26,7 +26,8 @@ _ASKED_CLOCK, _SENT_TIMES = 5, 3
 
 class Seen(NamedTuple):
     """A node: what its observer found; how far its clock is ahead of ours, in seconds; megabytes a second from here to there;
-    the next node, and megabytes a second from there to that, or why nothing came; or why it did not answer."""
+    the next node, and megabytes a second from there to that, or why nothing came; or why it did not answer; the GPUs that Ray
+    counts there."""
 
     node: str
     found: Any = None
@@ -36,6 +37,7 @@ class Seen(NamedTuple):
     next_mb: float = 0.0
     cut_off: str = ""
     silent: str = ""
+    gpus: int = 0
 
 
 class _Observer:
@@ -55,10 +57,16 @@ class _Observer:
 def survey(address: str, look: Callable[[], Any]) -> list[Seen]:
     """What `look` finds on every node that lives, called there."""
     connect_to(address)
-    nodes = sorted((node["NodeManagerHostname"], node["NodeID"]) for node in ray.nodes() if node["Alive"])
-    observers = [_observer(identity) for _, identity in nodes]
+    living = [node for node in ray.nodes() if node["Alive"]]
+    nodes = sorted(
+        (node["NodeManagerHostname"], node["NodeID"], int(node["Resources"].get("GPU", 0))) for node in living
+    )
+    observers = [_observer(identity) for _, identity, _ in nodes]
     try:
-        seen = [_seen(observer, name, look) for observer, (name, _) in zip(observers, nodes, strict=True)]
+        seen = [
+            _seen(observer, name, look)._replace(gpus=gpus)
+            for observer, (name, _, gpus) in zip(observers, nodes, strict=True)
+        ]
         answering = [number for number, each in enumerate(seen) if not each.silent]
         if len(answering) > 1:
             for number, following in zip(answering, [*answering[1:], answering[0]], strict=True):

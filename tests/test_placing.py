@@ -1,0 +1,138 @@
+"""What finds a place on which nodes: drawn by hand, no cluster is started."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from rstar_math.cli.compose import compose
+from rstar_math.cluster import joining
+from rstar_math.cluster.joining import connect
+from rstar_math.cluster.placing import Wanted, left_over
+from rstar_math.errors import ConfigError
+
+GPUS_8 = {"CPU": 64.0, "GPU": 8.0}
+
+
+def waiting(wanted: list[Wanted], *nodes: dict[str, float]) -> dict[str, int]:
+    return {kind.what: count for kind, count in left_over(wanted, nodes)}
+
+
+@pytest.mark.parametrize(
+    ("count", "gpus", "nodes", "left"),
+    [
+        (3, 0.6, [{"CPU": 8.0, "GPU": 2.0}], 1),
+        (3, 4.0, [{"CPU": 8.0, "GPU": 6.0}] * 2, 1),
+        (4, 0.5, [{"CPU": 8.0, "GPU": 2.0}], 0),
+        (10, 0.1, [{"CPU": 10.0, "GPU": 1.0}], 0),  # 1 - 9 x 0.1 is less than 0.1
+        (2, 2.0, [{"CPU": 8.0, "GPU": 1.0}] * 4, 2),
+        (3, 1.0, [{"CPU": 2.0, "GPU": 8.0}], 1),
+        (5, 0.0, [{"CPU": 2.0}] * 2, 1),
+        (1, 1.0, [{"CPU": 8.0}], 1),
+    ],
+)
+def test_actors_of_one_kind_lie_on_whole_gpus_of_one_node_or_on_part_of_a_single_one(count, gpus, nodes, left) -> None:
+    assert waiting([Wanted("engine", count, 1.0, gpus)], *nodes) == ({"engine": left} if left else {})
+
+
+def test_one_kind_leaves_the_other_the_only_node_that_holds_it() -> None:
+    """The engine would fit the first node, where alone the worker does."""
+    engine, worker = Wanted("engine", 1, 1.0, 1.0), Wanted("worker", 1, 16.0, 0.0)
+    assert not waiting([engine, worker], {"CPU": 16.0, "GPU": 1.0}, {"CPU": 4.0, "GPU": 2.0})
+    assert waiting([engine, worker], {"CPU": 16.0, "GPU": 1.0}, {"CPU": 4.0}) == {"worker": 1}
+
+
+def test_engines_of_two_kinds_share_a_gpu() -> None:
+    policy, ppm = Wanted("policy", 2, 1.0, 0.6), Wanted("ppm", 2, 1.0, 0.4)
+    assert not waiting([policy, ppm], {"CPU": 4.0, "GPU": 2.0})
+    assert waiting([policy, ppm._replace(gpus=0.5)], {"CPU": 4.0, "GPU": 2.0}) == {"policy": 1}
+
+
+@pytest.fixture
+def made_up(monkeypatch) -> Callable[..., None]:
+    """Stands where a cluster does: nodes with so much each."""
+
+    def make(*nodes: dict[str, float]) -> None:
+        whole = {kind: sum(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU")}
+        monkeypatch.setattr(joining, "connect_to", lambda _: None)
+        monkeypatch.setattr(joining.ray, "nodes", lambda: [{"Alive": True, "Resources": node} for node in nodes])
+        monkeypatch.setattr(joining.ray, "cluster_resources", lambda: whole)
+        joining._say_once.cache_clear()
+
+    return make
+
+
+ONE_CPU_EACH = ["engine.cpus=1", "ppm_engine.cpus=1", "cluster.search_cpus=1"]
+THREE = [*ONE_CPU_EACH, "engine.replicas=3", "ppm_engine.gpus=0"]
+
+
+def test_engines_that_fit_the_sum_of_gpus_but_not_the_gpus_are_refused_where_no_node_will_join(made_up) -> None:
+    """The third waited for ever while the others worked, and nobody said so."""
+    made_up({"CPU": 8.0, "GPU": 2.0})
+    said = (
+        r"no place for 1 of 3 policy engines \(1 CPUs and 0\.6 GPUs of one machine each\); lower engine\.replicas, .*"
+    )
+    with pytest.raises(ConfigError, match=said):
+        connect(compose([*THREE, "engine.gpus=0.6"]))
+    assert connect(compose([*THREE, "engine.gpus=0.5"]))
+
+
+def test_an_engine_that_waits_for_nodes_is_named_once_with_its_knobs(made_up, caplog) -> None:
+    made_up(*[{"CPU": 8.0, "GPU": 6.0}] * 2)
+    config = compose([*THREE, "engine.tensor_parallel=4", "cluster.address=others"])
+    with caplog.at_level(logging.WARNING):
+        assert [connect(config), connect(config)] == [False, False]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "no place for 1 of 3 policy engines (1 CPUs and 4 GPUs of one machine each): it begins without" in said
+    assert "lower engine.replicas, engine.cpus, engine.gpus or engine.tensor_parallel, or add nodes" in said
+    made_up(*[{"CPU": 8.0, "GPU": 6.0}] * 3)
+    assert connect(config)
+
+
+def test_where_one_of_each_kind_finds_no_place_beside_the_others_the_run_is_refused(made_up) -> None:
+    """Each fits some machine, and the sum fits the cluster: the search waited for its first PPM engine for ever."""
+    made_up({"CPU": 8.0, "GPU": 2.0})
+    config = compose([*ONE_CPU_EACH, "cluster.address=others", "engine.gpus=0.6", "ppm_engine.tensor_parallel=2"])
+    with pytest.raises(ConfigError, match=r"asks for 2\.6 GPUs at once"):
+        connect(config)
+    made_up({"CPU": 8.0, "GPU": 2.0}, {"CPU": 0.5, "GPU": 1.0})
+    with pytest.raises(
+        ConfigError, match=r"no place for 1 of 1 .* engines .*a search begins with one of each kind; lower"
+    ):
+        connect(config)
+
+
+def test_ranks_that_fit_the_sum_of_cpus_but_no_machines_are_refused_before_the_search(made_up) -> None:
+    """The training waited for its last rank for ever, days later."""
+    plan = compose([]).plan(2)
+    wide = replace(plan, ppm=replace(plan.ppm, ranks=3, cpus_per_rank=3.0))
+    config = replace(compose([]), round=compose([]).round | {"r2": wide})
+    made_up({"CPU": 5.0}, {"CPU": 5.0})
+    with pytest.raises(
+        ConfigError, match=r"round\.r2\.ppm asks for 9 CPUs .* has 10, with places for 2 .*r2\.ppm\.ranks"
+    ):
+        connect(config, trains=True)
+    made_up({"CPU": 6.0}, {"CPU": 5.0})
+    assert connect(config, trains=True)
+
+
+def test_a_rank_on_a_gpu_takes_a_cpu_as_well(made_up) -> None:
+    made_up({"CPU": 4.0, "GPU": 8.0})
+    ranks = [f"round.r{number}.{what}.ranks=8" for number in range(1, 5) for what in ("policy", "ppm")]
+    with pytest.raises(ConfigError, match=r"asks for 8 GPUs .* with places for 4 of these ranks"):
+        connect(compose(ranks), trains=True)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "nodes"),
+    [
+        ("1gpu", [{"CPU": 8.0, "GPU": 1.0}]),
+        ("8gpu", [GPUS_8]),
+        ("multi-node", [GPUS_8] * 4),
+        ("laptop", [{"CPU": 2.0}]),
+    ],
+)
+def test_each_clusters_preset_finds_its_places_where_it_says_that_it_does(cluster, nodes, made_up) -> None:
+    made_up(*nodes)
+    assert connect(compose([f"cluster={cluster}"]), trains=True)

@@ -156,20 +156,24 @@ async def test_an_engines_death_beside_another_costs_no_search_what_it_has_done(
     two = replace(config, engine=replace(config.engine, cpus=0.1, replicas=2))
     fleet = Fleet(two, slow_to_answer(), ScriptedEngine, noting(tmp_path / "begun"))
     killed: list[object] = []
+    both: list[object] = []
 
     def kill_once(*_: object) -> None:
-        if not killed and len(fleet._engines.serving("policy")) == 2:
+        both.extend([None] * (len(fleet._engines.serving("policy")) == 2))
+        if len(both) == 5 and not killed:  # by now the worker knows of both
             killed.append(fleet._engines.serving("policy")[0])
             ray.kill(killed[0])
 
     many = [Problem(f"p{n}", f"What is {n} + 3?", str(n + 3)) for n in range(60)]
     order = Order(MODELS, PLAN, seed=1, graded=True)
-    await grow_into({tmp_path / "trees": many}, fleet, order, kill_once)
+    try:
+        await grow_into({tmp_path / "trees": many}, fleet, order, kill_once)
+    finally:
+        await fleet.release()
     assert killed
     assert "a policy engine died" in caplog.text
     assert sorted(tree.problem.id for tree in read_trees(tmp_path / "trees")) == sorted(p.id for p in many)
     assert sorted((tmp_path / "begun").read_text().split()) == sorted(p.id for p in many)
-    await fleet.release()
 
 
 def slow_to_answer() -> type:
@@ -289,11 +293,13 @@ async def test_a_worker_that_is_cut_off_from_a_living_engine_gives_way_to_anothe
     """It tried its problems again without end: no engine was dead, so nothing was replaced and nobody said a word. None of
     its problems is to blame, however many workers are cut off one after the other."""
     fleet = Fleet(config, ScriptedEngine, ScriptedEngine, cut_off(tmp_path / "lives", 4))
-    heard = await asyncio.wait_for(grow_all(fleet, tmp_path / "trees"), 120)
+    try:
+        heard = await asyncio.wait_for(grow_all(fleet, tmp_path / "trees"), 120)
+    finally:
+        await fleet.release()
     assert sorted(name for name, _ in heard) == sorted(problem.id for problem in PROBLEMS)
     assert caplog.text.count("cannot reach an engine that lives") == 4
     assert "set aside" not in caplog.text
-    await fleet.release()
 
 
 def cut_off(lives: Path, count: int) -> type:
@@ -463,8 +469,8 @@ async def test_a_worker_whose_sandbox_hangs_is_named_and_another_takes_its_place
     try:
         async with asyncio.timeout(120):
             await grow_into({tmp_path: PROBLEMS}, fleet, order, stop_once)
-        await fleet.release()
     finally:
+        await fleet.release()
         for process in stopped:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -939,7 +945,7 @@ async def test_an_engine_kept_from_an_earlier_search_takes_no_place_from_one_of_
     monkeypatch.setattr(fleet_module, "connect", lambda *_, **__: False)
     fleet = Fleet(replace(config, engine=engine, ppm_engine=engine, cluster=cluster), ScriptedEngine, ScriptedEngine)
     try:
-        await grow_all(fleet, tmp_path / "drawn")
+        await asyncio.wait_for(grow_all(fleet, tmp_path / "drawn"), 120)
         while fleet._engines.starting() or fleet._crew.waited_for:
             await asyncio.sleep(0.1)
             await fleet._welcome(MODELS)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from rstar_math import text
+from rstar_math.checkpoints import Kind
 from rstar_math.cluster.remote import LOST, cause_of, result_of
 from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, SandboxConfig, SearchConfig
 from rstar_math.errors import EngineLost
@@ -142,7 +143,15 @@ class Replicas:
     """
 
     def __init__(self, actors: Sequence[Any]) -> None:
-        self._replicas = [_Replica(actor) for actor in actors]
+        self._replicas: list[_Replica] = []
+        self.are_now(actors)
+
+    def are_now(self, actors: Sequence[Any]) -> None:
+        """From now on these are asked, also by searches that are under way."""
+        before = [(replica.actor, replica) for replica in self._replicas]
+        self._replicas = [
+            next((replica for known, replica in before if known == actor), _Replica(actor)) for actor in actors
+        ]
 
     async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
         """See `ports.Policy`."""
@@ -246,6 +255,7 @@ class SearchActor:
         self._promises: list[Promise] = []
         self._endpoints: dict[PolicyConfig, Policy] = {}
         self._counted: Counted | None = None
+        self._replicas: dict[Kind, Replicas] = {}
         self._opening = asyncio.Lock()
 
     async def open(self, policy: Sequence[Any] | PolicyConfig, scorers: Sequence[Any]) -> None:
@@ -257,8 +267,8 @@ class SearchActor:
         from rstar_math.grading import ProcessJudge
         from rstar_math.sandbox import ProcessSandbox
 
-        generator = await self._endpoint(policy) if isinstance(policy, PolicyConfig) else Replicas(policy)
-        scorer: Scorer | None = Replicas(scorers) if scorers else None
+        generator = await self._endpoint(policy) if isinstance(policy, PolicyConfig) else self._asks("policy", policy)
+        scorer: Scorer | None = self._asks("ppm", scorers) if scorers else None
         if self._doors is None:
             sandbox = await self._stack.enter_async_context(ProcessSandbox(self._sandbox))
             self._promises = sandbox.promises
@@ -268,6 +278,11 @@ class SearchActor:
             self._doors = Doors(generator, counted, scorer, counted, comparing=counted)
         else:
             self._doors = replace(self._doors, policy=generator, scorer=scorer)
+
+    def _asks(self, kind: Kind, actors: Sequence[Any]) -> Replicas:
+        """The one door to the engines of a kind, as long as this worker lives."""
+        self._replicas.setdefault(kind, Replicas(actors)).are_now(actors)
+        return self._replicas[kind]
 
     async def promises(self) -> list[Promise]:
         """What its sandbox was found to promise here; nobody reads what a worker logs."""

@@ -80,8 +80,7 @@ def cluster() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
     folder = tmp_path_factory.mktemp("training")
-    # With some of it left out by chance, a training that goes on is the same only if its random state is.
-    base = write_policy(folder / "base", seed=0, architecture="qwen2", attention_dropout=0.02)
+    base = write_policy(folder / "base", seed=0, architecture="qwen2")
     data = write_rows(folder / "policy.parquet", [{"question": q, "steps": plain(s)} for q, s in solved(120, seed=1)])
     return TrainingJob("policy", base, (data,), folder / "policy", QUICK)
 

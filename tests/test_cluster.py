@@ -292,7 +292,8 @@ def finished(said: object) -> asyncio.Future:
 async def test_a_worker_that_is_cut_off_from_a_living_engine_gives_way_to_another(config, tmp_path, caplog) -> None:
     """It tried its problems again without end: no engine was dead, so nothing was replaced and nobody said a word. None of
     its problems is to blame, however many workers are cut off one after the other."""
-    fleet = Fleet(config, ScriptedEngine, ScriptedEngine, cut_off(tmp_path / "lives", 4))
+    wary = replace(config, cluster=replace(config.cluster, deaths_per_problem=1, trees_in_flight=1))
+    fleet = Fleet(wary, ScriptedEngine, ScriptedEngine, cut_off(tmp_path / "lives", 4))
     try:
         heard = await asyncio.wait_for(grow_all(fleet, tmp_path / "trees"), 120)
     finally:

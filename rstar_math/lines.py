@@ -1,18 +1,22 @@
 """rows -> a file of JSON lines that grows, and back.
 
-A kill may cut the last line short: it is taken off, so that the next one is written behind a whole one. What a row means is
-not known here.
+Each line ends with a checksum of its row. A kill may cut the last line short: it is taken off, so that the next one is
+written behind a whole one. What a row means is not known here.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rstar_math.errors import StageError
+
+#: The name of a line's checksum, which stands last.
+_CRC = "crc32"
 
 
 def read_lines(file: Path) -> Iterator[dict[str, Any]]:
@@ -26,7 +30,7 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
     drop_torn_line(file)
     for number, line in enumerate(file.read_bytes().splitlines(), start=1):
         try:
-            yield json.loads(line)
+            yield _row_of(line)
         except ValueError as error:
             raise StageError(
                 f"line {number} of {file} is damaged ({error}); delete that line and start again: what it stood for is "
@@ -46,4 +50,19 @@ def drop_torn_line(path: Path) -> None:
 
 def line_of(row: Mapping[str, Any]) -> str:
     """A row as a line of such a file."""
-    return json.dumps(row, ensure_ascii=False) + "\n"
+    return _json({**row, _CRC: _checksum(row)}) + "\n"
+
+
+def _row_of(line: bytes) -> dict[str, Any]:
+    row = json.loads(line)
+    if not isinstance(row, dict) or row.pop(_CRC, None) != _checksum(row):
+        raise ValueError("its checksum is not that of its row")
+    return row
+
+
+def _checksum(row: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(_json(row).encode()):08x}"
+
+
+def _json(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False)

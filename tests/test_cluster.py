@@ -55,7 +55,9 @@ def fleet(config) -> Iterator[Fleet]:
 async def grow_all(fleet: Fleet, folder: Path, problems=PROBLEMS, models=MODELS, plan=PLAN) -> list[tuple[str, bool]]:
     heard: list[tuple[str, bool]] = []
     order = Order(models, plan, seed=1, graded=True)
-    await grow_into({folder: problems}, fleet, order, lambda trees, before: heard.append((trees[0].problem.id, before)))
+    await grow_into(
+        {folder: problems}, fleet, order, lambda trees, before, _: heard.append((trees[0].problem.id, before))
+    )
     return heard
 
 
@@ -204,7 +206,7 @@ async def test_an_engine_and_the_only_worker_that_die_at_once_cost_no_problem(co
     fleet = Fleet(replace(config, engine=replace(config.engine, cpus=0.1)), ScriptedEngine, ScriptedEngine)
     heard: list[str] = []
 
-    def kill_both_once(trees, _):
+    def kill_both_once(trees, *_):
         heard.append(trees[0].problem.id)
         if len(heard) == 3:
             ray.kill(fleet._crew.workers[0])

@@ -1,5 +1,7 @@
 """What happens where a disk takes no more: said before the work, one message in the midst of it, the next start goes on."""
 
+import errno
+import fcntl
 import os
 import shlex
 import shutil
@@ -142,6 +144,22 @@ def test_a_second_writer_is_told_who_the_first_is(tmp_path) -> None:
     with open_run(config, root):
         assert (root / "writer.json").exists()
     assert not (root / "writer.json").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_that_takes_no_locks_is_named_with_the_way_out(tmp_path, monkeypatch, number) -> None:
+    """It ended with a traceback; or, where the call itself is missing, with a file that a killed run leaves."""
+
+    def refusing(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refusing)
+    config, root = RunConfig(tracking=TrackingConfig(wandb=False)), tmp_path / "run"
+    with (
+        pytest.raises(StageError, match=r"\.lock cannot be locked .* Put runs= on a file system"),
+        open_run(config, root),
+    ):
+        raise AssertionError("nothing keeps another writer out")
 
 
 def test_a_training_by_a_command_is_refused_where_its_checkpoints_do_not_fit(tmp_path, monkeypatch) -> None:

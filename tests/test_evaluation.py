@@ -342,13 +342,13 @@ def test_what_has_one_trajectory_alone_is_not_plotted(tmp_path) -> None:
 
 def test_problems_that_leave_the_policy_no_room_are_told_of_and_not_just_wrong() -> None:
     """A few-shot prompt longer than a small model's context gave a table of zeros, without a word."""
-    bar = SimpleNamespace(total=0, found=lambda _: None, advance=lambda _: None)
+    bar = SimpleNamespace(total=0, found=lambda _: None, advance=lambda _, **__: None)
     said: list[str] = []
     tally = Tally(bar, graded=False)  # type: ignore[arg-type]
     silent = plant("")
     uncounted = plant("dead q=-1 n=1 code=1")  # a server that counts no tokens
     for trees in ([silent], [silent, silent], [uncounted], [silent, uncounted]):
-        tally.hear(trees, before=trees == [silent])
+        tally.hear(trees, trees == [silent], 0)
     tally.say_speechless(said.append)
     assert len(said) == 1 and said[0].startswith("For 2 of 4 problems the policy generated nothing,")
     Tally(bar, graded=False).say_speechless(said.append)  # type: ignore[arg-type]
@@ -360,8 +360,8 @@ def test_what_comes_next_is_not_begun_for_trees_that_an_earlier_start_grew() -> 
     begun: list[str] = []
     bar = SimpleNamespace(found=lambda _: None, advance=lambda _, **__: None, total=2, done=2)
     tally = Tally(bar, graded=True, near_the_end=partial(begun.append, "ranks"))  # type: ignore[arg-type]
-    tally.hear([plant("a answer=4")], before=True)
+    tally.hear([plant("a answer=4")], True, 0)
     assert begun == []
-    tally.hear([plant("a answer=4")], before=False)
-    tally.hear([plant("a answer=4")], before=False)
+    tally.hear([plant("a answer=4")], False, 0)
+    tally.hear([plant("a answer=4")], False, 0)
     assert begun == ["ranks"]

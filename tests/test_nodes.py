@@ -68,7 +68,7 @@ def config(cluster: Cluster) -> RunConfig:
 async def grow(fleet: Fleet, folder: Path, on_tree: Callable[[int], object]) -> None:
     heard: list[str] = []
 
-    def hear(trees, _):
+    def hear(trees, *_):
         heard.append(trees[0].problem.id)
         on_tree(len(heard))
 

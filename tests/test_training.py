@@ -1,5 +1,6 @@
 """Real trainings: they learn, tell it, survive a kill and leave folders that open."""
 
+import asyncio
 import json
 import os
 import random
@@ -23,11 +24,15 @@ from tiny_models import write_policy
 from worked_rows import QUICK, STEPS, pair, plain, write_rows
 
 from rstar_math import checkpoints
+from rstar_math.cli.compose import compose
+from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.joining import quoted_interpreter
 from rstar_math.errors import TrainingError, TrainingStuck
 from rstar_math.forecast.stages import checkpoint_bytes
+from rstar_math.grace import Grace
 from rstar_math.records import Step
 from rstar_math.reward import reward
+from rstar_math.scripted import ScriptedEngine
 from rstar_math.training import rows
 from rstar_math.training.callbacks import Progress
 from rstar_math.training.exchange import Exchange
@@ -65,9 +70,9 @@ def sums_pairs(count: int, seed: int) -> list[rows.Row]:
     ]
 
 
-def start_cluster() -> None:
+def start_cluster(num_cpus: int = 2, num_gpus: int = 0) -> None:
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-    ray.init(num_cpus=2, runtime_env=quoted_interpreter(), **quiet)
+    ray.init("local", num_cpus=num_cpus, num_gpus=num_gpus, runtime_env=quoted_interpreter(), **quiet)
 
 
 @pytest.fixture(scope="module")
@@ -191,17 +196,58 @@ def test_a_training_that_is_asked_to_end_saves_first_and_goes_on_from_that_step(
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line does
     said: list[str] = []
+    grace = Grace(30.0)
     try:
-        with Trainings(say=said.append) as trainings, pytest.raises(KeyboardInterrupt):
+        with Trainings(grace=grace, say=said.append) as trainings, pytest.raises(KeyboardInterrupt):
             trainings.train(stopped, end_after_step_4)
     finally:
         signal.signal(signal.SIGTERM, before)
+    assert grace.left > 0
     assert said == ["Saving the policy's training, for 22 s at most."]
     assert not stopped.metrics.exists()
     metrics = train(stopped, lambda _: None)
     assert 4 < metrics["resumed_from_step"] < 24
     straight, resumed = weights_of(job.out), weights_of(stopped.out)
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+@pytest.mark.slow
+def test_ranks_that_cannot_save_hold_up_the_end_no_longer_than_the_grace(cluster: None, job: TrainingJob) -> None:
+    """Preemption comes in the midst of a long step, or over a file system that hangs, and then the machine is taken."""
+    found: list[psutil.Process] = []
+
+    def end_while_they_hang(_: Progress) -> None:
+        found.extend(living_ranks())
+        for process in found:
+            process.suspend()
+        raise KeyboardInterrupt
+
+    grace = Grace(10.0)
+    with pytest.raises(KeyboardInterrupt), Trainings(grace=grace) as trainings:
+        trainings.train(replace(job, out=job.out.with_name("hanging")), end_while_they_hang)
+    assert grace.left > 0
+    assert found
+    assert psutil.wait_procs(found, timeout=30)[1] == []
+
+
+@pytest.mark.slow
+def test_chance_goes_on_where_it_stood_when_a_training_does(cluster: None, job: TrainingJob, tmp_path: Path) -> None:
+    """What dropout leaves out is drawn; a training that starts its draws again at each start learns something else."""
+    base = write_policy(tmp_path / "base", seed=0, attention_dropout=0.5)
+    straight = replace(job, base=base, out=tmp_path / "straight", config=replace(QUICK, max_steps=16))
+    broken = replace(straight, out=tmp_path / "broken")
+
+    def fail(progress: Progress) -> None:
+        if progress.done == 12:
+            raise OSError("the machine is gone")
+
+    with Trainings(beside=0.0) as trainings:  # the same ranks do both
+        trainings.train(straight, lambda _: None)
+        with pytest.raises(OSError, match="gone"):
+            trainings.train(broken, fail)
+    assert train(broken, lambda _: None)["resumed_from_step"] == 8
+    one, other = weights_of(straight.out), weights_of(broken.out)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.slow
@@ -334,10 +380,13 @@ def test_an_untrained_ppm_waits_for_no_cpu_that_waiting_ranks_hold(cluster: None
     written = replace(job, kind="ppm", out=job.out.with_name("untrained"))
     with ThreadPoolExecutor(1) as thread:
         try:
-            assert thread.submit(leave_untrained, written).result(timeout=60)["rows"] == 0
+            assert thread.submit(leave_untrained, written, 60.0).result()["rows"] == 0
         finally:
             ray.util.remove_placement_group(place)
     assert (written.out / "model.safetensors").is_file()
+    late = replace(written, out=job.out.with_name("too-late"))
+    with pytest.raises(TrainingError, match=r"No untrained PPM was written to .*too-late within 0\.01 s"):
+        leave_untrained(late, 0.01)
 
 
 @pytest.mark.slow
@@ -421,3 +470,31 @@ def test_a_rank_whose_node_is_taken_away_ends_its_training() -> None:
     gone = RayActorError(error_msg="The node was drained", preempted=True)
     policy = create_failure_policy(ONE_LIFE)
     assert policy.make_decision(WorkerGroupError("rank 1 is lost", {1: gone})) is FailureDecision.RAISE
+
+
+@pytest.mark.slow
+def test_a_training_takes_the_gpus_that_a_search_gives_back(job: TrainingJob) -> None:
+    """Where Ray counts a GPU that is none, what has its place on it finds no CUDA, and says so."""
+    ray.shutdown()
+    start_cluster(num_cpus=4, num_gpus=1)
+    said: list[str] = []
+    fleet = Fleet(
+        compose(["engine.gpus=1", "ppm_engine.gpus=0", "cluster.keep_engines=false"]), ScriptedEngine, ScriptedEngine
+    )
+    try:
+        asyncio.run(fleet.open(Models("no-weights", None)))
+        assert not ray.available_resources().get("GPU")
+        with Trainings(silence_seconds=3.0, say=said.append) as trainings, ThreadPoolExecutor(1) as thread:
+            training = thread.submit(trainings.train, replace(job, out=job.out.with_name("on-a-gpu")), print)
+            until = time.monotonic() + 60
+            while not said and time.monotonic() < until:
+                time.sleep(0.1)
+            assert "it waits for room" in said[0]
+            assert trainings._at_work is not None
+            trainings._at_work.silence_seconds = 120.0
+            asyncio.run(fleet.stage_over())
+            failed = training.exception(timeout=120)
+            assert failed is None or re.search("NCCL|CUDA", str(failed))
+    finally:
+        asyncio.run(fleet.release())
+        ray.shutdown()

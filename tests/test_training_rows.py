@@ -26,7 +26,7 @@ from rstar_math.tokens import encode, encode_with_mask
 from rstar_math.training import rows
 from rstar_math.training.callbacks import Saving
 from rstar_math.training.job import DEEPSPEED_FOLDER, TrainingJob, batch_of, check, deepspeed_config
-from rstar_math.training.kept import drop_all, drop_unusable, finished, last_complete, mark
+from rstar_math.training.kept import drop_all, drop_unusable, files_of, finished, known_by, last_complete, mark
 from rstar_math.training.launch import Trainings
 from rstar_math.training.objectives import LOSSES, bradley_terry
 from rstar_math.training.policy import collate as collate_policy
@@ -360,11 +360,15 @@ def take_checkpoint(folder: Path, step: int) -> Path:
     return checkpoint
 
 
+def mark_all(checkpoint: Path) -> None:
+    mark(checkpoint, {name: known_by(checkpoint / name) for name in files_of(checkpoint)})
+
+
 def test_a_checkpoint_that_a_kill_cut_off_is_not_resumed_from(tmp_path: Path) -> None:
     for step in (8, 16, 24, 104):
         checkpoint = take_checkpoint(tmp_path, step)
         if step < 24:
-            mark(checkpoint)
+            mark_all(checkpoint)
     assert last_complete(tmp_path) == tmp_path / "checkpoint-16"
     said: list[str] = []
     drop_unusable(tmp_path, said.append)
@@ -378,6 +382,19 @@ def cut_short(file: Path) -> None:
 
 def alter(file: Path) -> None:
     file.write_bytes(b"?" + file.read_bytes()[1:])
+
+
+def test_one_bit_of_a_large_checkpoint_file_is_missed_nowhere(tmp_path: Path) -> None:
+    """Only blocks of it were looked at, with gaps between them."""
+    checkpoint = take_checkpoint(tmp_path, 8)
+    large = checkpoint / "global_step8" / "optimiser.pt"
+    content = bytearray(12 << 20)
+    large.write_bytes(content)
+    mark_all(checkpoint)
+    content[66_000] ^= 1
+    large.write_bytes(content)
+    drop_unusable(tmp_path, lambda words: None)
+    assert last_complete(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -394,7 +411,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it_with_a_word(
     """The same command failed in it again and again, and was recommended each time."""
     kept = [take_checkpoint(tmp_path, step) for step in (8, 16)]
     for checkpoint in kept:
-        mark(checkpoint)
+        mark_all(checkpoint)
     damage(kept[1] / "global_step16" / "optimiser.pt")
     said: list[str] = []
     for _ in range(2):
@@ -434,7 +451,7 @@ def test_a_training_that_a_kill_met_at_its_very_end_is_not_done_again(tmp_path: 
     job = TrainingJob("policy", write_policy(tmp_path / "base", seed=0), (data,), tmp_path / "out", QUICK)
     write_policy(job.out, seed=1)
     for step in (8, 16):
-        mark(take_checkpoint(job.checkpoints, step))
+        mark_all(take_checkpoint(job.checkpoints, step))
     (job.checkpoints / "checkpoint-16" / "trainer_state.json").unlink()  # half deleted
     job.metrics.write_text('{"steps": 24}')
     # Ray does not even run here.
@@ -445,7 +462,7 @@ def test_a_training_that_a_kill_met_at_its_very_end_is_not_done_again(tmp_path: 
 
 def test_numbers_without_their_model_are_no_finished_training(tmp_path: Path) -> None:
     job = TrainingJob("policy", tmp_path / "base", (), write_policy(tmp_path / "out", seed=1), QUICK)
-    mark(take_checkpoint(job.checkpoints, 8))
+    mark_all(take_checkpoint(job.checkpoints, 8))
     (job.out / "model.safetensors").unlink()
     job.metrics.write_text('{"steps": 24}')
     said: list[str] = []
@@ -459,7 +476,7 @@ def test_checkpoints_that_are_half_deleted_count_no_more(tmp_path: Path) -> None
     """The mark could outlive the files that it vouched for."""
     job = TrainingJob("policy", tmp_path / "base", (), tmp_path / "out", QUICK)
     for step in (8, 16):
-        mark(take_checkpoint(job.checkpoints, step))
+        mark_all(take_checkpoint(job.checkpoints, step))
     with patch("shutil.rmtree", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         drop_all(job)
     assert last_complete(job.checkpoints) is None

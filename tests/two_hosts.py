@@ -168,7 +168,7 @@ async def _twice(fleet: Fleet, folder: Path, other_host: str) -> list[int]:
 async def _grow(fleet: Fleet, folder: Path, cut: str | None) -> None:
     heard: list[object] = []
 
-    def hear(trees: object, _: bool) -> None:
+    def hear(trees: object, *_: object) -> None:
         heard.append(trees)
         if cut and len(heard) == CUT_AFTER:
             ip("-n", cut, "link", "set", WIRE, "down")

@@ -72,7 +72,7 @@ async def _scale(config: RunConfig, workers: int, count: int, folder: Path) -> S
     done = nodes = 0
     held = [0.0, 0.0, 0.0]
 
-    def hear(trees: list[Tree], before: bool) -> None:  # noqa: ARG001
+    def hear(trees: list[Tree], before: bool, unwritten: int) -> None:  # noqa: ARG001
         nonlocal done, nodes
         done += 1
         nodes += sum(len(tree.nodes) for tree in trees)

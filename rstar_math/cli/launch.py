@@ -17,8 +17,9 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from rstar_math.cli.locking import locked
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import MirrorConfig, RunConfig
 from rstar_math.errors import ConfigError, StageError
@@ -45,7 +46,7 @@ def open_run(
 
     Raises:
         ConfigError: a copy is asked for where none is kept.
-        StageError: another process is writing there, or `until` names no stage.
+        StageError: another process is writing there, its file system takes no locks, or `until` names no stage.
     """
     if config.mirror.url != mirror.url:
         raise ConfigError(
@@ -58,7 +59,7 @@ def open_run(
     root.mkdir(parents=True, exist_ok=True)
     try:
         with (
-            FileLock(root / ".lock", timeout=0),
+            locked(root / ".lock"),
             _removed_if_nothing_was_made(root, new),
             _named_writer(root / _WRITER),
             Progress() as progress,

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from rich import box
 from rich.table import Table
 
+from rstar_math.cli.locking import locked
 from rstar_math.cluster.survey import Seen, survey
 from rstar_math.config import RunConfig, SandboxConfig
+from rstar_math.errors import StageError
 from rstar_math.evolution.versions import versions
 from rstar_math.report.console import open_console
 from rstar_math.sandbox import promises
@@ -56,19 +58,16 @@ def look(folder: str, token: str, sandbox: SandboxConfig) -> Node:
     return Node(versions(), gpus, not_held, shared, _disk_mb(Path(folder)), locked)
 
 
-def _lock(file: Path) -> FileLock:
-    """Of the same kind as a run's own."""
-    return FileLock(file.with_suffix(".lock"), timeout=0)
-
-
 def _kept_out(file: Path) -> bool:
     if not os.access(file.parent, os.W_OK):
         return True  # by its rights
     try:
-        with _lock(file):
+        with locked(file.with_suffix(".lock")):
             return False
     except Timeout:
         return True
+    except StageError:  # nor could anything be locked there
+        return False
 
 
 def _disk_mb(folder: Path) -> float:
@@ -97,7 +96,7 @@ def examine_cluster(config: RunConfig) -> bool:
     file = folder / f"survey-{uuid4().hex}"
     file.write_text(file.name)
     try:
-        with _lock(file):
+        with locked(file.with_suffix(".lock")):  # of the same kind as a run's own
             nodes = survey(str(config.cluster.address), partial(look, str(folder), file.name, config.sandbox))
     finally:
         file.unlink()

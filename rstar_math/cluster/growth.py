@@ -49,14 +49,17 @@ def grown_problems(folder: Path) -> Iterator[list[Tree]]:
 
 
 async def grow_into(
-    sets: Mapping[Path, Sequence[Problem]], fleet: Fleet, order: Order, on_grown: Callable[[list[Tree], bool], None]
+    sets: Mapping[Path, Sequence[Problem]],
+    fleet: Fleet,
+    order: Order,
+    on_grown: Callable[[list[Tree], bool, int], None],
 ) -> None:
     """Grows every problem that has no tree in its set's folder yet; no set waits for another's slowest problem.
 
     A problem's id stands in one set only. Sets are gone through once before the first problem is grown. A problem that killed
     its workers has no tree; its set's `poisoned.jsonl` lists it, and it is not tried again. `on_grown` hears of each
-    problem's trees as they finish, which may be `part_seconds` before they are on disk, and whether an earlier start grew
-    them.
+    problem's trees as they finish, whether an earlier start grew them, and how many problems' trees are not on disk yet,
+    which they are after `part_seconds`.
     """
     cluster = fleet.config.cluster
     left = _Left()
@@ -66,7 +69,7 @@ async def grow_into(
         done = {row["id"] for row in poisoned(folder)}
         for trees in grown_problems(folder):
             done.add(trees[0].problem.id)
-            on_grown(trees, True)
+            on_grown(trees, True, 0)
         every.append(own := _Parts(folder, cluster.trees_per_part, cluster.part_seconds))
         left.add(problems, done, own)
     if not left:
@@ -79,7 +82,7 @@ async def grow_into(
                     _set_aside(left.ended(found.problem).folder, found)
                 else:
                     left.ended(found[0].problem).add(found)
-                    on_grown(found, False)
+                    on_grown(found, False, sum(own.waiting for own in every))
     finally:
         for own in every:
             own.flush()
@@ -90,7 +93,9 @@ async def _in_time(grown: AsyncGenerator[_Found, None], parts: Sequence[_Parts])
     following = asyncio.ensure_future(anext(grown, None))
     try:
         while True:
-            await asyncio.wait([following], timeout=min((own.seconds_left for own in parts if own.waits), default=None))
+            await asyncio.wait(
+                [following], timeout=min((own.seconds_left for own in parts if own.waiting), default=None)
+            )
             for own in parts:
                 own.flush_if_due()
             if not following.done():
@@ -163,11 +168,8 @@ class _Parts:
     _waiting: list[Tree] = field(default_factory=list)
     #: When the first of those that wait came.
     _since: float = 0.0
-
-    @property
-    def waits(self) -> bool:
-        """Whether there are trees that are not written yet."""
-        return bool(self._waiting)
+    #: Problems whose trees are not written yet.
+    waiting: int = 0
 
     @property
     def seconds_left(self) -> float:
@@ -175,8 +177,9 @@ class _Parts:
         return max(self._since + self.part_seconds - time.monotonic(), 0.0)
 
     def add(self, trees: list[Tree]) -> None:
-        if not self.waits:
+        if not self.waiting:
             self._since = time.monotonic()
+        self.waiting += 1
         self._waiting.extend(trees)
         self.flush_if_due()
 
@@ -186,5 +189,5 @@ class _Parts:
 
     def flush(self) -> None:
         if self._waiting:
-            trees, self._waiting = self._waiting, []
+            trees, self._waiting, self.waiting = self._waiting, [], 0
             write_trees(self.folder, next_number(self.folder), trees)

@@ -113,8 +113,8 @@ def grow(
     with desk.bar(count, "problems") as bar:
         tally = Tally(bar, graded=True, near_the_end=partial(desk.soon, "policy"))
 
-        def hear(trees: list[Tree], before: bool) -> None:
-            tally.hear(trees, before)
+        def hear(trees: list[Tree], before: bool, unwritten: int) -> None:
+            tally.hear(trees, before, unwritten)
             room.look(bar.done, count)
 
         async def work() -> None:
@@ -188,7 +188,7 @@ def train_ppm(desk: Desk, folder: Path, *, training: PPMConfig, policy: Path | s
     from rstar_math.training.untrained import leave_untrained
 
     connect(desk.config)
-    return leave_untrained(job)
+    return leave_untrained(job, desk.config.cluster.training_silence_seconds)
 
 
 def train_control(desk: Desk, folder: Path, *, training: TrainingConfig, base: str, like: Path) -> Metrics:

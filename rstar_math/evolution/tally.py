@@ -57,8 +57,8 @@ class Tally:
     speechless: int = 0
     sums: Counter[str] = field(default_factory=Counter)
 
-    def hear(self, trees: list[Tree], before: bool) -> None:
-        """Of one problem's trees; `before`: an earlier start grew them."""
+    def hear(self, trees: list[Tree], before: bool, unwritten: int) -> None:
+        """Of one problem's trees; `before`: an earlier start grew them; `unwritten`: problems that a kill would cost now."""
         self.solved += any(rollout.value > 0 for rollout in trees[-1].rollouts)
         # Tokens alone would not tell: some servers do not count them.
         self.speechless += all(tree.cost.tokens == 0 and len(tree.nodes) == 1 for tree in trees)
@@ -69,7 +69,8 @@ class Tally:
         if before:  # nothing was started yet, and nothing may have to be: too early for what comes next
             self.bar.found(1)
             return
-        self.bar.advance(1, **({"solved": f"{self.solved / self.sums['problems']:.0%}"} if self.graded else {}))
+        solved: dict[str, str | float] = {"solved": f"{self.solved / self.sums['problems']:.0%}"} if self.graded else {}
+        self.bar.advance(1, **solved, unwritten=unwritten)
         if self.near_the_end and self.bar.total and self.bar.done >= _NEAR_THE_END * self.bar.total:
             self.near_the_end()
             self.near_the_end = None

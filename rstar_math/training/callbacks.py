@@ -17,7 +17,7 @@ import torch.distributed as ranks
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from rstar_math.errors import TrainingError
-from rstar_math.training.kept import mark
+from rstar_math.training.kept import files_of, known_by, mark
 
 
 class Progress(NamedTuple):
@@ -83,8 +83,10 @@ class Saving(TrainerCallback):  # type: ignore[misc]
     def on_save(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         """Mark the checkpoint just written."""
         ranks.barrier()
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        files = _read_together(checkpoint)
         if state.is_world_process_zero:
-            mark(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            mark(checkpoint, files)
         self._saved = time.monotonic()
 
     def _first_ranks_word(self, device: torch.device) -> tuple[bool, bool]:
@@ -133,3 +135,13 @@ class EpochOrder(TrainerCallback):  # type: ignore[misc]
     def on_epoch_begin(self, _args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         """The order of the epoch that the state stands in."""
         self._set_epoch(int(state.epoch or 0))
+
+
+def _read_together(checkpoint: Path) -> dict[str, list[int]]:
+    """File -> what it is known by. Every rank reads some: a large model's optimiser fills a hundred gigabytes."""
+    names: list[Any] = [files_of(checkpoint)]
+    ranks.broadcast_object_list(names, src=0)
+    own = {name: known_by(checkpoint / name) for name in names[0][ranks.get_rank() :: ranks.get_world_size()]}
+    parts: list[Any] = [None] * ranks.get_world_size()
+    ranks.all_gather_object(parts, own)
+    return {name: known for part in parts for name, known in part.items()}

@@ -10,18 +10,28 @@ from typing import Any
 
 import ray
 
+from rstar_math.errors import TrainingError
 from rstar_math.training.job import TrainingJob, check
 
 
-def leave_untrained(job: TrainingJob) -> dict[str, Any]:
-    """Writes the PPM to `job.out`; returns its numbers, which are zeros.
+def leave_untrained(job: TrainingJob, seconds: float) -> dict[str, Any]:
+    """Writes the PPM to `job.out`, within so many seconds; returns its numbers, which are zeros.
 
     Raises:
         ConfigError, InputError: the policy it starts from is not whole.
+        TrainingError: nothing came of it in time.
     """
     check(job)
     # No CPU of its own: ranks that wait for another training may hold what there is.
-    ray.get(ray.remote(_leave).options(num_cpus=0).remote(job))
+    written = ray.remote(_leave).options(num_cpus=0).remote(job)
+    try:
+        ray.get(written, timeout=seconds)
+    except ray.exceptions.GetTimeoutError as error:
+        ray.cancel(written, force=True)
+        raise TrainingError(
+            f"No untrained PPM was written to {job.out} within {seconds:g} s (cluster.training_silence_seconds): its node "
+            "or the disk does not answer. See `rstar-math doctor`, and start the same command again."
+        ) from error
     return {"steps": 0, "rows": 0}
 
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,8 +48,11 @@ def locate(model: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
+    others = ["*.bin", "*.pth", "*.gguf", "original/*"]
+    with suppress(HFValidationError, LocalEntryNotFoundError):  # a run stays with the revision that it began with
+        return Path(snapshot_download(model, ignore_patterns=others, local_files_only=True))
     try:
-        return Path(snapshot_download(model, ignore_patterns=["*.bin", "*.pth", "*.gguf", "original/*"]))
+        return Path(snapshot_download(model, ignore_patterns=others))
     except (HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError) as error:
         raise ConfigError(
             f"No model {model!r}: there is no such folder here, and Hugging Face has none that can be read from this "

@@ -31,8 +31,9 @@ _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
 _METRICS, _WANDB = "metrics.jsonl", "wandb"
 _WANDB_SERVER = "https://api.wandb.ai"
-#: An unreachable server may hold up the run this long at a stage's start and at its end, not for wandb's hours.
-_START_SECONDS, _END_SECONDS = 30.0, 60.0
+#: An unreachable server may hold up the run this long at a stage's start and at its end, not for wandb's hours; one that was
+#: asked to end has half a minute for everything.
+_START_SECONDS, _END_SECONDS = 30.0, 8.0
 
 
 class Tracker:
@@ -130,7 +131,9 @@ class Tracker:
         path = self._dir / _WANDB / "group"
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            path.write_text(secrets.token_hex(4), encoding="utf-8")
+            unfinished = path.with_suffix(".unfinished")
+            unfinished.write_text(secrets.token_hex(4), encoding="utf-8")
+            unfinished.replace(path)
         return path.read_text(encoding="utf-8").strip()
 
     def _attempt(self, watcher: str, call: Callable[[], _T]) -> _T | None:

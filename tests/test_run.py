@@ -13,9 +13,12 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+import huggingface_hub
 import pytest
 from click.testing import CliRunner
+from huggingface_hub.errors import LocalEntryNotFoundError
 
+from rstar_math.checkpoints import locate
 from rstar_math.cli import launch
 from rstar_math.cli.compose import compose
 from rstar_math.cli.main import main
@@ -381,7 +384,59 @@ def test_a_run_that_is_asked_to_end_keeps_its_trees_and_says_how_to_go_on(tmp_pa
     assert list(tmp_path.glob("runs/sums/round-1/trees.partial/train/part-*"))
 
 
+#: A start of Ray's in a process that is asked to end meanwhile.
+ASKED_TO_END = """
+import os, signal, threading, time
+from ray._private import services
+from rstar_math.cluster.joining import connect_to
+
+def ask():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.2)
+
+def started(*given, **more):
+    try:
+        ask()
+    except KeyboardInterrupt:  # as Python does with one that is raised in a hook of fork
+        print("swallowed", flush=True)
+    return truly_started(*given, **more)
+
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "when",
+    [
+        "threading.Timer(1.0, ask).start()",
+        "truly_started, services.start_ray_process = services.start_ray_process, started",
+    ],
+    ids=["while it starts", "where a fork swallows it"],
+)
+def test_a_run_that_is_asked_to_end_while_ray_starts_ends_in_order(when: str) -> None:
+    """It ended with a code of Ray's, or did not hear it at all."""
+    ends = "try:\n    connect_to(None)\n    time.sleep(9)\nexcept KeyboardInterrupt:\n    os._exit(130)\n"
+    ended = subprocess.run([sys.executable, "-c", f"{ASKED_TO_END}{when}\n{ends}"], timeout=60, capture_output=True)
+    assert ended.returncode == 130, ended.stderr
+
+
 def test_ranks_stay_beside_what_else_stays_and_end_where_nothing_does() -> None:
     beside = [launch._beside_ranks(compose(["preset=demo", f"cluster={cluster}"])) for cluster in ("laptop", "1gpu")]
     assert beside == [pytest.approx(0.2 + 2 * 0.2), None]
     assert launch._beside_ranks(compose(["cluster=laptop", "cluster.address=auto"])) is None
+
+
+def test_a_model_that_was_downloaded_before_is_not_asked_for_again(tmp_path, monkeypatch) -> None:
+    """Each start asked the hub, waited for it, and went on with whatever revision stood there by then."""
+    asked: list[bool] = []
+
+    def snapshot_download(_model: str, *, local_files_only: bool = False, **_: object) -> str:
+        asked.append(local_files_only)
+        if local_files_only and len(asked) == 1:
+            raise LocalEntryNotFoundError("not there, or not whole")
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert [locate("org/model"), locate("org/model")] == [tmp_path, tmp_path]
+    assert asked == [True, False, True]

@@ -108,7 +108,7 @@ def _named_writer(file: Path) -> Iterator[None]:
 def _who_writes(file: Path) -> str:
     try:
         writer = json.loads(file.read_text())
-    except FileNotFoundError:  # it has just begun, or is about to end
+    except (FileNotFoundError, ValueError):  # it has just begun, or is about to end
         return "another process"
     return f"process {writer['process']} on {writer['host']} (since {writer['since']})"
 

@@ -10,6 +10,7 @@ import errno
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -23,7 +24,7 @@ from rstar_math.report.errors import show_error
 
 _P = ParamSpec("_P")
 #: What a disk says that takes no more.
-_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE}
 _NAME = "rstar-math"
 _WAY_OUT = (
     "make room there, or let this user read and write it (runs=FOLDER and out=FOLDER say where things are written)"
@@ -32,10 +33,12 @@ OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 
 
 def spoken(command: Callable[_P, None]) -> Callable[_P, None]:
-    """Errors made on purpose end the command with their message and exit code, not with a traceback."""
+    """Errors made on purpose end the command with their message and exit code, not with a traceback; so does SIGTERM, as
+    Ctrl-C does, from here on."""
 
     @wraps(command)
     def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             command(*args, **kwargs)
         except RstarError as error:
@@ -52,6 +55,8 @@ def spoken(command: Callable[_P, None]) -> Callable[_P, None]:
             show_error(stopped)
             sys.stdout.flush()
             os._exit(stopped.exit_code)  # an engine's threads may outlive the request to end
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return run
 

@@ -15,8 +15,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from types import FrameType
 
 import ray
+from ray._private import utils
 
 from rstar_math.cluster.placing import Wanted, left_over
 from rstar_math.cluster.remote import cause_of
@@ -67,7 +69,7 @@ def connect_to(address: str | None) -> None:
     options = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     try:
         _knock(address or "")
-        with _sigterm_as_it_was():
+        with _sigterm_stays_ours():
             # "local": without an address Ray would join whatever cluster was started on this machine, or RAY_ADDRESS's.
             ray.init(address=address or "local", include_dashboard=False, runtime_env=quoted_interpreter(), **options)
     except ConnectionError as error:
@@ -84,12 +86,30 @@ def leave() -> None:
 
 
 @contextmanager
-def _sigterm_as_it_was() -> Iterator[None]:
-    """Ray's driver takes SIGTERM for itself, on the main thread: a preempted run would end at once, with a code of Ray's."""
+def _sigterm_stays_ours() -> Iterator[None]:
+    """Ray's driver takes SIGTERM for itself while it starts: a run that is preempted then would end with a code of Ray's. And
+    Python drops an exception that a handler raises within a hook of `fork`, where Ray starts its processes."""
     ends = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, ends or signal.SIG_DFL)
+    if threading.current_thread() is not threading.main_thread() or not callable(ends):
+        yield
+        return
+    came = False
+
+    def noting(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        ends(number, frame)
+
+    theirs = utils.set_sigterm_handler
+    signal.signal(signal.SIGTERM, noting)
+    utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = theirs
+        signal.signal(signal.SIGTERM, ends)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _knock(address: str) -> None:

@@ -18,6 +18,8 @@ from rstar_math.search.storage import read_trees
 #: A file of every kind that a stage reads from another, and the stage that reads it.
 READ_BY = {
     "round-0/problems/train.jsonl": "round-1.trees",
+    "round-0/problems/validation.jsonl": "round-1.trees",
+    "round-0/problems/held_out.jsonl": "round-1.scores",
     "round-1/trees/train/part-*.parquet": "round-1.harvest",
     "round-1/trees/validation/part-*.parquet": "round-1.harvest",
     "round-1/trees/manifest.json": "round-1.harvest",
@@ -26,6 +28,7 @@ READ_BY = {
     "round-1/harvest/validation_pairs.parquet": "round-1.ppm",
     "round-1/policy/model.safetensors": "round-1.ppm",
     "round-1/policy/tokenizer.json": "round-1.scores",
+    "round-1/policy/manifest.json": "round-1.scores",
     "round-1/ppm/model.safetensors": "round-2.trees",
     "round-1/ppm/config.json": "round-2.trees",
 }

@@ -26,7 +26,6 @@ from rstar_math.cli.speaking import program
 from rstar_math.cluster.fleet import Models
 from rstar_math.config import PolicyConfig, RunConfig
 from rstar_math.errors import ConfigError
-from rstar_math.evolution import run as run_module
 from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.store import once
 from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark
@@ -159,16 +158,6 @@ def test_another_tolerance_or_number_of_resamples_reads_the_trees_that_are_there
     assert changed == ["held-out/seed-0/greedy/scores", "held-out/seed-0/self-consistency@4/scores"]
     if "bootstrap" in knob:  # answers in plain words are compared while they grow, by another tolerance otherwise
         assert first["held-out/seed-0/self-consistency@4/trees"] == second["held-out/seed-0/self-consistency@4/trees"]
-
-
-def test_scores_whose_rows_hold_less_than_todays_are_read_anew(measure, monkeypatch, tmp_path) -> None:
-    """Pooled with others they would lack what is pooled; the trees stay."""
-    stages = measure(strategy="greedy", benchmark="held-out")
-    run = open_here(tmp_path / "run", compose(["preset=demo"]))
-    now = {place.stage: run._fingerprint(place, inputs) for place, _, inputs, _ in stages}
-    monkeypatch.setattr(run_module, "ROW_FORM", run_module.ROW_FORM - 1)
-    before = {place.stage: run._fingerprint(place, inputs) for place, _, inputs, _ in stages}
-    assert [stage for stage in now if now[stage] != before[stage]] == ["read"]
 
 
 def test_ways_in_plain_words_are_asked_for_beside_the_others_each_with_its_benchmarks_kind_of_question(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from zlib import crc32
 
 from rstar_math import text
@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 _LOOKS_SECONDS = 1.0
 
 
-class PolicyActor:
-    """A vLLM engine that says what the policy would say next, once `load` has named its weights."""
+Engine = TypeVar("Engine", bound="VllmPolicy | VllmScorer")
+
+
+class _EngineActor(Generic[Engine]):
+    """A vLLM engine of either kind, once `load` has named its weights."""
 
     def __init__(self, config: EngineConfig) -> None:
         """Loads vLLM's libraries, which takes longer than a small engine's own start and needs no weights yet."""
@@ -44,7 +47,14 @@ class PolicyActor:
 
         load_libraries(config)
         self._config = config
-        self._engine: VllmPolicy | None = None
+        self._engine: Engine | None = None
+
+    async def load(self, path: str) -> None:
+        """Starts the engine, or swaps its weights and forgets cached prefixes."""
+        if self._engine is None:
+            self._engine = self._start(path)
+        else:
+            await self._engine.load(path)
 
     async def is_broken(self) -> bool:
         """Whether it answers nothing any more, though its process lives."""
@@ -59,68 +69,43 @@ class PolicyActor:
         """How long it has been asked something and has taken no step; 0 while nothing is asked."""
         return self._engine.getting_nowhere_seconds if self._engine else 0.0
 
-    async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
-        """See `ports.Policy`."""
-        if self._engine is None:
-            raise RuntimeError("load() comes before propose()")
-        return await self._engine.propose(transcript, count, sampling)
-
     async def filled(self) -> float:
-        """Sequences under way, of those that the engine decodes at once."""
+        """Sequences under way, of those that the engine works at at once."""
         return self._engine.under_way / self._config.max_sequences if self._engine else 0.0
 
-    async def load(self, path: str) -> None:
-        """Starts the engine, or swaps its weights and forgets cached prefixes."""
+    def _start(self, path: str) -> Engine:
+        raise NotImplementedError
+
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("load() comes before any question")
+        return self._engine
+
+
+class PolicyActor(_EngineActor["VllmPolicy"]):
+    """Says what the policy would say next."""
+
+    async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+        """See `ports.Policy`."""
+        return await self._loaded().propose(transcript, count, sampling)
+
+    def _start(self, path: str) -> VllmPolicy:
         from rstar_math.engines.vllm_policy import VllmPolicy
 
-        if self._engine is None:
-            self._engine = VllmPolicy(path, self._config)
-        else:
-            await self._engine.load(path)
+        return VllmPolicy(path, self._config)
 
 
-class ScorerActor:
-    """A vLLM engine that says what a path is worth, once `load` has named its weights."""
-
-    def __init__(self, config: EngineConfig) -> None:
-        """See `PolicyActor`."""
-        from rstar_math.engines.loop import load_libraries
-
-        load_libraries(config)
-        self._config = config
-        self._engine: VllmScorer | None = None
-
-    async def is_broken(self) -> bool:
-        """See `PolicyActor`."""
-        return self._engine is not None and self._engine.is_broken
-
-    async def until_broken(self) -> None:
-        """See `PolicyActor`."""
-        while not await self.is_broken():
-            await asyncio.sleep(_LOOKS_SECONDS)
-
-    async def getting_nowhere_seconds(self) -> float:
-        """See `PolicyActor`."""
-        return self._engine.getting_nowhere_seconds if self._engine else 0.0
+class ScorerActor(_EngineActor["VllmScorer"]):
+    """Says what a path is worth."""
 
     async def score(self, transcripts: Sequence[Transcript]) -> list[float]:
         """See `ports.Scorer`."""
-        if self._engine is None:
-            raise RuntimeError("load() comes before score()")
-        return await self._engine.score(transcripts)
+        return await self._loaded().score(transcripts)
 
-    async def filled(self) -> float:
-        """Paths under way, of those that the engine scores at once."""
-        return self._engine.under_way / self._config.max_sequences if self._engine else 0.0
-
-    async def load(self, path: str) -> None:
-        """Starts the engine, or swaps its weights and forgets cached prefixes."""
+    def _start(self, path: str) -> VllmScorer:
         from rstar_math.engines.vllm_ppm import VllmScorer
 
-        if self._engine is None:
-            self._engine = VllmScorer(path, self._config)
-        else:
-            await self._engine.load(path)
+        return VllmScorer(path, self._config)
 
 
 #: A replica is clearly busier with more than so many times the requests of another, and so many more: chance alone sends one

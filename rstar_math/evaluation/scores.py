@@ -25,8 +25,6 @@ from rstar_math.together import in_order
 _AT_ONCE = 64
 _UNSCORED: tuple[Rule, ...] = ("majority",)
 _SCORED: tuple[Rule, ...] = ("best", "majority", "weighted")
-#: Counts up with what stands in a row of `answers.jsonl`, so that what was read before is read anew.
-ROW_FORM = 2
 _NO_ANSWER = Grade(Verdict.NO_ANSWER, "no rollout reached an answer")
 
 

@@ -19,7 +19,6 @@ from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig, RunConfig, TrainingConfig
 from rstar_math.engines.few_shot import few_shot
 from rstar_math.errors import RstarError
-from rstar_math.evaluation.scores import ROW_FORM
 from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.places import Place
@@ -234,7 +233,6 @@ class Run:
             plan = max(place.round, 1)
             resamples = self.config.plan(plan).evaluation.bootstrap
             rules[f"round.{self.config.plan_name(plan)}.evaluation.bootstrap"] = resamples
-            rules["form of the rows"] = ROW_FORM
         return rules
 
 

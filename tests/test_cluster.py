@@ -329,7 +329,7 @@ async def test_an_engine_that_ray_ended_for_want_of_memory_is_a_dead_one_and_tha
         raise OUT_OF_MEMORY
 
     door = Replicas([SimpleNamespace(propose=SimpleNamespace(remote=die))])
-    with pytest.raises(EngineLost, match=r"an engine died \(1 worker\(s\) were killed: the node runs low on memory\)"):
+    with pytest.raises(EngineLost, match=r"^1 worker\(s\) were killed: the node runs low on memory$"):
         await door.propose((Segment("q", by_policy=False),), 1, Sampling())
 
 
@@ -375,6 +375,68 @@ async def test_engines_that_die_again_and_again_stop_the_stage_with_the_reason(c
     with pytest.raises(EngineError, match=r"died 3 times in one stage, .*the last one, a policy engine"):
         await grow_all(fleet, tmp_path)
     await fleet.release()
+
+
+@pytest.mark.slow
+async def test_a_problem_that_kills_its_engines_is_set_aside_and_the_others_are_grown(config, tmp_path) -> None:
+    """No engine's death counted against it: it was asked again until too many deaths stopped the stage."""
+    fleet = Fleet(replace(config, cluster=replace(config.cluster, deaths_per_stage=6)), deadly("7"), ScriptedEngine)
+    try:
+        await grow_all(fleet, tmp_path)
+    finally:
+        await fleet.release()
+    grown = sorted(tree.problem.id for tree in read_trees(tmp_path))
+    assert grown == sorted(problem.id for problem in PROBLEMS if problem.id != "p7")
+    (row,) = [json.loads(line) for line in (tmp_path / "poisoned.jsonl").read_text().splitlines()]
+    assert (row["id"], row["deaths"]) == ("p7", 3)
+    assert row["cause"].startswith("its policy engine died (")
+
+
+def deadly(number: str) -> type:
+    """An engine that one question does not leave alive."""
+
+    class Deadly(ScriptedEngine):
+        async def propose(self, transcript, count, sampling):
+            if f"What is {number} + 3?" in "".join(segment.text for segment in transcript):
+                os._exit(1)
+            return await super().propose(transcript, count, sampling)
+
+    return Deadly
+
+
+async def test_a_question_that_killed_two_engines_is_not_handed_to_the_next() -> None:
+    """It went through all that there were."""
+    asked: list[str] = []
+    door = Replicas([mortal_engine(asked) for _ in range(4)])
+    with pytest.raises(EngineLost):
+        await door.propose(QUESTION, 1, Sampling())
+    assert asked == ["it dies"] * 2
+
+
+async def test_an_engine_that_was_dead_before_is_none_that_a_question_killed() -> None:
+    """Where a machine takes several engines along, what they were asked goes on to the one that is left."""
+    asked: list[str] = []
+    dead = [mortal_engine(asked, dead=True) for _ in range(3)]
+    living = SimpleNamespace(
+        propose=SimpleNamespace(remote=lambda *_: _said([])), is_broken=SimpleNamespace(remote=_whole)
+    )
+    assert await Replicas([*dead, living]).propose(QUESTION, 1, Sampling()) == ["said"]
+
+
+def mortal_engine(asked: list[str], *, dead: bool = False) -> SimpleNamespace:
+    """Stands where an engine's actor does, and dies of the first question, or is dead already."""
+
+    async def die(*_: object) -> None:
+        asked.append("it dies")
+        raise ActorDiedError()
+
+    return SimpleNamespace(
+        propose=SimpleNamespace(remote=die), is_broken=SimpleNamespace(remote=die if dead else _whole)
+    )
+
+
+async def _whole() -> bool:
+    return False
 
 
 def dying() -> type:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
@@ -32,6 +32,16 @@ class Asked(NamedTuple):
 
     policy: Sequence[Any] | PolicyConfig
     scorers: Sequence[Any]
+
+
+def share_of(endpoint: PolicyConfig, workers: int) -> PolicyConfig:
+    """What one of so many workers may ask of a server, so that all together keep to its limits."""
+    rate = endpoint.requests_per_minute
+    return replace(
+        endpoint,
+        concurrency=max(endpoint.concurrency // workers, 1),
+        requests_per_minute=rate and max(rate // workers, 1),
+    )
 
 
 @dataclass

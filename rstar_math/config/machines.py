@@ -166,7 +166,7 @@ class ClusterConfig:
     #: more than that.
     trees_per_part: Count = 64
     part_seconds: Positive = 60.0
-    #: Deaths of its worker after which a problem is set aside, the last time with it alone; deaths of workers and engines at
+    #: Deaths of its worker or engine after which a problem is set aside, the last time with it alone; of workers and engines at
     #: which the stage stops, one more for every hundred problems that it has grown.
     deaths_per_problem: Count = 3
     deaths_per_stage: Count = 50

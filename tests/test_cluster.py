@@ -16,7 +16,7 @@ import ray
 from ray.exceptions import ActorDiedError, ObjectLostError, OutOfMemoryError
 
 from rstar_math.cli.compose import compose
-from rstar_math.cluster import crew
+from rstar_math.cluster import crew, watch
 from rstar_math.cluster import fleet as fleet_module
 from rstar_math.cluster.actors import Replicas, SearchActor
 from rstar_math.cluster.dispatch import Dispatch
@@ -26,7 +26,7 @@ from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.cluster.joining import connect_to
 from rstar_math.cluster.standing import Standing
-from rstar_math.cluster.watch import Silence, hanging
+from rstar_math.cluster.watch import Silence, hanging, in_time
 from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError, EngineLost, GradingError, RstarError, SandboxError
 from rstar_math.records import Problem, Sampling, Segment, Verdict
@@ -329,7 +329,7 @@ async def test_an_engine_that_ray_ended_for_want_of_memory_is_a_dead_one_and_tha
         raise OUT_OF_MEMORY
 
     door = Replicas([SimpleNamespace(propose=SimpleNamespace(remote=die))])
-    with pytest.raises(EngineLost, match=r"an engine died \(1 worker\(s\) were killed: the node runs low on memory\)"):
+    with pytest.raises(EngineLost, match=r"^1 worker\(s\) were killed: the node runs low on memory$"):
         await door.propose((Segment("q", by_policy=False),), 1, Sampling())
 
 
@@ -375,6 +375,68 @@ async def test_engines_that_die_again_and_again_stop_the_stage_with_the_reason(c
     with pytest.raises(EngineError, match=r"died 3 times in one stage, .*the last one, a policy engine"):
         await grow_all(fleet, tmp_path)
     await fleet.release()
+
+
+@pytest.mark.slow
+async def test_a_problem_that_kills_its_engines_is_set_aside_and_the_others_are_grown(config, tmp_path) -> None:
+    """No engine's death counted against it: it was asked again until too many deaths stopped the stage."""
+    fleet = Fleet(replace(config, cluster=replace(config.cluster, deaths_per_stage=6)), deadly("7"), ScriptedEngine)
+    try:
+        await grow_all(fleet, tmp_path)
+    finally:
+        await fleet.release()
+    grown = sorted(tree.problem.id for tree in read_trees(tmp_path))
+    assert grown == sorted(problem.id for problem in PROBLEMS if problem.id != "p7")
+    (row,) = [json.loads(line) for line in (tmp_path / "poisoned.jsonl").read_text().splitlines()]
+    assert (row["id"], row["deaths"]) == ("p7", 3)
+    assert row["cause"].startswith("its policy engine died (")
+
+
+def deadly(number: str) -> type:
+    """An engine that one question does not leave alive."""
+
+    class Deadly(ScriptedEngine):
+        async def propose(self, transcript, count, sampling):
+            if f"What is {number} + 3?" in "".join(segment.text for segment in transcript):
+                os._exit(1)
+            return await super().propose(transcript, count, sampling)
+
+    return Deadly
+
+
+async def test_a_question_that_killed_two_engines_is_not_handed_to_the_next() -> None:
+    """It went through all that there were."""
+    asked: list[str] = []
+    door = Replicas([mortal_engine(asked) for _ in range(4)])
+    with pytest.raises(EngineLost):
+        await door.propose(QUESTION, 1, Sampling())
+    assert asked == ["it dies"] * 2
+
+
+async def test_an_engine_that_was_dead_before_is_none_that_a_question_killed() -> None:
+    """Where a machine takes several engines along, what they were asked goes on to the one that is left."""
+    asked: list[str] = []
+    dead = [mortal_engine(asked, dead=True) for _ in range(3)]
+    living = SimpleNamespace(
+        propose=SimpleNamespace(remote=lambda *_: _said([])), is_broken=SimpleNamespace(remote=_whole)
+    )
+    assert await Replicas([*dead, living]).propose(QUESTION, 1, Sampling()) == ["said"]
+
+
+def mortal_engine(asked: list[str], *, dead: bool = False) -> SimpleNamespace:
+    """Stands where an engine's actor does, and dies of the first question, or is dead already."""
+
+    async def die(*_: object) -> None:
+        asked.append("it dies")
+        raise ActorDiedError()
+
+    return SimpleNamespace(
+        propose=SimpleNamespace(remote=die), is_broken=SimpleNamespace(remote=die if dead else _whole)
+    )
+
+
+async def _whole() -> bool:
+    return False
 
 
 def dying() -> type:
@@ -594,13 +656,69 @@ async def test_a_search_worker_that_dies_while_it_opens_is_started_again_once(co
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["policy engine", "search worker"])
+async def test_what_hangs_as_it_starts_is_ended_and_started_again(config, tmp_path, monkeypatch, caplog, what) -> None:
+    """It was named again and again, and waited for without end."""
+    monkeypatch.setattr(watch, "_LEAST_SECONDS", 1.0)
+    engine, worker = hanging_at_first(tmp_path / "hung", what)
+    fleet = Fleet(replace(config, cluster=replace(config.cluster, silence_seconds=5.0)), engine, ScriptedEngine, worker)
+    try:
+        async with asyncio.timeout(120):
+            await grow_all(fleet, tmp_path / "trees")
+    finally:
+        await fleet.release()
+    assert sorted(tree.problem.id for tree in read_trees(tmp_path / "trees")) == sorted(p.id for p in PROBLEMS)
+    assert f"a {what} died while it started" in caplog.text
+    assert "it was not ready 15 s after it had found its place" in caplog.text
+
+
+def hanging_at_first(marker: Path, what: str) -> tuple[type, type]:
+    """Engines and workers, of one kind of which the first hangs as it starts, with its whole process."""
+
+    def hang_once() -> None:
+        if not marker.exists():
+            marker.touch()
+            time.sleep(3600)
+
+    class Engine(ScriptedEngine):
+        async def load(self, path):
+            if what == "policy engine":
+                hang_once()
+
+    class Worker(SearchActor):
+        async def open(self, policy, scorers):
+            if what == "search worker":
+                hang_once()
+            await super().open(policy, scorers)
+
+    return Engine, Worker
+
+
+async def test_what_waits_for_a_place_in_the_cluster_does_not_hang() -> None:
+    never = asyncio.get_running_loop().create_future()
+    waiting = SimpleNamespace(__ray_ready__=SimpleNamespace(remote=lambda: never))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), in_time(waiting, 0.0):
+            raise AssertionError("it has no place yet")
+
+
+async def test_an_actors_own_timeout_is_none_of_its_start() -> None:
+    placed = SimpleNamespace(__ray_ready__=SimpleNamespace(remote=_whole))
+    with pytest.raises(TimeoutError, match="the server does not answer"):
+        async with in_time(placed, 60.0):
+            raise TimeoutError("the server does not answer")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("what", ["policy engine", "search worker"])
 async def test_one_that_dies_each_time_it_starts_does_not_end_a_search_that_others_carry_on(
-    config, tmp_path, caplog, what
+    config, tmp_path, caplog, what, fails
 ) -> None:
-    """Its second death ended the stage, as where nodes come and go faster than engines load."""
+    """Its second death ended the stage, as where nodes come and go faster than engines load; and its first failure, as on a
+    node without the model or one whose sandbox does not keep its promises."""
     two = replace(config, engine=replace(config.engine, cpus=0.1, replicas=2))
     two = replace(two, cluster=replace(two.cluster, search_workers=2, search_cpus=0.1))
-    engine, worker = one_that_lives(tmp_path / "lives", what)
+    engine, worker = one_that_lives(tmp_path / "lives", what, fails=fails)
     fleet = Fleet(two, engine, ScriptedEngine, worker)
     enough = asyncio.Event()
 
@@ -618,17 +736,23 @@ async def test_one_that_dies_each_time_it_starts_does_not_end_a_search_that_othe
             if enough.is_set():
                 break
     assert enough.is_set()
+    assert not fails or f"a {what} died while it started on the node {ray.util.get_node_ip_address()} (" in caplog.text
     watching.cancel()
     await fleet.release()
 
 
-def one_that_lives(marker: Path, what: str) -> tuple[type, type]:
-    """Engines and workers of one kind of which only the first survives its start; questions take their time."""
+def one_that_lives(marker: Path, what: str, *, fails: bool) -> tuple[type, type]:
+    """Engines and workers of one kind of which only the first survives its start; questions take their time.
+
+    fails: the others say why they do not start, and do not die.
+    """
 
     def only_one() -> None:
         try:
             marker.touch(exist_ok=False)
         except FileExistsError:
+            if fails:
+                raise SandboxError("not on this node") from None
             os._exit(1)
 
     class Engine(ScriptedEngine):

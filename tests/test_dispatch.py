@@ -184,3 +184,55 @@ def test_whoever_dies_returns_or_starts_anew_each_problem_is_grown_once_or_set_a
                 dispatch.finished(slot, problem)
     assert grown + aside == Counter({problem.id: 1 for problem in problems(count)})
     assert bad <= set(aside)
+
+
+@settings(deadline=None)
+@given(
+    drawn.data(), drawn.integers(1, 40), drawn.sets(drawn.integers(0, 39)), drawn.integers(1, 3), drawn.integers(1, 20)
+)
+def test_exactly_those_that_kill_engines_are_set_aside_whatever_runs_beside_them(
+    data, count, poisonous, slots, room
+) -> None:
+    """An engine's death ends what all workers asked it: none of these counted, and the one to blame was never found out."""
+    bad = {f"p{number}" for number in poisonous if number < count}
+    limit = data.draw(drawn.integers(1, 3))
+    dispatch = Dispatch(iter(problems(count)), slots, room, limit)
+    running: list[list[Problem]] = [[] for _ in range(slots)]
+    grown: Counter[str] = Counter()
+    aside: Counter[str] = Counter()
+    while True:
+        for slot in range(slots):
+            running[slot] += dispatch.due(slot)
+        under_way = [(slot, problem) for slot in range(slots) for problem in running[slot]]
+        if not under_way:
+            break
+        if any(problem.id in bad for _, problem in under_way):
+            running = [[] for _ in range(slots)]
+            found = [problem.id for slot, problem in under_way if dispatch.engine_died(slot, problem)]
+            aside.update(found)
+            assert not found or len(under_way) == 1
+        else:
+            slot, problem = data.draw(drawn.sampled_from(under_way))
+            running[slot].remove(problem)
+            grown[problem.id] += 1
+            dispatch.finished(slot, problem)
+    assert not dispatch.left
+    assert aside == Counter(dict.fromkeys(bad, 1))
+    assert grown == Counter({problem.id: 1 for problem in problems(count) if problem.id not in bad})
+    assert all(dispatch.deaths[name] >= limit for name in aside)
+
+
+def test_the_last_try_of_what_killed_engines_comes_when_all_else_is_done() -> None:
+    """Alone with its worker it was not alone with the engine, which other workers asked as well."""
+    dispatch = Dispatch(iter(problems(4)), slots=2, room=1, deaths_per_problem=2)
+    running = [(slot, problem) for slot in (0, 1) for problem in dispatch.due(slot)]
+    assert [dispatch.engine_died(slot, problem) for slot, problem in running] == [False, False]
+    rest = [dispatch.due(slot) for slot in (0, 1)]
+    assert [names(found) for found in rest] == [["p2"], ["p3"]]
+    dispatch.finished(0, rest[0][0])
+    assert dispatch.due(0) == []
+    dispatch.finished(1, rest[1][0])
+    (first,) = dispatch.due(0)
+    assert dispatch.due(1) == []
+    assert dispatch.engine_died(0, first)
+    assert names(dispatch.due(1)) == ["p1"]

@@ -124,7 +124,7 @@ class Replicas:
 
     All requests for a question go to one replica, which has the steps so far in its cache of prefixes already; where that one
     is clearly busier than another, to the one with the fewest under way. What one did not answer before it died is asked of
-    another, so that its searches go on; only where none is left it is said.
+    another, so that its searches go on; where that one dies of it too, or none is left, it is said.
     """
 
     def __init__(self, actors: Sequence[Any]) -> None:
@@ -154,19 +154,18 @@ class Replicas:
         return own if own.busy <= _BUSIER * least.busy + _MORE else least
 
     async def _ask(self, method: str, question: Transcript, *arguments: Any) -> Any:
+        suspicious = False  # it was asked of one that died then
         while True:
             replica = self._whose(question)
             replica.busy += 1
+            alive = not suspicious
             try:
+                alive = alive or not await replica.actor.is_broken.remote()  # one dead before that says nothing
                 return await result_of(getattr(replica.actor, method).remote(*arguments))
-            except EngineLost:
-                if self._is_last(replica):
-                    raise
-            except LOST as error:
-                if self._is_last(replica):
-                    raise EngineLost(
-                        f"an engine died ({cause_of(error)}); everything written is kept, the same command continues"
-                    ) from error
+            except (EngineLost, *LOST) as error:
+                if self._is_last(replica) or (suspicious and alive):
+                    raise EngineLost(cause_of(error)) from error
+                suspicious = True
             finally:
                 replica.busy -= 1
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
 
-from rstar_math.cluster.remote import CREATION, LOST, answers, cause_of, result_of
-from rstar_math.cluster.watch import one_of
+from rstar_math.cluster.remote import LOST, OF_ACTORS, answers, cause_of, is_failure, node_of, result_of
+from rstar_math.cluster.watch import in_time, one_of, pause_before
 from rstar_math.config import PolicyConfig, RunConfig
-from rstar_math.errors import EngineError
+from rstar_math.errors import EngineError, EngineLost
 
 if TYPE_CHECKING:
     from rstar_math.sandbox import Promise
@@ -34,12 +35,22 @@ class Asked(NamedTuple):
     scorers: Sequence[Any]
 
 
+def share_of(endpoint: PolicyConfig, workers: int) -> PolicyConfig:
+    """What one of so many workers may ask of a server, so that all together keep to its limits."""
+    rate = endpoint.requests_per_minute
+    return replace(
+        endpoint,
+        concurrency=max(endpoint.concurrency // workers, 1),
+        requests_per_minute=rate and max(rate // workers, 1),
+    )
+
+
 @dataclass
 class Crew:
     """The search workers of a run, a slot each.
 
-    on_death: hears of one that dies again and again before it is ready while others carry on, and raises once that is too
-    often.
+    on_death: hears of one that dies again and again, or fails, before it is ready while others carry on, and raises once that
+    is too often.
     """
 
     config: RunConfig
@@ -49,8 +60,8 @@ class Crew:
     #: What the workers' sandboxes promise, by name: what holds each, or why it is not held; machines may differ.
     promises: dict[str, set[str]] = field(default_factory=dict)
     _opening: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
-    #: Slots whose workers took the place of one that died before it was ready.
-    _second: set[int] = field(default_factory=set)
+    #: How many died in a slot, one after the other, before they were ready.
+    _tries: Counter[int] = field(default_factory=Counter)
 
     @property
     def ready(self) -> list[int]:
@@ -85,21 +96,18 @@ class Crew:
             self._open(slot, asked)
 
     def take_in(self, asked: Asked) -> bool:
-        """Workers that have become ready can grow trees from now on; whether some have. One that dies before that is started
-        once more, and again while others are ready, or have not died yet.
+        """Workers that have become ready can grow trees from now on; whether some have. One that dies or hangs before that is
+        started once more, and again while others are ready, or have not died yet; then so is one that fails.
 
         Raises:
             EngineError: one cannot be started.
         """
         some = False
         for slot in [slot for slot, opening in self._opening.items() if opening.done()]:
-            error = self._opening.pop(slot).exception()
-            if isinstance(error, LOST):
+            if (error := self._opening.pop(slot).exception()) is not None:
                 self._once_more(slot, error, asked)
-            elif error is not None:
-                raise error
             else:
-                self._second.discard(slot)
+                del self._tries[slot]
                 some = True
         return some
 
@@ -115,13 +123,16 @@ class Crew:
         self._open(slot, asked)
 
     def _once_more(self, slot: int, error: BaseException, asked: Asked) -> None:
-        again, others = slot in self._second, set(range(len(self.workers))) - self._second - {slot}
-        if CREATION in str(error) or (again and not others):
-            raise EngineError(f"a search worker did not start: {error}; look at its machine's memory") from error
-        if again:
-            self.on_death("a search worker that started", error)
-        _log.warning("a search worker died while it started (%s); it is started again", cause_of(error))
-        self._second.add(slot)
+        bad = self._tries[slot] > 0 or is_failure(error)
+        others = any(not self._tries[other] for other in range(len(self.workers)) if other != slot)
+        if not isinstance(error, OF_ACTORS) or (bad and not others):
+            raise _explained(error)
+        if bad:
+            self.on_death(f"a search worker that started on {node_of(error)}", error)
+        _log.warning(
+            "a search worker died while it started on %s (%s); it is started again", node_of(error), cause_of(error)
+        )
+        self._tries[slot] += 1
         self.replace(slot, asked)
 
     async def close(self, seconds: float) -> None:
@@ -137,7 +148,7 @@ class Crew:
             opening.cancel()
         for worker in self.workers:
             ray.kill(worker)
-        self.workers, self._opening, self._second = [], {}, set()
+        self.workers, self._opening, self._tries = [], {}, Counter()
 
     def _new(self) -> Any:
         options = {"num_cpus": self.config.cluster.search_cpus, "max_concurrency": 4096}
@@ -146,11 +157,13 @@ class Crew:
     def _open(self, slot: int, asked: Asked) -> None:
         if (earlier := self._opening.get(slot)) is not None:  # of the stage before: it still waits for a place
             earlier.cancel()
-        self._opening[slot] = asyncio.ensure_future(self._opened(self.workers[slot], asked))
+        self._opening[slot] = asyncio.ensure_future(self._opened(slot, self.workers[slot], asked))
 
-    async def _opened(self, worker: Any, asked: Asked) -> None:
-        await result_of(worker.open.remote(*asked))
-        self._hear(await result_of(worker.promises.remote()))
+    async def _opened(self, slot: int, worker: Any, asked: Asked) -> None:
+        await pause_before(self._tries[slot], self.config.cluster.silence_seconds)
+        async with in_time(worker, self.config.cluster.silence_seconds):
+            await result_of(worker.open.remote(*asked))
+            self._hear(await result_of(worker.promises.remote()))
 
     def _hear(self, promises: Sequence[Promise]) -> None:
         """Keeps what a worker's sandbox promises; what it does not hold is said, once for each reason."""
@@ -161,3 +174,11 @@ class Crew:
         if broken:
             words = "; ".join(f"{promise.name}: {promise.by}" for promise in broken)
             _log.warning("a search worker's machine cannot keep every promise of the sandbox: %s", words)
+
+
+def _explained(error: BaseException) -> BaseException:
+    if not isinstance(error, (EngineLost, *LOST)):
+        return error
+    explained = EngineError(f"a search worker did not start: {error}; look at its machine's memory")
+    explained.__cause__ = error
+    return explained

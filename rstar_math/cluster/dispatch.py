@@ -1,8 +1,10 @@
 """Which problem goes to which worker next?
 
-Workers die, and with one die all problems that it was growing; which of them was to blame is not told. So those are tried
-again apart from all others, ever fewer at once, until the one that kills its worker is alone with it: it is set aside as
-poisoned, and all others are grown. Nothing is started here.
+Workers and engines die, and with one die all problems that it was growing, or that were asking it something; which of them
+was to blame is not told. So those are tried again apart from all others, ever fewer at once, until the one that kills is
+alone: it is set aside as poisoned, and all others are grown. Alone with its worker is enough where workers died; engines are
+shared by all, so where one of them died the last try has nothing else under way anywhere, and comes when all else is done.
+Nothing is started here.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from rstar_math.records import Problem
 class Dispatch:
     """Problems on their way to `slots` workers, each of which grows up to `room` at once.
 
-    deaths_per_problem: a problem whose workers died so often, the last time with it alone, is poisoned.
+    deaths_per_problem: a problem whose workers or engines died so often, the last time with it alone, is poisoned.
     ready: the slots whose workers are there; a dead one's may take long, or for ever, to be filled again.
     """
 
@@ -30,6 +32,9 @@ class Dispatch:
     _suspects: list[Problem] = field(default_factory=list)
     _returned: list[Problem] = field(default_factory=list)
     _apart: set[int] = field(default_factory=set)
+    #: To be tried when all else is done, one after the other; the one that is being tried so.
+    _last: list[Problem] = field(default_factory=list)
+    _alone: Problem | None = None
 
     def __post_init__(self) -> None:
         self.ready = list(range(self.slots))
@@ -48,14 +53,14 @@ class Dispatch:
         """Whether problems wait for a worker; the first of those that were never started is taken off the iterator to see."""
         if not (self._suspects or self._returned) and (problem := next(self.waiting, None)) is not None:
             self._returned.append(problem)
-        return bool(self._suspects or self._returned)
+        return bool(self._suspects or self._returned or self._last)
 
     def finished(self, slot: int, problem: Problem) -> None:
         """This worker has grown the problem."""
         del self._running[slot][problem.id]
 
     def again(self, slot: int, problem: Problem) -> None:
-        """This worker could not grow the problem, for which neither of the two is to blame: it is tried again, a suspect as
+        """This worker did not grow the problem, for which neither of the two is to blame: it is tried again, a suspect as
         one."""
         self.finished(slot, problem)
         if self.deaths[problem.id]:
@@ -74,10 +79,29 @@ class Dispatch:
         self._apart.add(slot)
         return None
 
+    def engine_died(self, slot: int, problem: Problem) -> bool:
+        """An engine died while this worker asked it something for the problem; whether the problem is found out."""
+        self.finished(slot, problem)
+        self.deaths[problem.id] += 1
+        if problem is self._alone and self.deaths[problem.id] >= self.deaths_per_problem:
+            return True
+        if self.deaths[problem.id] >= self.deaths_per_problem - 1:
+            self._last.append(problem)
+        else:
+            self._suspect([problem])
+        return False
+
     def _suspect(self, problems: Sequence[Problem]) -> None:
         self._suspects = sorted([*self._suspects, *problems], key=lambda problem: self.deaths[problem.id])
 
     def _next(self, slot: int) -> Problem | None:
+        if (problem := self._beside_others(slot)) is not None:
+            self._alone = None
+        elif self._last and not self._suspects and not any(self._running):
+            problem = self._alone = self._last.pop(0)
+        return problem
+
+    def _beside_others(self, slot: int) -> Problem | None:
         running = self._running[slot]
         if slot in self._apart and not running and not self._suspects:
             self._apart.discard(slot)

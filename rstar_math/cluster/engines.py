@@ -18,8 +18,8 @@ from ray.exceptions import RayTaskError
 
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.joining import gpus_each
-from rstar_math.cluster.remote import CREATION, LOST, cause_of, result_of
-from rstar_math.cluster.watch import one_of
+from rstar_math.cluster.remote import LOST, OF_ACTORS, cause_of, is_failure, node_of, result_of
+from rstar_math.cluster.watch import in_time, one_of, pause_before
 from rstar_math.config import EngineConfig, RunConfig
 from rstar_math.errors import EngineError, EngineLost
 from rstar_math.rng import derive
@@ -31,13 +31,13 @@ _ANSWER_SECONDS = 10.0
 
 @dataclass
 class _Engine:
-    """An actor; `path`: the weights that it serves, None before it does; `loading`: what brings it there; `second`: it took
-    the place of one that died before it served; `end`: will be done when it is dead or broken."""
+    """An actor; `path`: the weights that it serves, None before it does; `loading`: what brings it there; `tries`: so many
+    died one after the other in this place before they served; `end`: will be done when it is dead or broken."""
 
     actor: Any
     path: str | None = None
     loading: asyncio.Task[Any] | None = None
-    second: bool = False
+    tries: int = 0
     end: asyncio.Future[Any] | None = None
 
     @property
@@ -56,7 +56,8 @@ class _Engine:
 class Engines:
     """The policy and PPM engines of a run.
 
-    on_death: hears of one that dies again and again before it serves while others do, and raises once that is too often.
+    on_death: hears of one that dies again and again, or fails, before it serves while others do, and raises once that is too
+        often.
     seed: what new ones draw from.
     served: the weights asked for, by kind.
     """
@@ -176,11 +177,11 @@ class Engines:
         """Every engine on its way to the weights asked for. A load that an earlier stage left behind is asked for again."""
         for engine in self._all[kind]:
             if engine.path != self.served[kind] and (engine.loading is None or engine.loading.done()):
-                engine.loading = asyncio.ensure_future(_load(engine, self.served[kind]))
+                engine.loading = asyncio.ensure_future(self._load(engine, self.served[kind]))
 
     def _look(self, kind: Kind) -> bool:
-        """Whether one has come to serve. A process that dies before that is started once more, and again while others
-        serve."""
+        """Whether one has come to serve. A process that dies or hangs before that is started once more, and again while
+        others serve, or have not died yet; then so is one that fails, as on a node without the model."""
         some = False
         for index, engine in enumerate(self._all[kind]):
             if engine.loading is None or not engine.loading.done():
@@ -195,14 +196,24 @@ class Engines:
         return some
 
     def _once_more(self, kind: Kind, index: int, error: BaseException) -> None:
-        again = self._all[kind][index].second
-        others = self.serving(kind) or any(not each.second for each in self._all[kind])
-        if not isinstance(error, LOST) or CREATION in str(error) or (again and not others):
+        engine, failed = self._all[kind][index], is_failure(error)
+        others = any(not each.tries for each in self._all[kind] if each is not engine)
+        if not isinstance(error, OF_ACTORS) or ((failed or engine.tries) and not others):
             raise _explained(error, kind, self.served[kind])
-        if again:
-            self.on_death(f"a {kind} engine that started", error)
-        _log.warning("a %s engine died while it started (%s); it is started again", kind, cause_of(error))
-        self._all[kind][index] = _Engine(self._new(kind, index), second=True)
+        if engine.tries or failed:
+            self.on_death(f"a {kind} engine that started on {node_of(error)}", error)
+        _log.warning(
+            "a %s engine died while it started on %s (%s); it is started again", kind, node_of(error), cause_of(error)
+        )
+        if not isinstance(error, LOST):  # it lives, and holds its place
+            ray.kill(engine.actor)
+        self._all[kind][index] = _Engine(self._new(kind, index), tries=engine.tries + 1)
+
+    async def _load(self, engine: _Engine, path: str) -> None:
+        await pause_before(engine.tries, self.config.cluster.silence_seconds)
+        async with in_time(engine.actor, self.config.cluster.silence_seconds):
+            await engine.actor.load.remote(path)
+        engine.path, engine.tries = path, 0
 
     def _new(self, kind: Kind, index: int) -> Any:
         config = self._config_of(kind)
@@ -221,7 +232,7 @@ class Engines:
         longer than a hang may last) all end."""
         try:
             async with asyncio.timeout(self.config.cluster.silence_seconds):
-                await asyncio.gather(*(_load(each, path) for each in self._all[kind] if each.path is not None))
+                await asyncio.gather(*(self._load(each, path) for each in self._all[kind] if each.path is not None))
         except (TimeoutError, RayTaskError, *LOST) as error:
             _log.info("the %s engines cannot take %s (%s): new ones are started", kind, path, error or "no answer")
             for engine in self._all.pop(kind):
@@ -229,15 +240,10 @@ class Engines:
                 ray.kill(engine.actor)
 
 
-async def _load(engine: _Engine, path: str) -> None:
-    await engine.actor.load.remote(path)
-    engine.path = path
-
-
 def _explained(error: BaseException, kind: Kind, path: str) -> BaseException:
     if isinstance(error, RayTaskError):
         explained = EngineError(f"the {kind} engine cannot serve {path}: {error.cause}")
-    elif isinstance(error, LOST):
+    elif isinstance(error, (EngineLost, *LOST)):
         explained = EngineError(f"the {kind} engine for {path} did not start: {error}")
     else:
         return error

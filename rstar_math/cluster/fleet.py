@@ -11,17 +11,17 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.actors import PolicyActor, ScorerActor, SearchActor
-from rstar_math.cluster.crew import Asked, Crew
+from rstar_math.cluster.crew import Asked, Crew, share_of
 from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.cluster.engines import Engines
-from rstar_math.cluster.errands import Ended, Errand, Running, ended, forget, given_back
+from rstar_math.cluster.errands import Ended, Errand, Running, ended, forget, given_back, tried_again
 from rstar_math.cluster.flow import Flow, fullest
 from rstar_math.cluster.joining import connect
 from rstar_math.cluster.remote import cause_of, result_of
@@ -49,7 +49,7 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Poisoned:
-    """A problem that killed so many workers, the last one alone, and how that one ended."""
+    """A problem that killed so many workers and engines, the last one alone, and how that one ended."""
 
     problem: Problem
     deaths: int
@@ -72,8 +72,10 @@ class Fleet:
     #: How many engines and workers died in the last `grow`, and how many problems were grown.
     _deaths: int = 0
     _grown: int = 0
-    #: How often workers were told whom to ask, and how often each found an engine dead that lives.
+    #: How often workers were told whom to ask, of which kinds engines were buried, and how often each worker found an engine
+    #: dead that lives.
     _told: int = 0
+    _buried: list[Kind] = field(default_factory=list)
     _at_odds: Counter[int] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -101,7 +103,9 @@ class Fleet:
             for slot in dispatch.ready:
                 for problem in dispatch.due(slot):
                     call = self._crew.workers[slot].grow.remote(problem, plan, seed, graded)
-                    running[asyncio.ensure_future(result_of(call))] = Errand(problem, slot, self._told)
+                    running[asyncio.ensure_future(result_of(call))] = Errand(
+                        problem, slot, self._told, len(self._buried)
+                    )
 
         try:
             start_what_is_due()
@@ -115,12 +119,8 @@ class Fleet:
                     yield trees
                 if found.fatal:
                     raise found.fatal[0]
-                for slot, error in found.dead.items():
-                    forget(running, slot)
-                    if culprit := self._bury(slot, error, dispatch, models):
-                        yield culprit
-                for slot in await self._revive(found, models):
-                    given_back(running, slot, dispatch)
+                async for culprit in self._mourn(found, running, dispatch, models):
+                    yield culprit
                 await self._wake(silence, some=bool(found.trees))
                 await self._welcome(models)
                 dispatch.room = await self._room(flow, under_way, models)
@@ -128,13 +128,24 @@ class Fleet:
         finally:
             forget(running)
 
+    async def _mourn(
+        self, found: Ended, running: Running, dispatch: Dispatch, models: Models
+    ) -> AsyncGenerator[Poisoned, None]:
+        """Others in the place of all who died; what those were at work on is tried again, or found out."""
+        for slot, error in found.dead.items():
+            forget(running, slot)
+            if culprit := self._bury(slot, error, dispatch, models):
+                yield culprit
+        for slot in await self._revive(found, models):
+            given_back(running, slot, dispatch)
+        for problem, cause in tried_again(found, dispatch, self._buried):
+            yield Poisoned(problem, dispatch.deaths[problem.id], cause)
+
     def _flow(self, models: Models) -> Flow:
         asked = self.config.cluster.trees_in_flight
-        if asked != "auto":
-            return Flow(asked, measured=False)
-        if isinstance(models.policy, PolicyConfig):  # every tree has a request under way, so these are enough
-            return Flow(self._share(models.policy).concurrency, measured=False)
-        return Flow()
+        if asked == "auto" and isinstance(models.policy, PolicyConfig):
+            asked = share_of(models.policy, self.config.cluster.search_workers).concurrency  # a request for each tree
+        return Flow() if asked == "auto" else Flow(asked, measured=False)
 
     async def _room(self, flow: Flow, running: int, models: Models) -> int:
         """The room that each worker has now; looks from time to time how full engines, sandboxes and judges are."""
@@ -235,17 +246,12 @@ class Fleet:
         self._engines.prepare(kind)
 
     def _asked(self, models: Models) -> Asked:
-        policy = self._engines.serving("policy") if isinstance(models.policy, str) else self._share(models.policy)
-        return Asked(policy, self._engines.serving("ppm") if models.ppm is not None else ())
-
-    def _share(self, endpoint: PolicyConfig) -> PolicyConfig:
-        """What one worker may ask of a server, so that all together keep to its limits."""
-        workers, rate = self.config.cluster.search_workers, endpoint.requests_per_minute
-        return replace(
-            endpoint,
-            concurrency=max(endpoint.concurrency // workers, 1),
-            requests_per_minute=rate and max(rate // workers, 1),
+        policy = (
+            self._engines.serving("policy")
+            if isinstance(models.policy, str)
+            else share_of(models.policy, self.config.cluster.search_workers)
         )
+        return Asked(policy, self._engines.serving("ppm") if models.ppm is not None else ())
 
     async def _welcome(self, models: Models) -> None:
         """Workers and engines that have become ready take part from now on."""
@@ -277,6 +283,7 @@ class Fleet:
         if error is None:
             return []
         for kind in (dead := await self._engines.bury()):
+            self._buried.append(kind)
             self._count_death(f"a {kind} engine", error)
             _log.warning("a %s engine died (%s); another one is started", kind, cause_of(error))
         if dead:

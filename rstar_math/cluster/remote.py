@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import Any
 
-from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayError, RayTaskError
 
-from rstar_math.errors import RstarError
+from rstar_math.errors import EngineLost, RstarError
 
 #: The actor is dead or cannot be reached, Ray ended it because its machine ran short of memory, or what it said was lost with
 #: its machine.
 LOST = (RayActorError, OutOfMemoryError, ObjectLostError)
+#: Said by an actor, or of one; what else is raised is an error of this program.
+OF_ACTORS = (RayError, RstarError)
 #: In Ray's words: the actor's own code failed as it was made, which it would do again.
 CREATION = "creation task"
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether an actor that should become ready failed, which it may do again at the same place; else it died, or hung."""
+    return not isinstance(error, (EngineLost, *LOST)) or CREATION in str(error)
 
 
 async def result_of(call: Any) -> Any:
@@ -40,6 +48,13 @@ async def answers(calls: Iterable[Any], seconds: float) -> list[Any]:
     for future in silent:
         future.cancel()
     return [future.result() for future in asked if future in done and not isinstance(future.exception(), LOST)]
+
+
+def node_of(error: BaseException) -> str:
+    """Where it comes from, as far as Ray's words tell."""
+    said = "\n".join(str(each) for each in (error, error.__context__) if each is not None)
+    found = re.search(r"\bip[=:] ?([^,)\s]+)", said)
+    return f"the node {found[1]}" if found else "a node that Ray does not name"
 
 
 def cause_of(error: BaseException) -> str:

@@ -10,18 +10,22 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import ray
 
 from rstar_math.cluster.remote import LOST
-from rstar_math.errors import EngineError
+from rstar_math.errors import EngineError, EngineLost
 
 _log = logging.getLogger(__name__)
 #: An actor that lives answers within so many seconds, whatever it does.
 _ANSWER_SECONDS = 30.0
+#: What starts has so many times the silence, and at least so many seconds: large models take minutes, and many processes that
+#: start at once on one machine delay each other.
+_SILENCES, _LEAST_SECONDS = 3, 60.0
 
 
 @dataclass
@@ -62,6 +66,32 @@ async def one_of(starting: Collection[asyncio.Task[Any]], what: str, seconds: fl
             what,
             len(starting),
         )
+
+
+@asynccontextmanager
+async def in_time(actor: Any, silence: float) -> AsyncIterator[None]:
+    """For what makes an actor ready: waits until it has its place in the cluster, for ever if need be; from then on its start
+    has its limit.
+
+    Raises:
+        EngineLost: it hangs. Ending it is the caller's business.
+    """
+    await actor.__ray_ready__.remote()
+    limit = max(_SILENCES * silence, _LEAST_SECONDS)
+    clock = asyncio.timeout(limit)
+    try:
+        async with clock:
+            yield
+    except TimeoutError:
+        if not clock.expired():  # its own
+            raise
+        raise EngineLost(f"it was not ready {limit:.0f} s after it had found its place") from None
+
+
+async def pause_before(tries: int, silence: float) -> None:
+    """Waits before what failed so often as it started is tried again, for longer each time: one bad node shall not use up all
+    the deaths that a stage may have."""
+    await asyncio.sleep(min(2.0 ** min(tries, 20), silence) if tries > 1 else 0.0)
 
 
 async def hanging(actors: Iterable[Watched], limit: float) -> tuple[list[Watched], list[str]]:

@@ -166,11 +166,12 @@ class ClusterConfig:
     #: more than that.
     trees_per_part: Count = 64
     part_seconds: Positive = 60.0
-    #: Deaths of its worker after which a problem is set aside, the last time with it alone; deaths of workers and engines at
+    #: Deaths of its workers and engines after which a problem is set aside, the last time with it alone; deaths of any at
     #: which the stage stops, one more for every hundred problems that it has grown.
     deaths_per_problem: Count = 3
     deaths_per_stage: Count = 50
-    #: Seconds without a finished tree after which everybody is asked what they do, and who hangs is ended and started anew.
+    #: Seconds without a finished tree after which everybody is asked what they do, and who hangs is ended and started anew;
+    #: what has found its place in the cluster and is not ready after three times as long hangs as well.
     silence_seconds: Positive = 600.0
     #: Seconds in which no rank of a training has done anything (a micro-batch, a checkpoint, a row, a model opened), after
     #: which who hangs is named and the training started again from its last checkpoint: more than the slowest of these takes.

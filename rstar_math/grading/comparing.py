@@ -18,6 +18,7 @@ from rstar_math.grading import (
     listing,
     matrices,
     notations,
+    outline,
     quantities,
     ratios,
     reals,
@@ -50,7 +51,10 @@ def compare(prediction: str, gold: str, formulas: Formulas) -> Grade:
     if answered is None or surface.clean(answered[:80]).lower() in ("", *notations.NOTHING):
         return Grade(Verdict.NO_ANSWER, "an empty answer, or a box that is empty or not closed")
     try:
-        difference = Comparison(formulas).of(_readable(answered), meant)
+        said = _readable(answered)
+        difference = Comparison(formulas).of(said, meant)
+        if not (difference or notations.prose(meant) or notations.choice(meant) or notations.option(meant)):
+            outline.check(answered, asked or "")
     except Unreadable as reason:
         try:
             Comparison(formulas).of(meant, meant)

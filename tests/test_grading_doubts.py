@@ -35,6 +35,35 @@ x_1 2 | x_12
 12:05 | 12:5
 3:04 | 3:4
 """,
+    "a comma before a nought parted members, and a decimal comma in braces did": r"""
+0,05 | 0,5
+1,05 | 1,5
+(1,05) | (1,5)
+\{1,05\} | \{1,5\}
+[1,000) | [1,0)
+1,000 | 1,0
+(1,000,2,000) | (1,0,2,0)
+1{,}5 | 1,5
+(1{,}5, 2) | (1,5,2)
+""",
+    "commas and semicolons parted members of one tuple alike": r"""
+(0,5;1) | (0,5,1)
+(1,2;3) | (1;2;3)
+(1,2;3,4) | (1;2;3;4)
+1,2;3,4 | 1;2;3;4
+1,,2 | 1,2
+(5, 100,200) | (5; 100; 2,00)
+""",
+    "an equation that goes on behind an inequality was its name": r"""
+x > 1 = y | x > 1
+x > 1 | x > 1 = y
+""",
+    "the same sets of other symbols": r"""
+x \in [1,2], y \in [3,4] | x \in [3,4], y \in [1,2]
+x \in [1,2], y \in [3,4] | y \in [1,2], x \in [3,4]
+x \in (1,2) | y \in (1,2)
+x \in \{1,2\} | y \in \{1,2\}
+""",
 }
 #: What was accepted or called wrong, and may be either.
 DOUBTFUL = {
@@ -157,6 +186,30 @@ Sat | Saturday
 first | 1
 twice | 2
 """,
+    "of statements joined by 'or' all were taken to hold": r"""
+x=1 \text{ or } y=2 | x=1 \text{ and } y=2
+x=1 \text{ or } y=2 | x=1, y=2
+x=1 \text{ or } y=2 | (1,2)
+x=1 \text{ or } y=2 | (x,y) = (1,2)
+(1,2) | x=1 \text{ or } y=2
+x+y=1 \text{ or } x-y=2 | x+y=1, x-y=2
+x \in [1,2] \text{ or } y \in [3,4] | x \in [1,2], y \in [3,4]
+""",
+    "names within a tuple, and units, came in any order": r"""
+(y=1, x=2) | (1,2)
+(1,2) | (y=1, x=2)
+5, 3 | 3 apples, 5 oranges
+5 oranges, 3 apples | 3, 5
+2, 1 | 1\text{ m}, 2\text{ cm}
+""",
+    "of inequalities with a comma between them one says it all, or either": r"""
+x>1, x>2 | x>2
+x>2 | x>1, x>2
+x>1, x>2 | x>1
+""",
+    "commas of both tuples were regrouped until they met": r"""
+(5,100,200) | (5, 100,200)
+""",
 }
 #: What has to stay right beside all that, and what was called wrong though it is right.
 RIGHT = r"""
@@ -187,6 +240,18 @@ x = 2k+1, k \in \mathbb{Z} | 2k+1
 (C) the slope is 2 | C
 2^{10} 3 | 2^{10}3
 2 x | 2x
+(1,000,2,000) | (1000, 2000)
+1,000; 2,000 | 1000, 2000
+(1{,}000, 2) | (1000, 2)
+y = x \text{ or } y = -x | y = x, y = -x
+x = 1 \text{ and } x = 2 | x = 1 \text{ or } x = 2
+(x=1, y=2) | (1,2)
+x \in [1,2], y \in [3,4] | [1,2], [3,4]
+x \in \{1,2\} | x = 1 \text{ or } x = 2
+3, 5 | 3 apples, 5 oranges
+3 cm, 5 cm | 5, 3
+x \ne \pm 2 | (-\infty,-2) \cup (-2,2) \cup (2,\infty)
+x \ne \pm 2, 3 | x \ne 3, x \ne -2, x \ne 2
 """
 
 

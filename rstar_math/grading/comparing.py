@@ -16,7 +16,9 @@ from rstar_math.grading import (
     families,
     guards,
     listing,
+    matrices,
     notations,
+    outline,
     quantities,
     ratios,
     reals,
@@ -27,7 +29,7 @@ from rstar_math.grading import (
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import Formulas, fraction
 from rstar_math.grading.kinds import Difference, by_text
-from rstar_math.grading.naming import Named, as_rows, named
+from rstar_math.grading.naming import Named, as_named, as_rows, named
 from rstar_math.records import Grade, Verdict
 
 
@@ -49,7 +51,10 @@ def compare(prediction: str, gold: str, formulas: Formulas) -> Grade:
     if answered is None or surface.clean(answered[:80]).lower() in ("", *notations.NOTHING):
         return Grade(Verdict.NO_ANSWER, "an empty answer, or a box that is empty or not closed")
     try:
-        difference = Comparison(formulas).of(_readable(answered), meant)
+        said = _readable(answered)
+        difference = Comparison(formulas).of(said, meant)
+        if not (difference or notations.prose(meant) or notations.choice(meant) or notations.option(meant)):
+            outline.check(answered, asked or "")
     except Unreadable as reason:
         try:
             Comparison(formulas).of(meant, meant)
@@ -106,9 +111,9 @@ class Comparison:
 
     def _answers(self, said: str, meant: str) -> Difference:
         """Why two answers that are no choice differ: as lists, where one is one."""
-        said, meant = as_rows(said, meant), as_rows(meant, said)
-        if not (named(said).name and named(meant).name):
-            said, meant = listing.unnamed(said), listing.unnamed(meant)
+        listing.check_joined(said, meant)
+        said, meant = as_named(said), as_named(meant)
+        said, meant = listing.unnamed(as_rows(said, meant), as_rows(meant, said))
         wanted, given = listing.members(meant), listing.members(said)
         if len(wanted.texts) > 1 and len(given.texts) != len(wanted.texts):
             ungrouped = listing.members(said, grouping=False)
@@ -226,12 +231,11 @@ class Comparison:
         if reals.describes(said) or reals.describes(meant):
             return self._described(said, meant)
         if "\\begin{" in said + meant:
-            return self._matrices(structure.matrix(said), structure.matrix(meant))
+            return matrices.differ(said, meant, self._value)
         rows = structure.row(said), structure.row(meant)
         if rows[0] and rows[1]:
             if len(rows[0].members) != len(rows[1].members):
-                rows = structure.row(said, grouping=False), structure.row(meant, grouping=False)
-            assert rows[0] and rows[1]
+                return self._ungrouped(said, meant, rows[1])
             return self._rows(rows[0], rows[1])
         if rows[0] or rows[1]:
             if fraction(said if rows[1] else meant) is None:
@@ -283,20 +287,15 @@ class Comparison:
             return "a set on one side only"
         return quantities.differ(structure.unwrapped(said), structure.unwrapped(meant), self._formulas)
 
-    def _matrices(self, said: structure.Matrix | None, meant: structure.Matrix | None) -> Difference:
-        if said is None or meant is None:
-            raise Unreadable("a matrix beside something else")
-        if [len(row) for row in said.rows] != [len(row) for row in meant.rows]:
-            return "a matrix of another shape"
-        for rows in zip(said.rows, meant.rows, strict=True):
-            for cells in zip(*rows, strict=True):
-                one, other = (
-                    f"({side.factor})({cell})" if side.factor else cell
-                    for side, cell in zip((said, meant), cells, strict=True)
-                )
-                if self._value(one, other):
-                    return "a matrix with another entry"
-        return ""
+    def _ungrouped(self, said: str, meant: str, wanted: structure.Row) -> Difference:
+        """Tuples of different lengths, where commas that seem to group digits may part members of the answer."""
+        rows = structure.row(said, grouping=False), structure.row(meant, grouping=False)
+        assert rows[0] and rows[1]
+        if len(rows[0].members) == len(wanted.members):
+            return self._rows(rows[0], wanted)
+        if not self._rows(rows[0], rows[1]):
+            raise Unreadable("commas that group digits, or part members")
+        return "a tuple of another length"
 
     def _rows(self, said: structure.Row, meant: structure.Row) -> Difference:
         """Tuples member by member; with two members the brackets count, for they tell [1,2) from (1,2]."""
@@ -306,6 +305,7 @@ class Comparison:
             return "an end that is open in one and closed in the other"
         if len(meant.members) != 2 and any((row.opening == "(") != (row.closing == ")") for row in (said, meant)):
             raise Unreadable("a tuple that opens with one kind of bracket and closes with another")
+        listing.order_counts(said.members, meant.members)
         for one, other in zip(said.members, meant.members, strict=True):
             if self._single(one, other):
                 return "a tuple with another member"

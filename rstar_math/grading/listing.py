@@ -6,7 +6,6 @@ in which repetition means nothing. Members stay texts: whether two are the same 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,8 +13,9 @@ from typing import NamedTuple
 from rstar_math.grading import reals, structure
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.kinds import EMPTY_SET
-from rstar_math.grading.naming import named, out_of_order
+from rstar_math.grading.naming import as_named, named, out_of_order
 from rstar_math.grading.signs import squeezed
+from rstar_math.grading.units import quantity
 
 
 class Members(NamedTuple):
@@ -37,12 +37,11 @@ def members(text: str, *, grouping: bool = True) -> Members:
     """
     if reals.relational(text) or "\\begin{" in text:
         return Members((text,))
-    text = reals.membership(text)
     inside = braced(text)
     parts = structure.elements(text if inside is None else inside, grouping=grouping) or [text]
     if inside is not None and len(parts) == 1:  # between braces a comma alone parts members
         parts = structure.elements(inside, grouping=False) or [text]
-    texts = [sign for part in parts for sign in _both_signs(reals.membership(part))]
+    texts = [sign for part in parts for sign in structure.both_signs(as_named(part))]
     if inside is not None:
         texts = list({squeezed(member): member for member in texts}.values())
     return Members(tuple(texts), inside is not None)
@@ -56,10 +55,24 @@ def braced(text: str) -> str | None:
     return opened[1] or None
 
 
-def unnamed(text: str) -> str:
-    r"""`A = \{1, 2\}` as the set alone."""
-    found = named(text)
-    return found.value if found.name and braced(found.value) else text
+def unnamed(said: str, meant: str) -> tuple[str, str]:
+    r"""`A = \{1, 2\}` as the set alone, unless both are sets with names."""
+    found = [named(text) for text in (said, meant)]
+    sets = [each.value if each.name and braced(each.value) else "" for each in found]
+    return (said, meant) if all(sets) else (sets[0] or said, sets[1] or meant)
+
+
+def check_joined(said: str, meant: str) -> None:
+    """ "x = 1 or y = 2" is not "x = 1 and y = 2"; of the values of one name both are the list.
+
+    Raises:
+        Unreadable: statements of different things are joined by "or" on one side only.
+    """
+    either = [reals.OR.search(text) is not None and not reals.describes(text) for text in (said, meant)]
+    if either[0] != either[1]:
+        parts = [named(as_named(part)) for part in structure.elements(said if either[0] else meant)]
+        if len({part.name or part.value for part in parts if part.sides}) > 1:
+            raise Unreadable("statements of which one holds, beside some that all do")
 
 
 def matched(pairs: Sequence[Sequence[bool]]) -> bool:
@@ -74,9 +87,17 @@ def matched(pairs: Sequence[Sequence[bool]]) -> bool:
 
 
 def order_counts(given: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether one list has names and the other has none: "AB=4, CD=5" is answered by "4, 5", in that order only."""
+    """Whether one list has names, or different units, and the other has none: "AB=4, CD=5" is answered by "4, 5", in that
+    order only.
+
+    Raises:
+        Unreadable: the names are not in their own order.
+    """
     names = [[named(member).name for member in texts] for texts in (given, wanted)]
-    if bool(any(names[0])) == bool(any(names[1])):
+    if not any(names[0] + names[1]):
+        units = [{quantity(member).unit for member in texts} for texts in (given, wanted)]
+        return any(len(one) > 1 and "" not in one and other == {""} for one, other in (units, units[::-1]))
+    if any(names[0]) and any(names[1]):
         return False
     stated = [name for name in (*names[0], *names[1]) if name]
     if out_of_order(stated, asked=any(names[1])):
@@ -89,17 +110,3 @@ def twins(given: Sequence[str], wanted: Sequence[str]) -> tuple[list[str], list[
     common = Counter(given) & Counter(wanted)
     left = [list((Counter(texts) - common).elements()) for texts in (given, wanted)]
     return list(common), left[0], left[1]
-
-
-def _both_signs(text: str) -> list[str]:
-    r"""`\pm` and `\mp` written out.
-
-    Raises:
-        Unreadable: there is more than one; whether they go together nobody can tell.
-    """
-    signs = len(re.findall(r"\\(?:pm|mp)(?![a-z])", text))
-    if signs == 0:
-        return [text]
-    if signs > 1:
-        raise Unreadable("more than one plus-minus sign")
-    return [re.sub(r"\\(?:pm|mp)(?![a-z])\s*", sign, text) for sign in ("+", "-")]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from rstar_math.grading import notations, structure
+from rstar_math.grading import notations, reals, structure
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.trees import FUNCTIONS
 from rstar_math.grading.units import quantity
@@ -79,6 +79,8 @@ def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:
     """
     text = _without_approximation(text, rounds) if rounds else text
     sides = structure.equation(text)
+    if len(sides) > 1 and reals.relational(structure.outside(text)):
+        return Named("", tuple(sides), text)  # "x > 1 = y"
     if len(sides) == 1:
         point = _POINT.match(text)
         if point and structure.row(text[point.end() :]):
@@ -89,6 +91,11 @@ def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:
     if _is_name(sides[0]) or _is_tuple_of_names(sides[0]):
         return Named(re.sub(r"[\s{}]", "", sides[0]), tuple(sides), sides[-1])
     return Named("", tuple(sides), text)
+
+
+def as_named(text: str) -> str:
+    r"""`x \in S` as `x = S`: whose set it is counts as much as what is in it."""
+    return text if reals.relational(text) else reals.MEMBER.sub(r"\1 = ", text)
 
 
 def _without_approximation(text: str, rounds: Callable[[str, str], bool]) -> str:

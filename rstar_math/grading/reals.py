@@ -21,7 +21,7 @@ Place = Any
 
 _RELATION = re.compile(r"<|>|\\(?:leq|geq|neq)(?![a-z])")
 _FLIPPED = {"<": ">", ">": "<", "\\leq": "\\geq", "\\geq": "\\leq", "\\neq": "\\neq"}
-_MEMBER = re.compile(r"^\s*[A-Za-z](?:_\{?\w+\}?)?\s*\\in(?![a-z])\s*")
+MEMBER = re.compile(r"^\s*([A-Za-z](?:_\{?\w+\}?)?)\s*\\in(?![a-z])\s*")
 _REAL = r"\\(?:mathbb|text|Bbb|mathbf)\s*\{?\s*R\s*\}?|\\R(?![a-z])"
 _REALS = re.compile(rf"{_REAL}|\\text\{{\s*all real numbers?\s*\}}|(?i:all real numbers?)")
 _OF_REALS = re.compile(rf"^(\s*[A-Za-z])\s*\\in\s*(?:{_REAL})\s*")
@@ -121,7 +121,7 @@ def symbols(text: str) -> set[str]:
 
 def membership(text: str) -> str:
     r"""`x \in S` as S."""
-    return _MEMBER.sub("", text)
+    return MEMBER.sub("", text)
 
 
 def sides(text: str) -> list[str]:
@@ -213,12 +213,16 @@ class Reader:
         if len(either) > 1:
             return _combined([self._relations(part) for part in either], "or")
         parts = [part for part in AND.split(text) if part.strip()]
+        parts = _repeated(parts)
         if len(parts) > 1:
-            sets = [self.read(part) for part in _repeated(parts)]
+            sets = [self.read(part) for part in parts]
             both = _combined(sets, "and")
+            stated = "and" in text or "land" in text or "wedge" in text
+            if not (stated or both.empty()) and any(part.boundaries and part.same(both) for part in sets):
+                raise Unreadable("inequalities of which one says it all, or either")
             if not both.empty():
                 return both
-            if "and" in text or "land" in text or "wedge" in text:
+            if stated:
                 raise Unreadable("inequalities that cannot hold together")
             return _combined(sets, "or")
         return self._chain(text)
@@ -266,11 +270,12 @@ class Reader:
 
 
 def _repeated(parts: list[str]) -> list[str]:
-    r"""`x \neq 1, 2` with its symbol before every number."""
+    r"""`x \neq 1, 2` with its symbol before every number, `x \neq \pm 2` with both."""
     start = re.match(r"\s*([A-Za-z])\s*\\neq(?![a-z])", parts[0])
     if start is None:
         return parts
-    return [part if relational(part) else f"{start[1]} \\neq {part}" for part in parts]
+    parts = [part if relational(part) else f"{start[1]} \\neq {part}" for part in parts]
+    return [sign for part in parts for sign in (structure.both_signs(part) if "\\neq" in part else [part])]
 
 
 def _without_domain(text: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from rstar_math.grading.failures import Unreadable
+
 _OPEN, _CLOSE = "([{", ")]}"
 _AND_OR = re.compile(
     r"\s*[,;]?\s*(?:\\text\{\s*,?\s*(?:and|or)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|\\(?:lor|vee)(?![a-z]))\s*[,;]?\s*"
@@ -16,6 +18,10 @@ _AND_OR = re.compile(
 #: "and" inside a longer piece of text: `\text{ cm and }`.
 _INNER_AND_OR = re.compile(r"\\text\{\s*([^{}]*?\w)\s*,?\s+(and|or)\s*\}")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!,?\d)")
+#: A comma between digits of one number whatever else is read: no number begins with a nought and another digit.
+_BEFORE_NOUGHT = re.compile(r"(?<=\d),(?=0\d)")
+#: One number with a decimal comma, or two.
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _MATRIX = re.compile(
     r"(?P<bracket>[\[(]?)\s*\\begin\{(?P<kind>[pbBvV]?matrix|smallmatrix|array)\}(?:\{[lcr|\s]*\})?(?P<rows>.*)"
     r"\\end\{(?P=kind)\}\s*(?P<closing>[\])]?)",
@@ -41,10 +47,12 @@ class Matrix(NamedTuple):
 
 
 def split(text: str, separators: str, *, grouping: bool = True) -> list[str]:
-    """`text` cut at the separators outside all brackets; commas that group thousands do not count with `grouping`."""
+    """`text` cut at the separators outside all brackets; commas that group thousands do not count with `grouping`,
+    and those of 1,000 and 0,05 never do."""
     if not any(separator in text for separator in separators):
         return [text.strip()]
-    grouped = {at for found in _THOUSANDS.finditer(text) for at in range(*found.span())} if grouping else set()
+    patterns = (_THOUSANDS, _BEFORE_NOUGHT) if grouping else (_BEFORE_NOUGHT,)
+    grouped = {at for pattern in patterns for found in pattern.finditer(text) for at in range(*found.span())}
     parts, depth, start, escaped = [], 0, 0, False
     for position, character in enumerate(text):
         if not escaped or character in "{}":
@@ -70,6 +78,30 @@ def parted(text: str, command: str) -> list[str]:
     return [*parts, text[start:]]
 
 
+def outside(text: str) -> str:
+    """`text` without its brackets and what stands in them."""
+    kept, depth = [], 0
+    for character in text:
+        depth += character in _OPEN
+        kept.append("" if depth else character)
+        depth -= character in _CLOSE
+    return "".join(kept)
+
+
+def both_signs(text: str) -> list[str]:
+    r"""`\pm` and `\mp` written out.
+
+    Raises:
+        Unreadable: there is more than one; whether they go together nobody can tell.
+    """
+    signs = len(re.findall(r"\\(?:pm|mp)(?![a-z])", text))
+    if signs == 0:
+        return [text]
+    if signs > 1:
+        raise Unreadable("more than one plus-minus sign")
+    return [re.sub(r"\\(?:pm|mp)(?![a-z])\s*", sign, text) for sign in ("+", "-")]
+
+
 def balanced(text: str) -> bool:
     """Whether brackets pair up; a round one may pair with a square one, as in an interval."""
     open_brackets: list[str] = []
@@ -82,9 +114,19 @@ def balanced(text: str) -> bool:
 
 
 def elements(text: str, *, grouping: bool = True) -> list[str]:
-    """The members of a list that is written with commas, semicolons, "and" or "or"; one member if it is no list."""
+    """The members of a list that is written with commas, semicolons, "and" or "or"; one member if it is no list.
+
+    Raises:
+        Unreadable: a place is empty, or commas may be decimal ones.
+    """
+    groups = split(text, ";")
+    if len(groups) > 1 and any(_DECIMAL_COMMA.fullmatch(group) and len(split(group, ",")) > 1 for group in groups):
+        raise Unreadable("commas between semicolons, which may be decimal ones")
     outer = _AND_OR.sub(";", _INNER_AND_OR.sub(r"\\text{ \1};", text))
-    return [part for part in split(outer, ",;", grouping=grouping) if part and part != "\\text{ }"]
+    parts = split(outer, ",;", grouping=grouping or len(groups) > 1)
+    if not all(parts[1:-1]):
+        raise Unreadable("an empty place in a list")
+    return [part for part in parts if part and part != "\\text{ }"]
 
 
 def brackets(text: str) -> tuple[str, str, str] | None:
@@ -105,10 +147,17 @@ def brackets(text: str) -> tuple[str, str, str] | None:
 
 
 def row(text: str, *, grouping: bool = True) -> Row | None:
-    """A tuple or an interval: round or square brackets around at least two members. (12,102) is one."""
+    """A tuple or an interval: round or square brackets around at least two members. (12,102) is one.
+
+    Raises:
+        Unreadable: commas and semicolons part its members, one of which may be decimal.
+    """
     opened = brackets(text)
     if opened is None or opened[0] not in ("(", "["):
         return None
+    groups = split(opened[1], ";")
+    if len(groups) > 1 and any(len(split(group, ",")) > 1 for group in groups):
+        raise Unreadable("commas and semicolons in one tuple")
     members = split(opened[1], ",;", grouping=grouping)
     if len(members) == 1:
         members = split(opened[1], ",;", grouping=False)

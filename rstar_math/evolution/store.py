@@ -30,7 +30,8 @@ _log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 #: What a stage under way is called besides its name.
 PARTIAL = ".partial"
-_BEGUN = "begun.json"
+#: What a stage under way was begun with.
+BEGUN = "begun.json"
 #: The checksum of a manifest, or of what was begun, within itself: it stands last, for names are sorted.
 _SEAL, _SEALED = "sha256", re.compile(r'"([^"]{64})"\n}$')
 #: Which `from=` was begun and has not come to its end.
@@ -107,7 +108,7 @@ class Store:
     def _unfit(self, place: Place, fingerprint: Fingerprint) -> str | None:
         """Why what is there of the stage cannot be gone on with; None where it can, or nothing is there."""
         final = self.folder(place)
-        begun = final.with_name(place.stage + PARTIAL) / _BEGUN
+        begun = final.with_name(place.stage + PARTIAL) / BEGUN
         try:
             if final.exists():
                 check_whole(final)
@@ -149,9 +150,9 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
         metrics = dict(work(partial))
     finally:
         begun["seconds"] += time.monotonic() - started
-        _seal(partial / _BEGUN, begun)
+        _seal(partial / BEGUN, begun)
         made = [path.name for path in partial.rglob("*") if path.is_file()]
-        if made == [_BEGUN]:  # it failed before it made anything
+        if made == [BEGUN]:  # it failed before it made anything
             shutil.rmtree(partial)
     _finish(final, partial, fingerprint, metrics, begun["seconds"])
     return Done(final, metrics, begun["seconds"], before=False)
@@ -160,7 +161,7 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
 def clear_other(final: Path, fingerprint: Fingerprint) -> None:
     """Deletes what stands in `final`, or is begun there, if it was made with another setting: for what costs little."""
     begun = final.with_name(final.name + PARTIAL)
-    for folder, name in ((final, MANIFEST), (begun, _BEGUN), (begun, MANIFEST)):
+    for folder, name in ((final, MANIFEST), (begun, BEGUN), (begun, MANIFEST)):
         gone = folder.with_name(f"{folder.name}.gone")
         if gone.exists():  # an earlier start was stopped while it deleted
             shutil.rmtree(gone)
@@ -170,21 +171,21 @@ def clear_other(final: Path, fingerprint: Fingerprint) -> None:
 
 
 def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]:
-    if (partial / _BEGUN).is_file():
-        begun = _unseal(partial / _BEGUN)
+    if (partial / BEGUN).is_file():
+        begun = _unseal(partial / BEGUN)
         _refuse_change(partial, fingerprint.difference(begun["fingerprint"], finished=False), redo)
         return begun
     if (partial / MANIFEST).is_file():  # a kill came between its end and its name
         _refuse_change(partial, fingerprint.difference(read_manifest(partial)["fingerprint"]), redo)
     partial.mkdir(parents=True, exist_ok=True)
     begun = {"attempt": secrets.token_hex(3), "fingerprint": asdict(fingerprint), "seconds": 0.0}
-    _seal(partial / _BEGUN, begun)
+    _seal(partial / BEGUN, begun)
     return begun
 
 
 def attempt_of(partial: Path) -> str:
     """What tells the work on a stage from an earlier one that was set aside; it stays the same after a stop."""
-    attempt: str = _unseal(partial / _BEGUN)["attempt"]
+    attempt: str = _unseal(partial / BEGUN)["attempt"]
     return attempt
 
 
@@ -192,13 +193,13 @@ def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mappi
     files = {
         str(path.relative_to(partial)): {"bytes": path.stat().st_size, "sha256": digest(path)}
         for path in sorted(partial.rglob("*"))
-        if path.is_file() and path.name not in (MANIFEST, _BEGUN)
+        if path.is_file() and path.name not in (MANIFEST, BEGUN)
     }
     finished = datetime.now().astimezone().isoformat(timespec="seconds")
     manifest = {"fingerprint": asdict(fingerprint), "metrics": metrics, "seconds": round(seconds, 3)}
     manifest |= {"finished": finished, "files": files}
     _seal(partial / MANIFEST, manifest)
-    (partial / _BEGUN).unlink()
+    (partial / BEGUN).unlink()
     partial.rename(final)
 
 

@@ -221,7 +221,7 @@ def test_from_a_round_that_was_never_begun_is_refused_with_those_that_were(tmp_p
     store = Store(tmp_path)
     store.once(Place.of(1, "trees"), PRINT, write_one)
     with pytest.raises(StageError, match=r"from=round-9: .*has round-1;"):
-        store.start_over("round-9")
+        store.ask_for("round-9")
     assert store.folder(Place.of(1, "trees")).exists()
 
 

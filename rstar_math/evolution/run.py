@@ -18,7 +18,7 @@ from rstar_math.checkpoints import Kind
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig, RunConfig, TrainingConfig
 from rstar_math.engines.few_shot import few_shot
-from rstar_math.errors import RstarError
+from rstar_math.errors import RstarError, StageError
 from rstar_math.evaluation.scores import ROW_FORM
 from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.models import resolve
@@ -139,6 +139,21 @@ class Run:
         policy = self.config.policy
         return policy if policy.kind == "endpoint" else resolve(policy.path or self.config.base)
 
+    def start_over(self, start: str) -> None:
+        """`from=`: what it names is set aside once its first stage is reached, so after all that stands before it was found to
+        be as this start wants it.
+
+        Raises:
+            StageError: it names no stage, a round that the run has not begun, or one that this start does not come to.
+        """
+        ends = {f"rounds={self.config.rounds}": Place.last(self.config.rounds)}
+        if self.until:
+            ends |= {f"until=round-{'.'.join(map(str, filter(None, self.until)))}": Place.last(*self.until)}
+        for end, last in ends.items():
+            if Place.first(start) > last:
+                raise StageError(f"from={start} lies behind {end}, so nothing would be done again; change one of them")
+        self.store.ask_for(start)
+
     def once(self, number: int, stage: str, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
         """The folder of the finished stage. `given`: its knobs (configuration objects) and its inputs, by name.
 
@@ -147,8 +162,10 @@ class Run:
             UntilReached: it lies beyond `until`.
         """
         place = Place.of(number, stage)
-        if self.until and place > _last(self.until):
+        if self.until and place > Place.last(*self.until):
             raise UntilReached
+        for line in self.store.set_aside_due(place):
+            self.progress.say(line)
         do = partial(self._work, place, self.config.rounds, work, given)
         done = self.store.once(place, self._fingerprint(place, given), do)
         if done.before:
@@ -236,10 +253,6 @@ class Run:
             rules[f"round.{self.config.plan_name(plan)}.evaluation.bootstrap"] = resamples
             rules["form of the rows"] = ROW_FORM
         return rules
-
-
-def _last(until: tuple[int, str | None]) -> Place:
-    return Place.of(until[0], until[1] or "control-scores")
 
 
 def _knob_name(config: RunConfig, place: Place, name: str) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 from rstar_math.checkpoints import sample
 from rstar_math.errors import StageError
 from rstar_math.evolution.fingerprint import Fingerprint
-from rstar_math.evolution.places import ORDER, Place
+from rstar_math.evolution.places import ORDER, Place, is_number
 
 _log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
@@ -58,6 +58,8 @@ class Store:
     """A run directory."""
 
     root: Path
+    #: What this start was told to redo, until the first stage of it is reached.
+    _due: str = ""
     #: What this start was told to redo, and an earlier one had begun to.
     _again: str = ""
 
@@ -67,16 +69,15 @@ class Store:
 
     def once(self, place: Place, fingerprint: Fingerprint, work: Work) -> Done:
         """Does the stage if it is not done; see `once`."""
-        if self._again and place == _first(self._again) and (why := self._unfit(place, fingerprint)):
+        if self._again and place == Place.first(self._again) and (why := self._unfit(place, fingerprint)):
             _log.warning("from=%s: %s; it and all that follow are set aside once more", self._again, why)
             self.set_aside(self._again)
         redo = f"redo the stage and all that follow with from=round-{place.round}.{place.stage}"
         redo += ", or start another run with name=NEW"
         return once(self.folder(place), fingerprint, work, redo)
 
-    def start_over(self, start: str) -> list[Path]:
-        """`from=`: sets aside what it names, unless a start with the same `from=` did and was stopped before its end. What
-        that one made goes on then, if it was made with the same settings and is whole: `once` looks.
+    def ask_for(self, start: str) -> None:
+        """`from=`: `start_over` is due once the first stage that it names is reached.
 
         Raises:
             StageError: it names no stage, or a round that the run has not begun.
@@ -85,8 +86,20 @@ class Store:
         if Place.parse(start)[0] not in numbers:
             there = ", ".join(f"round-{present}" for present in numbers) or "no round"
             raise StageError(f"from={start}: the run in {self.root} has {there}; start again from one of those")
+        self._due = start
+
+    def set_aside_due(self, place: Place) -> list[str]:
+        """Does what was asked for, if `place` is the first stage of it; what is to be said of that."""
+        if not self._due or place < Place.first(self._due):
+            return []
+        start, self._due = self._due, ""
+        return [f"kept as {path}" for path in self.start_over(start)] or [f"nothing more to set aside from {start}"]
+
+    def start_over(self, start: str) -> list[Path]:
+        """Sets aside what `from=` names, unless a start with the same `from=` did and was stopped before its end. What that
+        one made goes on then, if it was made with the same settings and is whole: `once` looks."""
         marker = self.root / FROM
-        if marker.is_file() and marker.read_text() == start:
+        if marker.is_file() and marker.read_bytes() == start.encode():
             self._again = start
             return []
         moved = self.set_aside(start)
@@ -99,7 +112,7 @@ class Store:
 
     def set_aside(self, start: str) -> list[Path]:
         """Moves the named stage and all later ones to dated names, so that they are done again (`from=`)."""
-        first = _first(start)
+        first = Place.first(start)
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
         finals = [self.folder(place) for place in self._present() if place >= first]
         folders = (folder for final in finals for folder in (final, final.with_name(final.name + PARTIAL)))
@@ -122,13 +135,7 @@ class Store:
 
     def _numbers(self) -> list[int]:
         """The rounds that were begun, in order."""
-        return sorted(int(path.name[6:]) for path in self.root.glob("round-*") if path.name[6:].isdigit())
-
-
-def _first(start: str) -> Place:
-    """The first stage that `from=` names."""
-    number, stage = Place.parse(start)
-    return Place.of(number, stage or ("trees" if number else "problems"))
+        return sorted(int(path.name[6:]) for path in self.root.glob("round-*") if is_number(path.name[6:]))
 
 
 def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name another out= folder") -> Done:

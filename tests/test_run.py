@@ -385,3 +385,12 @@ def test_ranks_stay_beside_what_else_stays_and_end_where_nothing_does() -> None:
     beside = [launch._beside_ranks(compose(["preset=demo", f"cluster={cluster}"])) for cluster in ("laptop", "1gpu")]
     assert beside == [pytest.approx(0.2 + 2 * 0.2), None]
     assert launch._beside_ranks(compose(["cluster=laptop", "cluster.address=auto"])) is None
+
+
+def test_finished_scores_that_were_altered_are_refused_before_they_are_pooled(tmp_path) -> None:
+    """A flipped bit of an answer's verdict went into the table of an evaluation that was asked for once more."""
+    run = open_here(tmp_path, compose([]))
+    folder = run.anew(Place.of(1, "scores").part("read"), tmp_path / "scores", work)
+    (folder / "done.txt").write_text("altered")
+    with pytest.raises(StageError, match=r"done\.txt is damaged.*with .*scores moved away"):
+        run.anew(Place.of(1, "scores").part("read"), tmp_path / "scores", work)

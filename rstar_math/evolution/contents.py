@@ -1,7 +1,7 @@
 """What of a run belongs into its copy, and in which order?
 
-The run's own files, and stages finished or under way, by the form of their names alone. Not what a start set aside, not what a
-machine keeps to itself, and nothing else that somebody keeps in the same place.
+The run's own files, and stages finished or under way, by the form of their names alone. Not what a start set aside, not what
+a machine keeps to itself, and nothing else that somebody keeps in the same place.
 """
 
 from __future__ import annotations

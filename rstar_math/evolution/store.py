@@ -7,6 +7,7 @@ manifests it read) is the same, and refused with the changed knob if not. What a
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -21,7 +22,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rstar_math.checkpoints import sample
 from rstar_math.errors import StageError
 from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.places import ORDER, Place, is_number
@@ -32,13 +32,12 @@ MANIFEST = "manifest.json"
 PARTIAL = ".partial"
 #: What a stage under way was begun with.
 BEGUN = "begun.json"
-#: The checksum of a manifest, or of what was begun, within itself: it stands last, for names are sorted.
-_SEAL, _SEALED = "sha256", re.compile(r'"([^"]{64})"\n}$')
+#: The checksum of such a file within itself, a name of the outermost object.
+_SEAL, _SEALED = "sha256", re.compile(r'^ "sha256": "([^"]{64})",?$', re.MULTILINE)
+#: What some network file systems say of a request that they do not know.
+_UNKNOWN_REQUEST = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 #: Which `from=` was begun and has not come to its end.
 FROM = "from.txt"
-#: How the names of a model's files end: weights, configurations, and what a tokenizer may be made of.
-_OF_A_MODEL = {".safetensors", ".bin", ".json", ".model", ".txt"}
-
 #: A stage's work: fills the folder it is given and returns the numbers worth keeping.
 Work = Callable[[Path], Mapping[str, Any]]
 
@@ -126,7 +125,8 @@ class Store:
             if final.exists():
                 check_whole(final)
                 return fingerprint.difference(read_manifest(final)["fingerprint"])
-            return fingerprint.difference(_unseal(begun)["fingerprint"], finished=False) if begun.is_file() else None
+            _check_begun(begun.parent)
+            return fingerprint.difference(unseal(begun)["fingerprint"], finished=False) if begun.is_file() else None
         except StageError as error:
             return str(error)
 
@@ -157,7 +157,7 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
         metrics = dict(work(partial))
     finally:
         begun["seconds"] += time.monotonic() - started
-        _seal(partial / BEGUN, begun)
+        seal(partial / BEGUN, begun)
         made = [path.name for path in partial.rglob("*") if path.is_file()]
         if made == [BEGUN]:  # it failed before it made anything
             shutil.rmtree(partial)
@@ -172,42 +172,75 @@ def clear_other(final: Path, fingerprint: Fingerprint) -> None:
         gone = folder.with_name(f"{folder.name}.gone")
         if gone.exists():  # an earlier start was stopped while it deleted
             shutil.rmtree(gone)
-        if (folder / name).is_file() and fingerprint.difference(_unseal(folder / name)["fingerprint"]):
+        if (folder / name).is_file() and fingerprint.difference(unseal(folder / name)["fingerprint"]):
             folder.rename(gone)  # half deleted it would be no stage, or one that lacks files
             shutil.rmtree(gone)
 
 
+def _check_begun(partial: Path) -> None:
+    """Whether it is known with which setting what is there was made, if anything is: else any other would take it over."""
+    named = any((partial / name).is_file() for name in (BEGUN, MANIFEST))
+    there = (path for path in partial.rglob("*") if path.is_file() and path.suffix != ".unfinished")
+    if not named and (first := next(there, None)):
+        raise StageError(
+            f"{partial / BEGUN} is missing, so nobody knows with which setting {first.name} was made. {_way_out(partial)}"
+        )
+
+
 def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]:
+    _check_begun(partial)
     if (partial / BEGUN).is_file():
-        begun = _unseal(partial / BEGUN)
+        begun = unseal(partial / BEGUN)
         _refuse_change(partial, fingerprint.difference(begun["fingerprint"], finished=False), redo)
         return begun
     if (partial / MANIFEST).is_file():  # a kill came between its end and its name
         _refuse_change(partial, fingerprint.difference(read_manifest(partial)["fingerprint"]), redo)
     partial.mkdir(parents=True, exist_ok=True)
     begun = {"attempt": secrets.token_hex(3), "fingerprint": asdict(fingerprint), "seconds": 0.0}
-    _seal(partial / BEGUN, begun)
+    seal(partial / BEGUN, begun)
     return begun
 
 
 def attempt_of(partial: Path) -> str:
     """What tells the work on a stage from an earlier one that was set aside; it stays the same after a stop."""
-    attempt: str = _unseal(partial / BEGUN)["attempt"]
+    attempt: str = unseal(partial / BEGUN)["attempt"]
     return attempt
 
 
 def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mapping[str, Any], seconds: float) -> None:
     files = {
-        str(path.relative_to(partial)): {"bytes": path.stat().st_size, "sha256": digest(path)}
+        str(path.relative_to(partial)): {"bytes": path.stat().st_size, "sha256": _digest_on_disk(path)}
         for path in sorted(partial.rglob("*"))
         if path.is_file() and path.name not in (MANIFEST, BEGUN)
     }
     finished = datetime.now().astimezone().isoformat(timespec="seconds")
     manifest = {"fingerprint": asdict(fingerprint), "metrics": metrics, "seconds": round(seconds, 3)}
     manifest |= {"finished": finished, "files": files}
-    _seal(partial / MANIFEST, manifest)
+    for folder in (path for path in partial.rglob("*") if path.is_dir()):
+        _sync(folder)
+    seal(partial / MANIFEST, manifest)
     (partial / BEGUN).unlink()
+    _sync(partial)
     partial.rename(final)
+    _sync(final.parent)
+
+
+def _digest_on_disk(path: Path) -> str:
+    """SHA-256 of a file's bytes, which no loss of power takes back then: a manifest must not outlive what it speaks of."""
+    found = digest(path)
+    _sync(path)
+    return found
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in _UNKNOWN_REQUEST:
+            raise
+    finally:
+        os.close(number)
 
 
 def _refuse_change(folder: Path, change: str | None, redo: str) -> None:
@@ -221,24 +254,30 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         StageError: it is missing or damaged.
     """
-    return _unseal(folder / MANIFEST)
+    return unseal(folder / MANIFEST)
 
 
-def _seal(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes it with a checksum of its own text, in which the checksum's place is empty."""
+def seal(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes it as JSON with a checksum of its own text, in which the checksum's place is empty."""
     unsealed = _json({**content, _SEAL: ""})
     write_json(path, {**content, _SEAL: hashlib.sha256(unsealed.encode()).hexdigest()})
 
 
-def _unseal(path: Path) -> dict[str, Any]:
+def unseal(path: Path, way_out: str | None = None) -> dict[str, Any]:
+    """What `seal` wrote.
+
+    Raises:
+        StageError: it is missing or damaged; the message ends with the way out.
+    """
+    way_out = way_out or _way_out(path.parent)
     try:
         text = path.read_text()
         written: dict[str, Any] = json.loads(text)
     except (OSError, ValueError) as error:
-        raise StageError(f"{path} cannot be read ({error}). {_way_out(path.parent)}") from error
+        raise StageError(f"{path} cannot be read ({error}). {way_out}") from error
     seal = _SEALED.search(text)
     if seal is None or hashlib.sha256((text[: seal.start(1)] + text[seal.end(1) :]).encode()).hexdigest() != seal[1]:
-        raise StageError(f"{path} is damaged: its checksum is not that of its text. {_way_out(path.parent)}")
+        raise StageError(f"{path} is damaged: its checksum is not that of its text. {way_out}")
     return written
 
 
@@ -276,18 +315,6 @@ def check_inputs(given: Iterable[object]) -> None:
 def holds_work(root: Path) -> bool:
     """Whether any stage below `root` is finished or begun."""
     return any(path.name == MANIFEST or path.name.endswith(PARTIAL) for path in root.rglob("*"))
-
-
-def digest_of(path: Path) -> str:
-    """What a stage's input is known by: its manifest's digest, a file's digest, or a sample of a model folder's files: other
-    weights are told, one flipped bit in gigabytes is not."""
-    if (path / MANIFEST).is_file():
-        return digest(path / MANIFEST)
-    if path.is_file():
-        return digest(path)
-    files = sorted(file for file in path.iterdir() if file.suffix in _OF_A_MODEL)
-    sampled = [(file.name, file.stat().st_size, sample(file)) for file in files]
-    return hashlib.sha256(repr(sampled).encode()).hexdigest()
 
 
 def digest(path: Path) -> str:

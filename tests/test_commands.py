@@ -25,9 +25,9 @@ from rstar_math.cli.solve import _Asking, choice_of
 from rstar_math.cli.speaking import program
 from rstar_math.cluster.fleet import Models
 from rstar_math.config import PolicyConfig, RunConfig
-from rstar_math.errors import ConfigError
+from rstar_math.errors import ConfigError, StageError
 from rstar_math.evolution.fingerprint import Fingerprint
-from rstar_math.evolution.store import once
+from rstar_math.evolution.store import once, seal
 from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark
 from rstar_math.records import End, Rollout
 from rstar_math.scripted import ExactJudge, ScriptedPolicy
@@ -443,7 +443,7 @@ def test_a_question_is_solved_by_the_knobs_of_the_run_that_made_the_policy(solve
     policy.parent.mkdir(parents=True)
     policy.symlink_to(MODEL_PATH)
     kept = compose(["preset=paper", "cluster=laptop", "round.r4.evaluation.candidates=3"])
-    (tmp_path / "other" / "run.json").write_text(json.dumps({"config": asdict(kept), "versions": {}}))
+    seal(tmp_path / "other" / "run.json", {"config": asdict(kept), "versions": {}})
     _, _, config = solve(solved("4"), f"policy={policy}", "round.r4.evaluation.rollouts=5")
     evaluation = config.plan(4).evaluation
     assert (evaluation.candidates, evaluation.rollouts, evaluation.max_step_tokens) == (3, 5, 512)
@@ -452,13 +452,31 @@ def test_a_question_is_solved_by_the_knobs_of_the_run_that_made_the_policy(solve
 
 def test_a_runs_knobs_take_groups_and_maps_on_top_and_make_room_for_a_preset(tmp_path) -> None:
     file = tmp_path / "run.json"
-    file.write_text(json.dumps({"config": asdict(compose(["preset=paper", "engine.extra.a=1"])), "versions": {}}))
+    seal(file, {"config": asdict(compose(["preset=paper", "engine.extra.a=1"])), "versions": {}})
     assert compose_again(file) == compose(["preset=paper", "engine.extra.a=1"])
     moved = compose_again(file, ["cluster=1gpu", "engine.extra.b=2"])
     assert (moved.engine.gpus, moved.engine.extra, moved.name) == (0.6, {"a": 1, "b": 2}, "paper")
     assert compose_again(file, ["preset=demo"]) == compose(["preset=demo"])
     with pytest.raises(ConfigError, match=r"did you mean round\.r4\.evaluation\.rollouts"):
         compose_again(file, ["round.r4.evaluation.rolouts=5"])
-    file.write_text('{"config": {"nmae": "x"}}')
+    seal(file, {"config": {"nmae": "x"}})
     with pytest.raises(ConfigError, match=r"run\.json holds no configuration of a run \(nmae.*preset=NAME"):
+        compose_again(file)
+
+
+@pytest.mark.parametrize("harm", ["a flipped bit", "cut short", "of no checksum"])
+def test_a_damaged_record_of_a_run_is_refused_and_no_question_solved_by_other_knobs(tmp_path, harm) -> None:
+    """A flipped bit of a number in it was another setting."""
+    file = tmp_path / "run.json"
+    seal(file, {"config": asdict(compose([])), "versions": {"python": "3.12"}})
+    assert compose_again(file) == compose([])
+    written = file.read_text()
+    harmed = {
+        "a flipped bit": written.replace('"rounds": 2', '"rounds": 3').replace('"rounds": 4', '"rounds": 5'),
+        "cut short": written[:-40],
+        "of no checksum": json.dumps({"config": asdict(compose([])), "versions": {}}),
+    }
+    assert harmed[harm] != written
+    file.write_text(harmed[harm])
+    with pytest.raises(StageError, match=r"run\.json (is damaged|cannot be read).*preset=NAME"):
         compose_again(file)

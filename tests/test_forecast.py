@@ -25,7 +25,7 @@ from rstar_math.config import (
 from rstar_math.errors import ConfigError, InputError
 from rstar_math.evolution.forecasting import foresee
 from rstar_math.evolution.habits import measured
-from rstar_math.evolution.store import _seal
+from rstar_math.evolution.store import seal
 from rstar_math.forecast.machines import DEVICES, cache_tokens, speeds, training_gb
 from rstar_math.forecast.work import expansions, search_work, tree_work
 from rstar_math.records import Problem, Proposal, Sampling, Transcript
@@ -250,8 +250,8 @@ def test_a_run_that_solved_nothing_leaves_what_it_cannot_show_as_it_was_assumed(
     for stage, metrics in told.items():
         folder = tmp_path / "round-1" / stage
         folder.mkdir(parents=True)
-        _seal(folder / "manifest.json", {"metrics": metrics, "seconds": 2.0})
-    (tmp_path / "run.json").write_text(json.dumps({"config": asdict(RunConfig())}, default=list))
+        seal(folder / "manifest.json", {"metrics": metrics, "seconds": 2.0})
+    seal(tmp_path / "run.json", {"config": asdict(RunConfig())})
     (tmp_path / "round-1" / "trees" / "train").mkdir()
     drawn = plant("a\n  print code=4\n    four answer=4 wrong\nb\n  print code=5\n    five answer=5 wrong")
     write_trees(tmp_path / "round-1" / "trees" / "train", 0, [drawn])

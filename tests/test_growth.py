@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import shutil
 from collections import deque
 from itertools import islice
 from types import SimpleNamespace
@@ -106,6 +107,31 @@ def test_a_new_part_never_takes_the_name_of_one_that_is_there(tmp_path) -> None:
     for number in (8, 9):
         parts.add([TREE])
         assert list(tmp_path.glob(f"part-{number:05d}-*.parquet"))
+
+
+@pytest.mark.parametrize("named", ["part-00001", "part-00007"])
+def test_a_part_that_was_copied_is_refused_and_no_tree_counts_twice(tmp_path, named) -> None:
+    """Its checksum is that of its bytes, so trees stood twice in the harvest; next to its like it even looked like one."""
+    problems = [PROBLEM._replace(id="p0"), PROBLEM._replace(id="p1")]
+    asyncio.run(grow_into({tmp_path: problems[:1]}, Grower(), ORDER, lambda *_: None))
+    (part,) = tmp_path.glob("part-*")
+    copy = part.with_name(part.name.replace("part-00000", named))
+    shutil.copy(part, copy)
+    with pytest.raises(
+        StageError, match=rf"{copy.name} does not belong there.*'p0'.*in {part.name} already.*Delete it"
+    ):
+        asyncio.run(grow_into({tmp_path: problems}, Grower(), ORDER, lambda *_: None))
+    copy.unlink()
+    asyncio.run(grow_into({tmp_path: problems}, Grower(), ORDER, lambda *_: None))
+    assert [tree.problem.id for tree in read_trees(tmp_path)] == ["p0", "p1"]
+
+
+def test_a_part_of_another_set_is_refused(tmp_path) -> None:
+    fleet = Grower()
+    asyncio.run(grow_into({tmp_path: [PROBLEM._replace(id="p5")]}, Grower(), ORDER, lambda *_: None))
+    with pytest.raises(StageError, match=r"part-00000-.* does not belong there.*'p5', which is none of this set's"):
+        asyncio.run(grow_into({tmp_path: [PROBLEM._replace(id="p0")]}, fleet, ORDER, lambda *_: None))
+    assert not fleet.asked
 
 
 class Grower:

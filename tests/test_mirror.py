@@ -528,6 +528,31 @@ def test_the_copy_of_another_run_is_left_alone(url, tmp_path) -> None:
     assert Objects(url).sizes() == before  # no card either
 
 
+def test_objects_that_are_of_no_run_are_neither_deleted_nor_taken(url, tmp_path) -> None:
+    """Whatever else stood below the address was deleted, and a machine that lacked the run took all of it."""
+    stage(tmp_path / "here", 0, "problems", "sums")
+    up_to_date(url, tmp_path / "here")
+    others = {"datasets/all.parquet", "other/round-1/policy/model.safetensors", "mirrors/a.txt", "round-1/notes/a.txt"}
+    for name in others:
+        Objects(url).write(name, b"a week of GPUs")
+    stage(tmp_path / "here", 1, "trees", "grown")
+    (tmp_path / "here" / "notes.txt").write_text("mine")
+    for name in ("here", "there"):
+        up_to_date(url, tmp_path / name)
+    assert others <= Objects(url).sizes().keys()
+    assert "notes.txt" not in Objects(url).sizes()
+    assert content(tmp_path / "there") == content(tmp_path / "here")
+    assert not [path for path in (tmp_path / "there").rglob("*.*") if "GPUs" in path.read_text()]
+
+
+def test_an_address_below_which_something_else_stands_is_refused(url, tmp_path) -> None:
+    Objects(url).write("datasets/all.parquet", b"somebody's")
+    stage(tmp_path / "here", 0, "problems", "sums")
+    with pytest.raises(ConfigError, match=r"holds datasets/all\.parquet, which is of no run.*mirror\.url=.*/demo/here"):
+        mirror(url, tmp_path / "here").open()
+    assert list(Objects(url).sizes()) == ["datasets/all.parquet"]
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [

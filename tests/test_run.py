@@ -440,3 +440,12 @@ def test_a_model_that_was_downloaded_before_is_not_asked_for_again(tmp_path, mon
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     assert [locate("org/model"), locate("org/model")] == [tmp_path, tmp_path]
     assert asked == [True, False, True]
+
+
+def test_finished_scores_that_were_altered_are_refused_before_they_are_pooled(tmp_path) -> None:
+    """A flipped bit of an answer's verdict went into the table of an evaluation that was asked for once more."""
+    run = open_here(tmp_path, compose([]))
+    folder = run.anew(Place.of(1, "scores").part("read"), tmp_path / "scores", work)
+    (folder / "done.txt").write_text("altered")
+    with pytest.raises(StageError, match=r"done\.txt is damaged.*with .*scores moved away"):
+        run.anew(Place.of(1, "scores").part("read"), tmp_path / "scores", work)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from rstar_math.errors import StageError
 from rstar_math.evolution.stages import lacks
 from rstar_math.evolution.tally import note_sandbox
 
@@ -47,3 +48,11 @@ def test_what_the_sandbox_promised_stays_with_the_trees_over_several_starts(tmp_
         "no connection": ["seccomp"],
         "no datagram": ["not held (seccomp none)", "seccomp"],
     }
+
+
+@pytest.mark.parametrize("content", [b'{"no datagram": ["sec', b"", b"\xff"])
+def test_a_damaged_list_of_promises_is_named_with_the_way_out(tmp_path, content) -> None:
+    """It ended the start with a traceback."""
+    (tmp_path / "sandbox.json").write_bytes(content)
+    with pytest.raises(StageError, match=r"sandbox\.json is damaged .*delete it and start again"):
+        note_sandbox(SimpleNamespace(fleet=SimpleNamespace(promises={})), tmp_path)

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ from artefacts import flip_a_bit
 from rstar_math.errors import StageError
 from rstar_math.evolution import store
 from rstar_math.evolution.fingerprint import Fingerprint
+from rstar_math.evolution.inputs import digest_of
 from rstar_math.evolution.places import Place
-from rstar_math.evolution.store import MANIFEST, Store, clear_other, digest_of, once, read_manifest
+from rstar_math.evolution.store import MANIFEST, Store, clear_other, once, read_manifest
 
 PRINT = Fingerprint({"round.r1.search.rollouts": 8}, {"problems": "abc"})
 
@@ -86,6 +89,8 @@ def test_a_kill_between_the_last_write_and_the_rename_loses_nothing(tmp_path, le
     (tmp_path / "whole").rename(tmp_path / "trees.partial")
     if left_over == "begun.json":
         (tmp_path / "trees.partial" / MANIFEST).unlink()
+        begun = {"attempt": "a1b2c3", "fingerprint": asdict(PRINT), "seconds": 1.0}
+        store.seal(tmp_path / "trees.partial" / "begun.json", begun)
     done = once(tmp_path / "trees", PRINT, write_one)
     assert set(read_manifest(done.folder)["files"]) == {"result.txt"}
 
@@ -221,7 +226,7 @@ def test_from_a_round_that_was_never_begun_is_refused_with_those_that_were(tmp_p
     store = Store(tmp_path)
     store.once(Place.of(1, "trees"), PRINT, write_one)
     with pytest.raises(StageError, match=r"from=round-9: .*has round-1;"):
-        store.start_over("round-9")
+        store.ask_for("round-9")
     assert store.folder(Place.of(1, "trees")).exists()
 
 
@@ -333,3 +338,61 @@ def test_the_way_out_of_a_stage_by_itself_is_another_folder_and_no_other_name(tm
     Store(tmp_path).once(Place.of(1, "trees"), PRINT, write_one)
     with pytest.raises(StageError, match=r"from=round-1\.trees, or start another run with name=NEW$"):
         Store(tmp_path).once(Place.of(1, "trees"), Fingerprint({}, {}), never)
+
+
+def stop_halfway(folder: Path) -> dict[str, float]:
+    write_one(folder)
+    raise Kill
+
+
+def test_what_nobody_knows_the_setting_of_is_not_taken_over(tmp_path) -> None:
+    """Where begun.json was lost, a start with any setting went on with what another one had made."""
+    store, place = Store(tmp_path), Place.of(1, "trees")
+    with pytest.raises(Kill):
+        store.once(place, PRINT, stop_halfway)
+    partial = tmp_path / "round-1" / "trees.partial"
+    (partial / "begun.json").unlink()
+    with pytest.raises(StageError, match=r"begun\.json is missing.*result\.txt was made.*from=round-1\.trees"):
+        store.once(place, Fingerprint({}, {}), never)
+    (partial / "result.txt").unlink()
+    store.once(place, Fingerprint({}, {}), write_one)  # nothing of another setting is there
+
+
+def test_the_same_from_redoes_what_nobody_knows_the_setting_of(tmp_path) -> None:
+    store, place = Store(tmp_path), Place.of(1, "trees")
+    store.once(place, PRINT, write_one)
+    store.start_over("round-1")
+    with pytest.raises(Kill):
+        store.once(place, PRINT, stop_halfway)
+    (tmp_path / "round-1" / "trees.partial" / "begun.json").unlink()
+    again = Store(tmp_path)
+    assert again.start_over("round-1") == []
+    assert not again.once(place, PRINT, write_one).before
+    assert list((tmp_path / "round-1").glob("trees.partial.replaced-*"))
+
+
+def test_a_manifest_speaks_of_nothing_that_a_loss_of_power_could_take_back(tmp_path, monkeypatch) -> None:
+    """Weights might be in memory alone while their manifest was on disk."""
+    final, told, fsync, rename = tmp_path / "policy", [], os.fsync, Path.rename
+
+    def noting(number: int) -> None:
+        told.append(str(Path(f"/proc/self/fd/{number}").readlink()))
+        fsync(number)
+
+    def noting_too(self: Path, name: Path) -> Path:
+        told.append(f"-> {name}")
+        return rename(self, name)
+
+    def work(folder: Path) -> dict[str, float]:
+        (folder / "checkpoints").mkdir()
+        (folder / "checkpoints" / "weights").write_text("weights")
+        return write_one(folder)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(Path, "rename", noting_too)
+    once(final, PRINT, work)
+    named = told.index(f"-> {final}")
+    sealed = max(place for place, path in enumerate(told) if path.endswith("manifest.unfinished"))
+    for path in ("result.txt", "checkpoints/weights", "checkpoints"):
+        assert told.index(f"{final}.partial/{path}") < sealed
+    assert sealed < told.index(f"{final}.partial") < named < told.index(str(tmp_path))

@@ -6,7 +6,6 @@ that names the knob and the way out. No command is run here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
@@ -23,6 +22,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from rstar_math.config import CONF, RunConfig
 from rstar_math.errors import ConfigError
+from rstar_math.evolution.store import unseal
+
+#: Where what a run left is damaged.
+_WAY_OUT = "Put it back, or take a preset's with preset=NAME"
 
 
 def compose(overrides: Sequence[str] = ()) -> RunConfig:
@@ -42,12 +45,13 @@ def compose_again(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
     Raises:
         ConfigError: as above, or the file holds none that can be read today.
+        StageError: the file is damaged.
     """
     if any(override.startswith("preset=") for override in overrides):
         return compose(overrides)
     try:
-        kept = TypeAdapter(RunConfig).validate_python(json.loads(file.read_text(encoding="utf-8"))["config"])
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        kept = TypeAdapter(RunConfig).validate_python(unseal(file, _WAY_OUT)["config"])
+    except (ValidationError, KeyError) as error:
         why = _list_faults(error) if isinstance(error, ValidationError) else str(error)
         raise ConfigError(f"{file} holds no configuration of a run ({why}); take a preset's with preset=NAME") from None
     ConfigStore.instance().store("again", asdict(kept))

@@ -51,13 +51,8 @@ def evolve(overrides: tuple[str, ...]) -> None:
     config = compose(rest)
     root = Path(config.runs) / config.name
     with open_run(config, root, until=start.get("until"), mirror=config.mirror) as run:
-        if "from" in start:
-            moved = run.store.start_over(start["from"])
-            run.progress.say(
-                "\n".join(f"kept as {path}" for path in moved) or f"nothing more to set aside from {start['from']}"
-            )
         run.fleet.trains = "until" not in start
-        run_all(run)
+        run_all(run, start.get("from"))
         run.store.forget_start()
     cluster = "1gpu" if shutil.which("nvidia-smi") else "laptop"
     own = f"preset=paper cluster={cluster} name=mine base=MODEL_FOLDER problems.path=PROBLEMS.jsonl"

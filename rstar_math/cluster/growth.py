@@ -22,9 +22,10 @@ from typing import Any
 
 from rstar_math.cluster.fleet import Fleet, Models, Poisoned
 from rstar_math.config import SearchConfig
+from rstar_math.errors import StageError
 from rstar_math.lines import line_of, read_lines
 from rstar_math.records import Problem, Tree
-from rstar_math.search.storage import next_number, read_trees, write_trees
+from rstar_math.search.storage import next_number, read_parts, write_trees
 
 #: The list of problems that killed their workers, in the folder of their set's trees.
 POISONED = "poisoned.jsonl"
@@ -42,10 +43,23 @@ class Order:
     graded: bool
 
 
-def grown_problems(folder: Path) -> Iterator[list[Tree]]:
-    """The trees in `folder`, problem by problem; those of one problem stand next to each other."""
-    for _, trees in groupby(read_trees(folder), key=lambda tree: tree.problem.id):
-        yield list(trees)
+def _grown_before(folder: Path, on_grown: Callable[[list[Tree], bool, int], None]) -> dict[str, Path]:
+    """Problem's id -> the part in `folder` that has its trees, which stand next to each other there."""
+    parts: dict[str, Path] = {}
+    for part, read in read_parts(folder):
+        for problem, trees in groupby(read, key=lambda tree: tree.problem.id):
+            if problem in parts:
+                raise _does_not_belong(part, problem, f"has trees in {parts[problem].name} already")
+            parts[problem] = part
+            on_grown(list(trees), True, 0)
+    return parts
+
+
+def _does_not_belong(part: Path, problem: str, why: str) -> StageError:
+    return StageError(
+        f"{part} does not belong there: it holds trees of the problem '{problem}', which {why}. It is a copy, or another "
+        "set's or run's. Delete it and start again; what is missing then is grown anew"
+    )
 
 
 async def grow_into(
@@ -60,18 +74,20 @@ async def grow_into(
     its workers has no tree; its set's `poisoned.jsonl` lists it, and it is not tried again. `on_grown` hears of each
     problem's trees as they finish, whether an earlier start grew them, and how many problems' trees are not on disk yet,
     which they are after `part_seconds`.
+
+    Raises:
+        StageError: a part is damaged, or does not belong there.
     """
     cluster = fleet.config.cluster
     left = _Left()
     every: list[_Parts] = []
     for folder, problems in sets.items():
         folder.mkdir(parents=True, exist_ok=True)
-        done = {row["id"] for row in poisoned(folder)}
-        for trees in grown_problems(folder):
-            done.add(trees[0].problem.id)
-            on_grown(trees, True, 0)
+        parts = _grown_before(folder, on_grown)
         every.append(own := _Parts(folder, cluster.trees_per_part, cluster.part_seconds))
-        left.add(problems, done, own)
+        unknown = left.add(problems, parts.keys() | {row["id"] for row in poisoned(folder)}, own)
+        for problem in (problem for problem in parts if problem in unknown):
+            raise _does_not_belong(parts[problem], problem, "is none of this set's")
     if not left:
         return
     grow = fleet.grow(left, order.models, order.plan, seed=order.seed, graded=order.graded)
@@ -137,14 +153,17 @@ class _Left:
     def __bool__(self) -> bool:
         return bool(self._places)
 
-    def add(self, problems: Sequence[Problem], done: Collection[str], own: _Parts) -> None:
-        """Those of a set that are not done; their trees belong into its `own` parts."""
+    def add(self, problems: Sequence[Problem], done: Collection[str], own: _Parts) -> set[str]:
+        """Those of a set that are not done; their trees belong into its `own` parts. Returns what is done and not in it."""
         places: dict[int, array[int]] = {}
+        unknown = set(done)
         for place, problem in enumerate(problems):
+            unknown.discard(problem.id)
             if problem.id not in done:
                 places.setdefault(_steps_expected(problem), array("Q")).append(place)
         for steps, found in places.items():
             self._places.setdefault(steps, []).append((problems, found, own))
+        return unknown
 
     def __iter__(self) -> Iterator[Problem]:
         for steps in sorted(self._places, reverse=True):

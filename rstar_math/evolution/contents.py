@@ -1,24 +1,26 @@
 """What of a run belongs into its copy, and in which order?
 
-The run's own files, and stages finished or under way. Not what a start set aside, and not what a machine keeps to itself.
+The run's own files, and stages finished or under way, by the form of their names alone. Not what a start set aside, not what
+a machine keeps to itself, and nothing else that somebody keeps in the same place.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
 from rstar_math.evolution.places import ORDER
-from rstar_math.evolution.store import MANIFEST, PARTIAL
+from rstar_math.evolution.store import BEGUN, FROM, MANIFEST, PARTIAL
 
 #: Names of a mirror's own, here and in the copy, begin so.
 OWN = "mirror"
-#: What a machine keeps to itself, or writes anew at each start.
-_LOCAL = {".lock", "writer.json", "report.md"}
-#: What wandb knows the run by, on any machine.
-_GROUP = "wandb/group"
+#: Files of the run itself; the last is what wandb knows it by, on any machine. Others a start writes anew.
+_OF_THE_RUN = ("run.json", "metrics.jsonl", FROM, "wandb/group")
+_OF_A_STAGE = re.compile(rf"round-[0-9]+/({'|'.join(ORDER)})({re.escape(PARTIAL)})?/.")
+_OF_A_MIRROR = re.compile(rf"{OWN}(\.json|-writer\.json|-[0-9a-f]{{32}})")
 #: Files that say that others are whole.
 _MARKS = {MANIFEST, "complete"}
 
@@ -46,6 +48,16 @@ def contents(root: Path) -> Contents:
             return Contents({name: version for name, version in files.items() if version is not None}, folders)
 
 
+def belongs(name: str) -> bool:
+    """Whether a run makes files of that name: others in the place of a copy are somebody else's."""
+    return name in _OF_THE_RUN or (_OF_A_STAGE.match(name) is not None and ".." not in name.split("/"))
+
+
+def foreign(there: Iterable[str]) -> list[str]:
+    """Names that neither a run nor its mirror gives."""
+    return sorted(name for name in there if not belongs(name) and not _OF_A_MIRROR.fullmatch(name))
+
+
 def stage_of(name: str) -> str | None:
     """`round-2/trees/part.parquet` -> `round-2/trees`; None for a file of the run itself."""
     return "/".join(name.split("/")[:2]) if name.startswith("round-") else None
@@ -53,7 +65,7 @@ def stage_of(name: str) -> str | None:
 
 def whole(there: Iterable[str]) -> set[str]:
     """Names of a copy without what a kill left of it: a stage without its manifest, a begun one beside a finished one."""
-    names = {name for name in there if not name.startswith(OWN)}
+    names = set(there)
     finished = finished_stages(names)
 
     def stays(name: str) -> bool:
@@ -86,9 +98,11 @@ def replaced(before: dict[str, int], now: dict[str, int]) -> set[str]:
     }
 
 
-def marks_last(name: str) -> tuple[bool, str]:
-    """Sorts names so that a file comes before the one that says that it is whole."""
-    return name.rsplit("/", 1)[-1] in _MARKS, name
+def marks_last(name: str) -> tuple[bool, bool, str]:
+    """Sorts names so that a file comes before the one that says that it is whole, and after the one that says by which
+    setting it was begun."""
+    last = name.rsplit("/", 1)[-1]
+    return last in _MARKS, last != BEGUN, name
 
 
 def _folders(root: Path) -> dict[str, int]:
@@ -105,9 +119,7 @@ def _number(folder: Path) -> int | None:
 
 
 def _there(root: Path, folders: Iterable[str]) -> Iterator[Path]:
-    yield from (path for path in root.iterdir() if path.name not in _LOCAL and not path.name.startswith(f".{OWN}"))
-    if (root / _GROUP).exists():
-        yield root / _GROUP
+    yield from (root / name for name in _OF_THE_RUN if (root / name).exists())
     for folder in folders:
         yield from (root / folder).rglob("*")
 

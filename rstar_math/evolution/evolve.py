@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rstar_math.config import PolicyConfig
-from rstar_math.evolution.feasible import check_plan
+from rstar_math.evolution.feasible import check_plan, check_problems
 from rstar_math.evolution.room import say_if_short
 from rstar_math.evolution.run import Run, UntilReached
 from rstar_math.evolution.scoring import score
@@ -27,14 +27,19 @@ from rstar_math.evolution.stages import (
 )
 
 
-def evolve(run: Run) -> None:
-    """Does every stage of the plan that is not done yet, up to `until`.
+def evolve(run: Run, start: str | None = None) -> None:
+    """Does every stage of the plan that is not done yet, up to `until`; with `start` (`from=`) that stage and all later ones
+    again.
 
     Raises:
-        ConfigError: a stage to come could not be done; nothing was started.
+        ConfigError, InputError: a stage to come could not be done; nothing was started, and nothing set aside.
+        StageError: `start` names nothing that would be done again.
         RstarError: a stage cannot be done; everything finished before it stays.
     """
     check_plan(run.config)
+    check_problems(run.config.problems)
+    if start:
+        run.start_over(start)
     try:
         _rounds(run)
     except UntilReached:

@@ -6,12 +6,14 @@ What a late stage would stumble over, looked at before the first one starts: fil
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
-from rstar_math.config import RoundConfig, RunConfig
+from rstar_math.config import ProblemsConfig, RoundConfig, RunConfig
 from rstar_math.engines.few_shot import few_shot
-from rstar_math.errors import ConfigError
+from rstar_math.errors import ConfigError, InputError
 from rstar_math.evaluation.strategies import strategies
+from rstar_math.problems.benchmarks import benchmarks_of
 from rstar_math.training.job import batch_of, deepspeed_config
 
 _T = TypeVar("_T")
@@ -31,6 +33,18 @@ def check_plan(config: RunConfig) -> None:
         raise ConfigError(
             "round.r1.search.annotation=ppm: there is no PPM before round 1 has trained one; take terminal there"
         )
+
+
+def check_problems(problems: ProblemsConfig) -> None:
+    """Whether the files of problems that it names are there.
+
+    Raises:
+        ConfigError, InputError: one is not.
+    """
+    for knob, path in (("problems.path", problems.path), ("problems.held_out_path", problems.held_out_path)):
+        if path and not Path(path).exists():
+            raise InputError(f"{path}: there is no such file (seen from {Path.cwd()}); check {knob}")
+    benchmarks_of(problems)
 
 
 def _check_round(name: str, plan: RoundConfig) -> None:

@@ -5,7 +5,6 @@ Reads what finished stages say of themselves, and some of their trees. It predic
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -14,12 +13,14 @@ from typing import Any, TypeVar
 
 from rstar_math.config import ForecastConfig
 from rstar_math.errors import InputError
-from rstar_math.evolution.store import MANIFEST, read_manifest
+from rstar_math.evolution.store import MANIFEST, read_manifest, unseal
 from rstar_math.forecast.work import expansions
 from rstar_math.records import Tree, mean
 from rstar_math.search.storage import read_trees
 
 _T = TypeVar("_T")
+#: Where a run's record is damaged.
+_WAY_OUT = "Put it back, or predict without measured="
 #: Trees of a round that are looked at.
 _LOOKED_AT = 2000
 
@@ -86,7 +87,7 @@ class _Round:
         self.policy, _ = _told(folder / "policy")
         self.ppm, _ = _told(folder / "ppm")
         number = int(folder.name.removeprefix("round-"))
-        rounds: Mapping[str, Any] = json.loads((folder.parent / "run.json").read_text())["config"]["round"]
+        rounds: Mapping[str, Any] = unseal(folder.parent / "run.json", _WAY_OUT)["config"]["round"]
         plan = rounds[f"r{min(number, len(rounds))}"]
         self._candidates = plan["search"]["candidates"]
         self.rank_seconds = self.policy.get("seconds", 0.0) * plan["policy"]["ranks"]

@@ -4,7 +4,7 @@ With `mirror.url` a run has a copy on an object store: finished stages, what is 
 trees, checkpoints), and the run's own files. A start on a machine that lacks something, or where another machine has gone on
 since, takes it from there first. A file that says that others are whole (a manifest, a checkpoint's mark) goes last and is
 deleted first, and what `from=` set aside is deleted before anything else, so what a kill leaves of a copy is a run that was
-killed a little earlier.
+killed a little earlier. Objects whose names no run gives are left alone.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from rstar_math.evolution.contents import (
     OWN,
     Version,
     begun_name,
+    belongs,
     contents,
     finished_stages,
+    foreign,
     marks_last,
     replaced,
     stage_of,
@@ -101,8 +103,14 @@ class Mirror:
         self._card.give_back()
 
     def _catch_up(self) -> None:
-        there = self._objects.sizes()
+        found = self._objects.sizes()
         last = read(self._objects, _VERSION)
+        if (others := foreign(found)) and not last:
+            raise ConfigError(
+                f"{self._url} holds {others[0]}, which is of no run, and no copy of one ({len(others)} such objects). Name a "
+                f"place of the run's own, such as mirror.url={self._url}/{self._root.name}"
+            )
+        there = {name: size for name, size in found.items() if belongs(name)}
         wanted = whole(there)
         if self._is_behind(wanted, last):
             self._note(url=self._url, version=None, stages={})
@@ -119,7 +127,7 @@ class Mirror:
         self._note(
             url=self._url, version=last.get("version"), stages=known | {each: here.folders[each] for each in settled}
         )
-        for name in (name for name in there if not name.startswith(OWN)):
+        for name in there:
             self._copied[name] = here.files.get(name) if stage_of(name) in settled else None
 
     def _note(self, **known: Any) -> None:

@@ -10,6 +10,11 @@ from rstar_math.errors import StageError
 ORDER = {"problems": 0, "trees": 1, "harvest": 2, "policy": 3, "ppm": 4, "scores": 5, "control": 6, "control-scores": 7}
 
 
+def is_number(written: str) -> bool:
+    """Whether it is a number in plain digits; `²` is a digit too, and none that `int` reads."""
+    return written.isascii() and written.isdigit()
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
     """A stage of a round, in the order of the story."""
@@ -36,10 +41,21 @@ class Place:
         """
         head, _, stage = written.partition(".")
         number = head.removeprefix("round-")
-        if not (head.startswith("round-") and number.isdigit()) or (stage and stage not in ORDER):
+        if not (head.startswith("round-") and is_number(number)) or (stage and stage not in ORDER):
             stages = ", ".join(ORDER)
             raise StageError(f"'{written}' names no stage; write round-N or round-N.STAGE, STAGE one of: {stages}")
         return int(number), stage or None
+
+    @classmethod
+    def first(cls, written: str) -> Place:
+        """The first stage that this names; raises as `parse`."""
+        number, stage = cls.parse(written)
+        return cls.of(number, stage or ("trees" if number else "problems"))
+
+    @classmethod
+    def last(cls, number: int, stage: str | None = None) -> Place:
+        """The last stage that a round, or a stage of it, names."""
+        return cls.of(number, stage or "control-scores")
 
     def __str__(self) -> str:
         return f"round-{self.round}/{self.stage}"

@@ -6,7 +6,6 @@ out the stage's fingerprint, shows it, tracks it, and leaves the rest to `store`
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
@@ -16,10 +15,10 @@ from typing import Any
 
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig, RunConfig, TrainingConfig
-from rstar_math.engines.few_shot import few_shot
-from rstar_math.errors import RstarError
+from rstar_math.config import PolicyConfig, RunConfig, TrainingConfig
+from rstar_math.errors import RstarError, StageError
 from rstar_math.evolution.fingerprint import Fingerprint
+from rstar_math.evolution.inputs import endpoint_of, files_of, known_by
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.store import (
@@ -27,13 +26,10 @@ from rstar_math.evolution.store import (
     attempt_of,
     check_inputs,
     clear_other,
-    digest_of,
     once,
-    write_json,
+    seal,
 )
 from rstar_math.evolution.versions import versions
-from rstar_math.mutual.tasks import task_folder
-from rstar_math.problems.benchmarks import benchmarks_of
 from rstar_math.report.progress import Bar, Progress
 from rstar_math.rng import derive
 from rstar_math.tracking import Tracker
@@ -138,6 +134,21 @@ class Run:
         policy = self.config.policy
         return policy if policy.kind == "endpoint" else resolve(policy.path or self.config.base)
 
+    def start_over(self, start: str) -> None:
+        """`from=`: what it names is set aside once its first stage is reached, so after all that stands before it was found
+        to be as this start wants it.
+
+        Raises:
+            StageError: it names no stage, a round that the run has not begun, or one that this start does not come to.
+        """
+        ends = {f"rounds={self.config.rounds}": Place.last(self.config.rounds)}
+        if self.until:
+            ends |= {f"until=round-{'.'.join(map(str, filter(None, self.until)))}": Place.last(*self.until)}
+        for end, last in ends.items():
+            if Place.first(start) > last:
+                raise StageError(f"from={start} lies behind {end}, so nothing would be done again; change one of them")
+        self.store.ask_for(start)
+
     def once(self, number: int, stage: str, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
         """The folder of the finished stage. `given`: its knobs (configuration objects) and its inputs, by name.
 
@@ -146,8 +157,10 @@ class Run:
             UntilReached: it lies beyond `until`.
         """
         place = Place.of(number, stage)
-        if self.until and place > _last(self.until):
+        if self.until and place > Place.last(*self.until):
             raise UntilReached
+        for line in self.store.set_aside_due(place):
+            self.progress.say(line)
         do = partial(self._work, place, self.config.rounds, work, given)
         done = self.store.once(place, self._fingerprint(place, given), do)
         if done.before:
@@ -161,9 +174,11 @@ class Run:
         return self._alone(place, out, self._fingerprint(place, given), work, given)
 
     def anew(self, place: Place, out: Path, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
-        """The same for a stage that costs little: what was made with another setting is made anew, not refused."""
+        """The same for a stage that costs little: what was made with another setting is made anew, not refused. What is read
+        of it is no stage's input, so whether it is whole is looked at here."""
         clear_other(out, fingerprint := self._fingerprint(place, given))
-        return self._alone(place, out, fingerprint, work, given)
+        check_inputs([folder := self._alone(place, out, fingerprint, work, given)])
+        return folder
 
     def _alone(
         self,
@@ -188,7 +203,7 @@ class Run:
     ) -> Mapping[str, Any]:
         check_inputs(given.values())
         # Written by work alone: a start that is refused, or has nothing left to do, leaves what made the results.
-        write_json(self.store.root / "run.json", {"config": asdict(self.config), "versions": versions()})
+        seal(self.store.root / "run.json", {"config": asdict(self.config), "versions": versions()})
         with self.tracker.stage(place.round, place.stage, attempt_of(folder), self.label) as watch:
             desk = Desk(self.config, place, self.fleet, self.trainings, self.progress, watch.log, rounds, self.label)
             try:
@@ -206,7 +221,7 @@ class Run:
         inputs: dict[str, str] = {}
         for name, value in given.items():
             if isinstance(value, PolicyConfig):
-                inputs[name] = _endpoint(value)
+                inputs[name] = endpoint_of(value)
             elif is_dataclass(value) and not isinstance(value, type):
                 prefix, settings = _knob_name(self.config, place, name), asdict(value)
                 if isinstance(value, TrainingConfig):
@@ -214,9 +229,9 @@ class Run:
                     for own in value.FREE:
                         settings.pop(own)
                 knobs |= {_TURNED_BY.get(knob, knob): set_to for knob, set_to in _flat(prefix, settings).items()}
-                inputs |= _files(value)
+                inputs |= files_of(value)
             elif value is not None:
-                inputs[name] = _digest(value)
+                inputs[name] = known_by(value)
         return Fingerprint(knobs, inputs, form)
 
     def _rules(self, place: Place, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,10 +249,6 @@ class Run:
             resamples = self.config.plan(plan).evaluation.bootstrap
             rules[f"round.{self.config.plan_name(plan)}.evaluation.bootstrap"] = resamples
         return rules
-
-
-def _last(until: tuple[int, str | None]) -> Place:
-    return Place.of(until[0], until[1] or "control-scores")
 
 
 def _knob_name(config: RunConfig, place: Place, name: str) -> str:
@@ -261,31 +272,3 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
             else {key: list(value) if isinstance(value, tuple) else value}
         )
     return flat
-
-
-def _files(knobs: object) -> dict[str, str]:
-    """The bytes of the files that some knobs name: another file under the same path is another input."""
-    if isinstance(knobs, MutualConfig):
-        return {"mutual.task": _content(task_folder(knobs.task))}
-    if not isinstance(knobs, ProblemsConfig):
-        return {}
-    problems = knobs
-    named = {"problems.path": problems.path, "problems.held_out_path": problems.held_out_path}
-    named |= {f"problems.decontaminate.{name}": source.path for name, source in benchmarks_of(problems).items()}
-    return {name: digest_of(Path(path)) for name, path in named.items() if path and Path(path).is_file()}
-
-
-def _content(folder: Path) -> str:
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".txt", ".yaml"))
-    return hashlib.sha256(b"".join(f"{file.name}\n".encode() + file.read_bytes() for file in files)).hexdigest()
-
-
-def _endpoint(policy: PolicyConfig) -> str:
-    """The model and its prompt; a server may move to another address."""
-    prompt = few_shot(policy.few_shot) if policy.few_shot else ""
-    return f"{policy.model} {hashlib.sha256(prompt.encode()).hexdigest()}"
-
-
-def _digest(given: Path | str) -> str:
-    path = Path(given)
-    return digest_of(path) if path.exists() else hashlib.sha256(str(given).encode()).hexdigest()

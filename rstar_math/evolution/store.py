@@ -7,6 +7,7 @@ manifests it read) is the same, and refused with the changed knob if not. What a
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -21,23 +22,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rstar_math.checkpoints import sample
 from rstar_math.errors import StageError
 from rstar_math.evolution.fingerprint import Fingerprint
-from rstar_math.evolution.places import ORDER, Place
+from rstar_math.evolution.places import ORDER, Place, is_number
 
 _log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 #: What a stage under way is called besides its name.
 PARTIAL = ".partial"
-_BEGUN = "begun.json"
-#: The checksum of a manifest, or of what was begun, within itself: it stands last, for names are sorted.
-_SEAL, _SEALED = "sha256", re.compile(r'"([^"]{64})"\n}$')
+#: What a stage under way was begun with.
+BEGUN = "begun.json"
+#: The checksum of such a file within itself, a name of the outermost object.
+_SEAL, _SEALED = "sha256", re.compile(r'^ "sha256": "([^"]{64})",?$', re.MULTILINE)
+#: What some network file systems say of a request that they do not know.
+_UNKNOWN_REQUEST = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 #: Which `from=` was begun and has not come to its end.
 FROM = "from.txt"
-#: How the names of a model's files end: weights, configurations, and what a tokenizer may be made of.
-_OF_A_MODEL = {".safetensors", ".bin", ".json", ".model", ".txt"}
-
 #: A stage's work: fills the folder it is given and returns the numbers worth keeping.
 Work = Callable[[Path], Mapping[str, Any]]
 
@@ -57,6 +57,8 @@ class Store:
     """A run directory."""
 
     root: Path
+    #: What this start was told to redo, until the first stage of it is reached.
+    _due: str = ""
     #: What this start was told to redo, and an earlier one had begun to.
     _again: str = ""
 
@@ -66,16 +68,15 @@ class Store:
 
     def once(self, place: Place, fingerprint: Fingerprint, work: Work) -> Done:
         """Does the stage if it is not done; see `once`."""
-        if self._again and place == _first(self._again) and (why := self._unfit(place, fingerprint)):
+        if self._again and place == Place.first(self._again) and (why := self._unfit(place, fingerprint)):
             _log.warning("from=%s: %s; it and all that follow are set aside once more", self._again, why)
             self.set_aside(self._again)
         redo = f"redo the stage and all that follow with from=round-{place.round}.{place.stage}"
         redo += ", or start another run with name=NEW"
         return once(self.folder(place), fingerprint, work, redo)
 
-    def start_over(self, start: str) -> list[Path]:
-        """`from=`: sets aside what it names, unless a start with the same `from=` did and was stopped before its end. What
-        that one made goes on then, if it was made with the same settings and is whole: `once` looks.
+    def ask_for(self, start: str) -> None:
+        """`from=`: `start_over` is due once the first stage that it names is reached.
 
         Raises:
             StageError: it names no stage, or a round that the run has not begun.
@@ -84,8 +85,20 @@ class Store:
         if Place.parse(start)[0] not in numbers:
             there = ", ".join(f"round-{present}" for present in numbers) or "no round"
             raise StageError(f"from={start}: the run in {self.root} has {there}; start again from one of those")
+        self._due = start
+
+    def set_aside_due(self, place: Place) -> list[str]:
+        """Does what was asked for, if `place` is the first stage of it; what is to be said of that."""
+        if not self._due or place < Place.first(self._due):
+            return []
+        start, self._due = self._due, ""
+        return [f"kept as {path}" for path in self.start_over(start)] or [f"nothing more to set aside from {start}"]
+
+    def start_over(self, start: str) -> list[Path]:
+        """Sets aside what `from=` names, unless a start with the same `from=` did and was stopped before its end. What that
+        one made goes on then, if it was made with the same settings and is whole: `once` looks."""
         marker = self.root / FROM
-        if marker.is_file() and marker.read_text() == start:
+        if marker.is_file() and marker.read_bytes() == start.encode():
             self._again = start
             return []
         moved = self.set_aside(start)
@@ -98,7 +111,7 @@ class Store:
 
     def set_aside(self, start: str) -> list[Path]:
         """Moves the named stage and all later ones to dated names, so that they are done again (`from=`)."""
-        first = _first(start)
+        first = Place.first(start)
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
         finals = [self.folder(place) for place in self._present() if place >= first]
         folders = (folder for final in finals for folder in (final, final.with_name(final.name + PARTIAL)))
@@ -107,12 +120,13 @@ class Store:
     def _unfit(self, place: Place, fingerprint: Fingerprint) -> str | None:
         """Why what is there of the stage cannot be gone on with; None where it can, or nothing is there."""
         final = self.folder(place)
-        begun = final.with_name(place.stage + PARTIAL) / _BEGUN
+        begun = final.with_name(place.stage + PARTIAL) / BEGUN
         try:
             if final.exists():
                 check_whole(final)
                 return fingerprint.difference(read_manifest(final)["fingerprint"])
-            return fingerprint.difference(_unseal(begun)["fingerprint"], finished=False) if begun.is_file() else None
+            _check_begun(begun.parent)
+            return fingerprint.difference(unseal(begun)["fingerprint"], finished=False) if begun.is_file() else None
         except StageError as error:
             return str(error)
 
@@ -121,13 +135,7 @@ class Store:
 
     def _numbers(self) -> list[int]:
         """The rounds that were begun, in order."""
-        return sorted(int(path.name[6:]) for path in self.root.glob("round-*") if path.name[6:].isdigit())
-
-
-def _first(start: str) -> Place:
-    """The first stage that `from=` names."""
-    number, stage = Place.parse(start)
-    return Place.of(number, stage or ("trees" if number else "problems"))
+        return sorted(int(path.name[6:]) for path in self.root.glob("round-*") if is_number(path.name[6:]))
 
 
 def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name another out= folder") -> Done:
@@ -149,9 +157,9 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
         metrics = dict(work(partial))
     finally:
         begun["seconds"] += time.monotonic() - started
-        _seal(partial / _BEGUN, begun)
+        seal(partial / BEGUN, begun)
         made = [path.name for path in partial.rglob("*") if path.is_file()]
-        if made == [_BEGUN]:  # it failed before it made anything
+        if made == [BEGUN]:  # it failed before it made anything
             shutil.rmtree(partial)
     _finish(final, partial, fingerprint, metrics, begun["seconds"])
     return Done(final, metrics, begun["seconds"], before=False)
@@ -160,46 +168,79 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
 def clear_other(final: Path, fingerprint: Fingerprint) -> None:
     """Deletes what stands in `final`, or is begun there, if it was made with another setting: for what costs little."""
     begun = final.with_name(final.name + PARTIAL)
-    for folder, name in ((final, MANIFEST), (begun, _BEGUN), (begun, MANIFEST)):
+    for folder, name in ((final, MANIFEST), (begun, BEGUN), (begun, MANIFEST)):
         gone = folder.with_name(f"{folder.name}.gone")
         if gone.exists():  # an earlier start was stopped while it deleted
             shutil.rmtree(gone)
-        if (folder / name).is_file() and fingerprint.difference(_unseal(folder / name)["fingerprint"]):
+        if (folder / name).is_file() and fingerprint.difference(unseal(folder / name)["fingerprint"]):
             folder.rename(gone)  # half deleted it would be no stage, or one that lacks files
             shutil.rmtree(gone)
 
 
+def _check_begun(partial: Path) -> None:
+    """Whether it is known with which setting what is there was made, if anything is: else any other would take it over."""
+    named = any((partial / name).is_file() for name in (BEGUN, MANIFEST))
+    there = (path for path in partial.rglob("*") if path.is_file() and path.suffix != ".unfinished")
+    if not named and (first := next(there, None)):
+        raise StageError(
+            f"{partial / BEGUN} is missing, so nobody knows with which setting {first.name} was made. {_way_out(partial)}"
+        )
+
+
 def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]:
-    if (partial / _BEGUN).is_file():
-        begun = _unseal(partial / _BEGUN)
+    _check_begun(partial)
+    if (partial / BEGUN).is_file():
+        begun = unseal(partial / BEGUN)
         _refuse_change(partial, fingerprint.difference(begun["fingerprint"], finished=False), redo)
         return begun
     if (partial / MANIFEST).is_file():  # a kill came between its end and its name
         _refuse_change(partial, fingerprint.difference(read_manifest(partial)["fingerprint"]), redo)
     partial.mkdir(parents=True, exist_ok=True)
     begun = {"attempt": secrets.token_hex(3), "fingerprint": asdict(fingerprint), "seconds": 0.0}
-    _seal(partial / _BEGUN, begun)
+    seal(partial / BEGUN, begun)
     return begun
 
 
 def attempt_of(partial: Path) -> str:
     """What tells the work on a stage from an earlier one that was set aside; it stays the same after a stop."""
-    attempt: str = _unseal(partial / _BEGUN)["attempt"]
+    attempt: str = unseal(partial / BEGUN)["attempt"]
     return attempt
 
 
 def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mapping[str, Any], seconds: float) -> None:
     files = {
-        str(path.relative_to(partial)): {"bytes": path.stat().st_size, "sha256": digest(path)}
+        str(path.relative_to(partial)): {"bytes": path.stat().st_size, "sha256": _digest_on_disk(path)}
         for path in sorted(partial.rglob("*"))
-        if path.is_file() and path.name not in (MANIFEST, _BEGUN)
+        if path.is_file() and path.name not in (MANIFEST, BEGUN)
     }
     finished = datetime.now().astimezone().isoformat(timespec="seconds")
     manifest = {"fingerprint": asdict(fingerprint), "metrics": metrics, "seconds": round(seconds, 3)}
     manifest |= {"finished": finished, "files": files}
-    _seal(partial / MANIFEST, manifest)
-    (partial / _BEGUN).unlink()
+    for folder in (path for path in partial.rglob("*") if path.is_dir()):
+        _sync(folder)
+    seal(partial / MANIFEST, manifest)
+    (partial / BEGUN).unlink()
+    _sync(partial)
     partial.rename(final)
+    _sync(final.parent)
+
+
+def _digest_on_disk(path: Path) -> str:
+    """SHA-256 of a file's bytes, which no loss of power takes back then: a manifest must not outlive what it speaks of."""
+    found = digest(path)
+    _sync(path)
+    return found
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in _UNKNOWN_REQUEST:
+            raise
+    finally:
+        os.close(number)
 
 
 def _refuse_change(folder: Path, change: str | None, redo: str) -> None:
@@ -213,24 +254,30 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         StageError: it is missing or damaged.
     """
-    return _unseal(folder / MANIFEST)
+    return unseal(folder / MANIFEST)
 
 
-def _seal(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes it with a checksum of its own text, in which the checksum's place is empty."""
+def seal(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes it as JSON with a checksum of its own text, in which the checksum's place is empty."""
     unsealed = _json({**content, _SEAL: ""})
     write_json(path, {**content, _SEAL: hashlib.sha256(unsealed.encode()).hexdigest()})
 
 
-def _unseal(path: Path) -> dict[str, Any]:
+def unseal(path: Path, way_out: str | None = None) -> dict[str, Any]:
+    """What `seal` wrote.
+
+    Raises:
+        StageError: it is missing or damaged; the message ends with the way out.
+    """
+    way_out = way_out or _way_out(path.parent)
     try:
         text = path.read_text()
         written: dict[str, Any] = json.loads(text)
     except (OSError, ValueError) as error:
-        raise StageError(f"{path} cannot be read ({error}). {_way_out(path.parent)}") from error
+        raise StageError(f"{path} cannot be read ({error}). {way_out}") from error
     seal = _SEALED.search(text)
     if seal is None or hashlib.sha256((text[: seal.start(1)] + text[seal.end(1) :]).encode()).hexdigest() != seal[1]:
-        raise StageError(f"{path} is damaged: its checksum is not that of its text. {_way_out(path.parent)}")
+        raise StageError(f"{path} is damaged: its checksum is not that of its text. {way_out}")
     return written
 
 
@@ -268,18 +315,6 @@ def check_inputs(given: Iterable[object]) -> None:
 def holds_work(root: Path) -> bool:
     """Whether any stage below `root` is finished or begun."""
     return any(path.name == MANIFEST or path.name.endswith(PARTIAL) for path in root.rglob("*"))
-
-
-def digest_of(path: Path) -> str:
-    """What a stage's input is known by: its manifest's digest, a file's digest, or a sample of a model folder's files: other
-    weights are told, one flipped bit in gigabytes is not."""
-    if (path / MANIFEST).is_file():
-        return digest(path / MANIFEST)
-    if path.is_file():
-        return digest(path)
-    files = sorted(file for file in path.iterdir() if file.suffix in _OF_A_MODEL)
-    sampled = [(file.name, file.stat().st_size, sample(file)) for file in files]
-    return hashlib.sha256(repr(sampled).encode()).hexdigest()
 
 
 def digest(path: Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rstar_math.cluster.growth import POISONED, poisoned
+from rstar_math.errors import StageError
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.store import write_json
 from rstar_math.records import Tree
@@ -39,7 +40,12 @@ def say_poisoned(desk: Desk, folder: Path) -> int:
 def note_sandbox(desk: Desk, folder: Path) -> None:
     """Keeps beside the trees what the sandboxes that ran their programs promised, and what held it or why nothing did."""
     file = folder / SANDBOX
-    noted = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    try:
+        noted = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError as error:
+        raise StageError(
+            f"{file} is damaged ({error}); delete it and start again: it says what the sandboxes of earlier starts promised"
+        ) from error
     for name, words in desk.fleet.promises.items():  # an earlier start may have grown some on another machine
         noted[name] = sorted({*noted.get(name, ()), *words})
     if noted:

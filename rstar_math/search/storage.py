@@ -82,8 +82,14 @@ def read_trees(folder: Path) -> Iterator[Tree]:
     Raises:
         StageError: a part is damaged.
     """
+    for _, trees in read_parts(folder):
+        yield from trees
+
+
+def read_parts(folder: Path) -> Iterator[tuple[Path, list[Tree]]]:
+    """The same part by part, each with its file."""
     for part in sorted(folder.glob("part-*.parquet")):
-        yield from _read(part)
+        yield part, _read(part)
 
 
 def _read(part: Path) -> list[Tree]:

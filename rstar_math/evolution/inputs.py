@@ -1,0 +1,60 @@
+"""What is an input of a stage known by?
+
+Files and folders -> digests. What becomes of a stage whose inputs changed stands in `store`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from rstar_math.checkpoints import sample
+from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig
+from rstar_math.engines.few_shot import few_shot
+from rstar_math.evolution.store import MANIFEST, digest
+from rstar_math.mutual.tasks import task_folder
+from rstar_math.problems.benchmarks import benchmarks_of
+
+#: How the names of a model's files end: weights, configurations, and what a tokenizer may be made of.
+_OF_A_MODEL = {".safetensors", ".bin", ".json", ".model", ".txt"}
+
+
+def digest_of(path: Path) -> str:
+    """What a stage's input is known by: its manifest's digest, a file's digest, or a sample of a model folder's files: other
+    weights are told, one flipped bit in gigabytes is not."""
+    if (path / MANIFEST).is_file():
+        return digest(path / MANIFEST)
+    if path.is_file():
+        return digest(path)
+    files = sorted(file for file in path.iterdir() if file.suffix in _OF_A_MODEL)
+    sampled = [(file.name, file.stat().st_size, sample(file)) for file in files]
+    return hashlib.sha256(repr(sampled).encode()).hexdigest()
+
+
+def files_of(knobs: object) -> dict[str, str]:
+    """The bytes of the files that some knobs name: another file under the same path is another input."""
+    if isinstance(knobs, MutualConfig):
+        return {"mutual.task": _content(task_folder(knobs.task))}
+    if not isinstance(knobs, ProblemsConfig):
+        return {}
+    problems = knobs
+    named = {"problems.path": problems.path, "problems.held_out_path": problems.held_out_path}
+    named |= {f"problems.decontaminate.{name}": source.path for name, source in benchmarks_of(problems).items()}
+    return {name: digest_of(Path(path)) for name, path in named.items() if path and Path(path).is_file()}
+
+
+def _content(folder: Path) -> str:
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".txt", ".yaml"))
+    return hashlib.sha256(b"".join(f"{file.name}\n".encode() + file.read_bytes() for file in files)).hexdigest()
+
+
+def endpoint_of(policy: PolicyConfig) -> str:
+    """The model and its prompt; a server may move to another address."""
+    prompt = few_shot(policy.few_shot) if policy.few_shot else ""
+    return f"{policy.model} {hashlib.sha256(prompt.encode()).hexdigest()}"
+
+
+def known_by(given: Path | str) -> str:
+    """What an input is known by that a stage is given by its path, or a model by a name that no folder has."""
+    path = Path(given)
+    return digest_of(path) if path.exists() else hashlib.sha256(str(given).encode()).hexdigest()

@@ -166,6 +166,18 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(trained: objec
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
 
 
+def test_a_clock_that_was_set_back_costs_no_checkpoint(cluster: None, job: TrainingJob) -> None:
+    """The one just written was the oldest by its time, was deleted, and the training failed at marking it, every time."""
+    set_back = replace(job, out=job.out.with_name("set-back"), config=replace(QUICK, save_steps=4))
+
+    def hear(_: Progress) -> None:
+        for checkpoint in set_back.checkpoints.glob("checkpoint-*"):
+            with suppress(FileNotFoundError):  # an older one goes
+                os.utime(checkpoint, (time.time() + 3600, time.time() + 3600))
+
+    assert train(set_back, hear)["steps"] == 24
+
+
 def test_an_exception_in_the_callers_progress_ends_the_training(trained: object, job: TrainingJob) -> None:
     training: list[psutil.Process] = []
 

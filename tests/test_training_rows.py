@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -26,7 +27,16 @@ from rstar_math.tokens import encode, encode_with_mask
 from rstar_math.training import rows
 from rstar_math.training.callbacks import Saving
 from rstar_math.training.job import DEEPSPEED_FOLDER, TrainingJob, batch_of, check, deepspeed_config
-from rstar_math.training.kept import drop_all, drop_unusable, files_of, finished, known_by, last_complete, mark
+from rstar_math.training.kept import (
+    drop_all,
+    drop_older,
+    drop_unusable,
+    files_of,
+    finished,
+    known_by,
+    last_complete,
+    mark,
+)
 from rstar_math.training.launch import Trainings
 from rstar_math.training.objectives import LOSSES, bradley_terry
 from rstar_math.training.policy import collate as collate_policy
@@ -374,6 +384,15 @@ def test_a_checkpoint_that_a_kill_cut_off_is_not_resumed_from(tmp_path: Path) ->
     drop_unusable(tmp_path, said.append)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-16", "checkpoint-8"]
     assert (last_complete(tmp_path / "empty"), said) == (None, [])
+
+
+def test_the_two_newest_checkpoints_by_their_steps_stay_whatever_their_times_say(tmp_path: Path) -> None:
+    """Of those that were fetched from a copy, in another order, and of those that a clock set back met, the newest went."""
+    for step, seconds in ((1000, 2), (900, 3), (1200, 1)):
+        mark_all(checkpoint := take_checkpoint(tmp_path, step))
+        os.utime(checkpoint, (seconds, seconds))
+    drop_older(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-1000", "checkpoint-1200"]
 
 
 def cut_short(file: Path) -> None:

@@ -21,6 +21,8 @@ from rstar_math.training.job import TrainingJob
 
 _MARK = "complete"
 _CHUNK_BYTES = 1 << 20
+#: So many checkpoints stay: should the newest be damaged, there is one to go on from.
+_STAYING = 2
 
 
 def mark(checkpoint: Path, files: Mapping[str, list[int]]) -> None:
@@ -68,6 +70,15 @@ def drop_unusable(folder: Path, say: Callable[[str], None]) -> None:
     if faults:
         goes_on = f"goes on from {newest.name}" if newest else "begins anew, for no older one is whole"
         say(f"Damaged and deleted in {folder}: {', '.join(faults)}. The training {goes_on}.")
+
+
+def drop_older(folder: Path) -> None:
+    """Deletes all checkpoints but the newest. Which those are their steps say: by the files' times, as transformers goes, a
+    clock that was set back would make the one just written the oldest, and so would a copy that was fetched in another order.
+    """
+    for checkpoint in _checkpoints(folder)[:-_STAYING]:
+        (checkpoint / _MARK).unlink(missing_ok=True)  # first: what is half deleted counts no more
+        shutil.rmtree(checkpoint)
 
 
 def finished(job: TrainingJob, say: Callable[[str], None]) -> dict[str, Any] | None:

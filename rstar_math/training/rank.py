@@ -177,8 +177,8 @@ def _arguments(job: TrainingJob, deepspeed_config: dict[str, Any]) -> TrainingAr
         disable_tqdm=True,
         report_to=[],
         save_strategy="no",
-        # The last complete checkpoint has to outlive the writing of the next.
-        save_total_limit=2,
+        # Older ones go in `Saving`: transformers would go by the files' times, and before the new one is marked.
+        save_total_limit=None,
     )
 
 

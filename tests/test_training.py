@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread, Timer
 from typing import Any
 
 import psutil
@@ -482,6 +482,32 @@ def test_a_rank_whose_node_is_taken_away_ends_its_training() -> None:
     gone = RayActorError(error_msg="The node was drained", preempted=True)
     policy = create_failure_policy(ONE_LIFE)
     assert policy.make_decision(WorkerGroupError("rank 1 is lost", {1: gone})) is FailureDecision.RAISE
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_who_carries_the_jobs_and_hangs_holds_up_neither_a_training_nor_the_end(
+    cluster: None, job: TrainingJob, monkeypatch, at_work: bool
+) -> None:
+    """The next training waited for it, for ever and without a word, and so did the end of the run."""
+    ended = Event()
+    monkeypatch.setattr("rstar_math.training.workers.Ranks._run", lambda _: ended.wait(120))
+    ranks = Trainings(silence_seconds=2.0)._start(QUICK)
+    ray.get(ranks._exchange.actors.remote())
+    (carrier,) = living("Exchange")
+    carrier.suspend()
+
+    def use() -> None:
+        if at_work:
+            with pytest.raises(TrainingStuck, match="for 2 s its ranks got no job"):
+                ranks.train(job, lambda _: None)
+        ranks.end(4.0)
+
+    using = Thread(target=use, daemon=True)
+    using.start()
+    using.join(30.0)
+    ended.set()
+    assert not using.is_alive()
+    assert psutil.wait_procs([carrier], timeout=30)[1] == []
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -385,3 +386,21 @@ def test_ranks_stay_beside_what_else_stays_and_end_where_nothing_does() -> None:
     beside = [launch._beside_ranks(compose(["preset=demo", f"cluster={cluster}"])) for cluster in ("laptop", "1gpu")]
     assert beside == [pytest.approx(0.2 + 2 * 0.2), None]
     assert launch._beside_ranks(compose(["cluster=laptop", "cluster.address=auto"])) is None
+
+
+def test_a_second_sigterm_does_not_end_what_the_first_one_left_time_for(monkeypatch) -> None:
+    """Some send it again after a while: it fell into the checkpoint that was being saved."""
+    before, clock = signal.getsignal(signal.SIGTERM), [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    try:
+        grace = launch._grace(compose(["cluster.shutdown_grace_seconds=30"]))
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        clock[0] = 20.0
+        signal.raise_signal(signal.SIGTERM)
+        assert grace.left == 10.0
+        clock[0] = 40.0
+        with pytest.raises(KeyboardInterrupt):  # it is over, and something hangs
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -19,6 +19,11 @@ class Grace:
             self._asked = time.monotonic()
 
     @property
+    def lasts(self) -> bool:
+        """Whether it was asked to end, and its time is not over."""
+        return self._asked is not None and time.monotonic() - self._asked < self.seconds
+
+    @property
     def left(self) -> float:
         """Seconds, all of them where nobody has asked yet; never less than one, for whatever has to be done all the same."""
         spent = 0.0 if self._asked is None else time.monotonic() - self._asked

@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -449,3 +450,21 @@ def test_finished_scores_that_were_altered_are_refused_before_they_are_pooled(tm
     (folder / "done.txt").write_text("altered")
     with pytest.raises(StageError, match=r"done\.txt is damaged.*with .*scores moved away"):
         run.anew(Place.of(1, "scores").part("read"), tmp_path / "scores", work)
+
+
+def test_a_second_sigterm_does_not_end_what_the_first_one_left_time_for(monkeypatch) -> None:
+    """Some send it again after a while: it fell into the checkpoint that was being saved."""
+    before, clock = signal.getsignal(signal.SIGTERM), [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    try:
+        grace = launch._grace(compose(["cluster.shutdown_grace_seconds=30"]))
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        clock[0] = 20.0
+        signal.raise_signal(signal.SIGTERM)
+        assert grace.left == 10.0
+        clock[0] = 40.0
+        with pytest.raises(KeyboardInterrupt):  # it is over, and something hangs
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread, Timer
 from typing import Any
 
 import psutil
@@ -164,6 +164,18 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(trained: objec
     assert [progress.done for progress in heard] == [12, 16, 20, 24]
     straight, resumed = weights_of(job.out), weights_of(again.out)
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+def test_a_clock_that_was_set_back_costs_no_checkpoint(cluster: None, job: TrainingJob) -> None:
+    """The one just written was the oldest by its time, was deleted, and the training failed at marking it, every time."""
+    set_back = replace(job, out=job.out.with_name("set-back"), config=replace(QUICK, save_steps=4))
+
+    def hear(_: Progress) -> None:
+        for checkpoint in set_back.checkpoints.glob("checkpoint-*"):
+            with suppress(FileNotFoundError):  # an older one goes
+                os.utime(checkpoint, (time.time() + 3600, time.time() + 3600))
+
+    assert train(set_back, hear)["steps"] == 24
 
 
 def test_an_exception_in_the_callers_progress_ends_the_training(trained: object, job: TrainingJob) -> None:
@@ -470,6 +482,32 @@ def test_a_rank_whose_node_is_taken_away_ends_its_training() -> None:
     gone = RayActorError(error_msg="The node was drained", preempted=True)
     policy = create_failure_policy(ONE_LIFE)
     assert policy.make_decision(WorkerGroupError("rank 1 is lost", {1: gone})) is FailureDecision.RAISE
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_who_carries_the_jobs_and_hangs_holds_up_neither_a_training_nor_the_end(
+    cluster: None, job: TrainingJob, monkeypatch, at_work: bool
+) -> None:
+    """The next training waited for it, for ever and without a word, and so did the end of the run."""
+    ended = Event()
+    monkeypatch.setattr("rstar_math.training.workers.Ranks._run", lambda _: ended.wait(120))
+    ranks = Trainings(silence_seconds=2.0)._start(QUICK)
+    ray.get(ranks._exchange.actors.remote())
+    (carrier,) = living("Exchange")
+    carrier.suspend()
+
+    def use() -> None:
+        if at_work:
+            with pytest.raises(TrainingStuck, match="for 2 s its ranks got no job"):
+                ranks.train(job, lambda _: None)
+        ranks.end(4.0)
+
+    using = Thread(target=use, daemon=True)
+    using.start()
+    using.join(30.0)
+    ended.set()
+    assert not using.is_alive()
+    assert psutil.wait_procs([carrier], timeout=30)[1] == []
 
 
 @pytest.mark.slow

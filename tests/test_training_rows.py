@@ -2,9 +2,11 @@
 
 import json
 import math
+import os
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +28,17 @@ from rstar_math.tokens import encode, encode_with_mask
 from rstar_math.training import rows
 from rstar_math.training.callbacks import Saving
 from rstar_math.training.job import DEEPSPEED_FOLDER, TrainingJob, batch_of, check, deepspeed_config
-from rstar_math.training.kept import drop_all, drop_unusable, files_of, finished, known_by, last_complete, mark
+from rstar_math.training.kept import (
+    drop_all,
+    drop_older,
+    drop_unusable,
+    files_of,
+    finish,
+    finished,
+    known_by,
+    last_complete,
+    mark,
+)
 from rstar_math.training.launch import Trainings
 from rstar_math.training.objectives import LOSSES, bradley_terry
 from rstar_math.training.policy import collate as collate_policy
@@ -349,6 +361,18 @@ def test_a_model_folder_with_a_file_of_another_form_is_refused_by_name(name, con
         checkpoints.check_model_folder(policy, "policy")
 
 
+@pytest.mark.parametrize("damaged", ["rows.arrow", "rows.json"])
+@pytest.mark.parametrize("damage", ["cut_short", "alter", "unlink"])
+def test_damaged_rows_are_not_learnt_from(tmp_path: Path, damaged: str, damage: str) -> None:
+    """A flipped bit was trained on without a word, and counts that were cut short failed at every start."""
+    data = write_rows(tmp_path / "policy.parquet", [{"question": QUESTION, "steps": plain(STEPS)}])
+    file = tmp_path / "rows.arrow"
+    counts = rows.write(rows.policy_rows([data], Letters(), 1000), rows.POLICY_SCHEMA, file)
+    assert rows.written(file) == counts
+    {"cut_short": cut_short, "alter": alter, "unlink": Path.unlink}[damage](tmp_path / damaged)
+    assert rows.written(file) is None
+
+
 # ---- what a stopped training goes on from -------------------------------------------------------------------------
 
 
@@ -376,12 +400,25 @@ def test_a_checkpoint_that_a_kill_cut_off_is_not_resumed_from(tmp_path: Path) ->
     assert (last_complete(tmp_path / "empty"), said) == (None, [])
 
 
+def test_the_two_newest_checkpoints_by_their_steps_stay_whatever_their_times_say(tmp_path: Path) -> None:
+    """Of those that were fetched from a copy, in another order, and of those that a clock set back met, the newest went."""
+    for step, seconds in ((1000, 2), (900, 3), (1200, 1)):
+        mark_all(checkpoint := take_checkpoint(tmp_path, step))
+        os.utime(checkpoint, (seconds, seconds))
+    drop_older(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-1000", "checkpoint-1200"]
+
+
 def cut_short(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1])
 
 
 def alter(file: Path) -> None:
     file.write_bytes(b"?" + file.read_bytes()[1:])
+
+
+def alter_last(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1] + bytes([file.read_bytes()[-1] ^ 1]))
 
 
 def test_one_bit_of_a_large_checkpoint_file_is_missed_nowhere(tmp_path: Path) -> None:
@@ -452,23 +489,39 @@ def test_a_training_that_a_kill_met_at_its_very_end_is_not_done_again(tmp_path: 
     write_policy(job.out, seed=1)
     for step in (8, 16):
         mark_all(take_checkpoint(job.checkpoints, step))
+    with patch("rstar_math.training.kept.drop_all", side_effect=KeyboardInterrupt), suppress(KeyboardInterrupt):
+        finish(job, {"steps": 24})
     (job.checkpoints / "checkpoint-16" / "trainer_state.json").unlink()  # half deleted
-    job.metrics.write_text('{"steps": 24}')
     # Ray does not even run here.
     assert Trainings().train(job, lambda _: None) == {"steps": 24}
     assert not job.checkpoints.exists()
     assert Trainings().train(job, lambda _: None) == {"steps": 24}
 
 
-def test_numbers_without_their_model_are_no_finished_training(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "damage", "why"),
+    [
+        ("model.safetensors", Path.unlink, "model.safetensors is missing"),
+        ("model.safetensors", alter_last, "model.safetensors is not as it was written"),
+        ("metrics.json", cut_short, "metrics.json has 16 bytes of 17"),
+        ("tokenizer.json", alter, "tokenizer.json is not as it was written"),
+    ],
+)
+def test_a_finished_training_whose_files_are_damaged_is_done_again_with_a_word(
+    tmp_path: Path, name: str, damage: Callable[[Path], object], why: str
+) -> None:
+    """Only the heads of its weights were looked at before its stage went on with it; its numbers were a traceback."""
     job = TrainingJob("policy", tmp_path / "base", (), write_policy(tmp_path / "out", seed=1), QUICK)
     mark_all(take_checkpoint(job.checkpoints, 8))
-    (job.out / "model.safetensors").unlink()
-    job.metrics.write_text('{"steps": 24}')
+    with patch("rstar_math.training.kept.drop_all"):
+        finish(job, {"steps": 24})
+    (job.out / "begun.json").write_text("what somebody else keeps there")
+    damage(job.out / name)
     said: list[str] = []
-    assert finished(job, said.append) is None
-    assert "lacks model.safetensors" in said[0] and "trained again" in said[0]
-    assert not job.metrics.exists()
+    assert [finished(job, said.append), finished(job, said.append)] == [None, None]
+    assert said == [
+        f"The policy in {job.out} is damaged: {why}. It is trained again, from its last checkpoint if there is one."
+    ]
     assert last_complete(job.checkpoints) == job.checkpoints / "checkpoint-8"
 
 

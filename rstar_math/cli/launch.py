@@ -146,6 +146,8 @@ def _grace(config: RunConfig) -> Grace:
     grace = Grace(config.cluster.shutdown_grace_seconds)
 
     def ends(*_: object) -> None:
+        if grace.lasts:  # it is ending; to be interrupted in that would cost what it is saving
+            return
         grace.begin()
         raise KeyboardInterrupt
 

@@ -17,7 +17,7 @@ import torch.distributed as ranks
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from rstar_math.errors import TrainingError
-from rstar_math.training.kept import files_of, known_by, mark
+from rstar_math.training.kept import drop_older, files_of, known_by, mark
 
 
 class Progress(NamedTuple):
@@ -81,12 +81,13 @@ class Saving(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = self.stopped = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
-        """Mark the checkpoint just written."""
+        """Mark the checkpoint just written; only then do older ones go."""
         ranks.barrier()
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         files = _read_together(checkpoint)
         if state.is_world_process_zero:
             mark(checkpoint, files)
+            drop_older(checkpoint.parent)
         self._saved = time.monotonic()
 
     def _first_ranks_word(self, device: torch.device) -> tuple[bool, bool]:

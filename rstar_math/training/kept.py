@@ -2,7 +2,8 @@
 
 The folder of its checkpoints -> the newest whole one. A checkpoint is marked once every rank has written its part, with what
 each of its files is known by: one without that mark was cut off by a kill, one that is not as its mark says is damaged, and
-neither is resumed from. What stands in a checkpoint is the Trainer's and DeepSpeed's business. Nothing here imports torch.
+neither is resumed from. The finished model is marked in the same way. What stands in a checkpoint is the Trainer's and
+DeepSpeed's business. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rstar_math.checkpoints import check_model_folder
-from rstar_math.errors import InputError
 from rstar_math.training.job import TrainingJob
 
 _MARK = "complete"
 _CHUNK_BYTES = 1 << 20
+#: So many checkpoints stay: should the newest be damaged, there is one to go on from.
+_STAYING = 2
+#: What a training writes beside its checkpoints; its folder may hold files of others, which change.
+_OF_A_MODEL = ("*.safetensors*", "*config.json", "tokenizer*", "*.jinja", "README.md", "metrics.json")
 
 
 def mark(checkpoint: Path, files: Mapping[str, list[int]]) -> None:
@@ -70,16 +73,34 @@ def drop_unusable(folder: Path, say: Callable[[str], None]) -> None:
         say(f"Damaged and deleted in {folder}: {', '.join(faults)}. The training {goes_on}.")
 
 
+def drop_older(folder: Path) -> None:
+    """Deletes all checkpoints but the newest. Which those are their steps say: by the files' times, as transformers goes, a
+    clock that was set back would make the one just written the oldest, and so would a copy that was fetched in another order.
+    """
+    for checkpoint in _checkpoints(folder)[:-_STAYING]:
+        (checkpoint / _MARK).unlink(missing_ok=True)  # first: what is half deleted counts no more
+        shutil.rmtree(checkpoint)
+
+
+def finish(job: TrainingJob, metrics: dict[str, Any]) -> None:
+    """Leaves the numbers beside the model, then the mark that says what each file of it is known by; only then lets go of
+    what a continuation would have needed."""
+    write_whole(job.metrics, metrics)
+    files = {file.name for pattern in _OF_A_MODEL for file in job.out.glob(pattern)}
+    mark(job.out, {name: known_by(job.out / name) for name in sorted(files)})
+    drop_all(job)
+
+
 def finished(job: TrainingJob, say: Callable[[str], None]) -> dict[str, Any] | None:
-    """The numbers of a training that came to its end, if only just: its model stands, and its checkpoints, which a kill may
-    have left, are gone afterwards. None: there is something left to train."""
-    if not job.metrics.is_file():
+    """The numbers of a training that came to its end, if only just: its model stands as it was written, and its checkpoints,
+    which a kill may have left, are gone afterwards. None: there is something left to train, perhaps again."""
+    if not (job.out / _MARK).is_file():
         return None
-    try:
-        check_model_folder(job.out, job.kind)
-    except InputError as error:  # numbers without their model: a copy that was cut off
-        say(f"{error} It is trained again, from its last checkpoint if there is one.")
-        job.metrics.unlink()
+    if fault := _fault(job.out):
+        say(
+            f"The {job.kind} in {job.out} is damaged: {fault}. It is trained again, from its last checkpoint if there is one."
+        )
+        (job.out / _MARK).unlink()
         return None
     drop_all(job)
     metrics: dict[str, Any] = json.loads(job.metrics.read_text())
@@ -105,7 +126,7 @@ def write_whole(file: Path, content: Any) -> None:
 
 
 def _fault(checkpoint: Path) -> str:
-    """What is wrong with a checkpoint that was complete; "" if nothing is."""
+    """What is wrong with a checkpoint, or a model, that was complete; "" if nothing is."""
     try:
         wanted = json.loads((checkpoint / _MARK).read_text())
     except ValueError:

@@ -28,7 +28,7 @@ from rstar_math.training import policy, ppm, rows
 from rstar_math.training.callbacks import EpochOrder, Living, Progress, Reporting, Saving
 from rstar_math.training.card import card
 from rstar_math.training.job import TrainingJob, batch_of
-from rstar_math.training.kept import drop_all, last_complete, step_of, write_whole
+from rstar_math.training.kept import finish, last_complete, step_of
 from rstar_math.training.recipe import Recipe, RowData, RowTrainer, StepOrder
 
 _T = TypeVar("_T")
@@ -100,17 +100,18 @@ def _prepare_process(threads: int) -> None:
 
 
 def _rows(job: TrainingJob, recipe: Recipe, tokenizer: Any, first: bool, did: Callable[[str], None]) -> rows.Counts:
-    file = _rows_file(job)
+    file, found = _rows_file(job), list[Any]([None])
     if first:
         job.checkpoints.mkdir(parents=True, exist_ok=True)
-        if rows.written(file) is None:
+        if (there := rows.written(file)) is None:
             encoded = recipe.encode(job.data, tokenizer, job.config.max_tokens)
-            rows.write(_told(encoded, "a row was encoded", did), recipe.schema, file)
-    ranks.barrier()
-    counts = rows.written(file)
-    if counts is None or counts.rows == 0:
+            there = rows.write(_told(encoded, "a row was encoded", did), recipe.schema, file)
+        found = [there]
+    ranks.broadcast_object_list(found, src=0)
+    counts: rows.Counts = found[0]
+    if counts.rows == 0:
         raise InputError(
-            f"Nothing to train the {job.kind} on in {', '.join(map(str, job.data))}: {counts and counts.left_out} "
+            f"Nothing to train the {job.kind} on in {', '.join(map(str, job.data))}: {counts.left_out} "
             f"examples are longer than max_tokens={job.config.max_tokens}, and no other is there. Raise max_tokens, or "
             "search more problems."
         )
@@ -177,8 +178,8 @@ def _arguments(job: TrainingJob, deepspeed_config: dict[str, Any]) -> TrainingAr
         disable_tqdm=True,
         report_to=[],
         save_strategy="no",
-        # The last complete checkpoint has to outlive the writing of the next.
-        save_total_limit=2,
+        # Older ones go in `Saving`: transformers would go by the files' times, and before the new one is marked.
+        save_total_limit=None,
     )
 
 
@@ -202,11 +203,9 @@ def _metrics(trainer: RowTrainer, counts: rows.Counts) -> dict[str, Any]:
 
 
 def _finish(job: TrainingJob, metrics: dict[str, Any], did: Callable[[str], None]) -> None:
-    """Measure the saved PPM; leave the numbers, last, for they say that the model is whole; only then let go of what a
-    continuation would have needed."""
+    """Measure the saved PPM; leave the numbers, which say that the model is whole."""
     # The measured model is opened whole on this rank, also where training held it in shards.
     unset_hf_deepspeed_config()
     if job.validation is not None:
         metrics["pair_accuracy"] = ppm.pair_accuracy(job.out, job.validation, job.config.max_tokens, did)
-    write_whole(job.metrics, metrics)
-    drop_all(job)
+    finish(job, metrics)

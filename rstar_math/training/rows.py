@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from rstar_math.errors import InputError
 from rstar_math.tokens import encode, encode_with_mask
+from rstar_math.training.kept import known_by, write_whole
 from rstar_math.training.reading import Pair, converted, pairs, solution, valued_pairs
 
 #: Labels of this value carry no loss (torch's and transformers' convention).
@@ -166,16 +167,22 @@ def write(encoded: Iterable[Encoded], schema: pa.Schema, file: Path) -> Counts:
             left_out += sum(item.left_out for item in part)
             tokens += sum(_tokens(row) for row in kept)
     counts = Counts(rows, examples, left_out, tokens)
-    unfinished = file.with_suffix(".unfinished")  # a kill between opening a file and writing it leaves an empty one
-    unfinished.write_text(json.dumps(counts._asdict()))
-    unfinished.replace(file.with_suffix(".json"))
+    write_whole(_counts_file(file), {"counts": counts, "known_by": known_by(file)})
     return counts
 
 
 def written(file: Path) -> Counts | None:
-    """The counts of rows that `write` completed; None if it did not."""
-    counts = file.with_suffix(".json")
-    return Counts(**json.loads(counts.read_text())) if counts.is_file() else None
+    """The counts of rows that `write` completed; None if it did not, or if the rows or their counts are damaged."""
+    try:
+        found = json.loads(_counts_file(file).read_text())
+        counts = Counts(*found["counts"])
+        return counts if known_by(file) == found["known_by"] else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _counts_file(file: Path) -> Path:
+    return file.with_suffix(".json")
 
 
 def open_rows(file: Path) -> pa.Table:

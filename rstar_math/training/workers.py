@@ -8,6 +8,7 @@ started before there is one, and kept for the next. What a rank does with a job 
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -114,7 +115,7 @@ class Ranks:
         """
         self._at_work = True
         try:
-            self._leave((job, deepspeed_config(job.config.deepspeed)))
+            self._hand_over(job)
             while (report := self._next_report()) is not None:
                 if isinstance(report, JobDone):
                     self._at_work = False
@@ -134,13 +135,14 @@ class Ranks:
     def end(self, seconds: float) -> None:
         """Ends them, whatever they do, and waits for it, so long at most: a rank that hears from nobody ends, so nothing
         trains on behind anybody's back."""
+        until = time.monotonic() + seconds
         with suppress(RayError):  # they were faster, or Ray is gone
             if self._at_work or self._ended.done():
-                self._kill()
+                self._kill(seconds / 2)
             else:
-                self._leave(None)
+                self._let_go(seconds / 2)
         # Ray Train, still asking for its ranks after the caller has left the cluster, would start another.
-        wait([self._ended], seconds)
+        wait([self._ended], max(until - time.monotonic(), 1.0))
         self._waiting.shutdown(wait=False)
 
     def _next_report(self) -> Progress | JobDone | None:
@@ -173,15 +175,36 @@ class Ranks:
             raise TrainingStuck(f"no step finished for {standing.seconds:.0f} s: {standing.words}")
         return limit - standing.seconds if standing else limit
 
-    def _kill(self) -> None:
+    def _hand_over(self, job: TrainingJob) -> None:
+        """Leaves the job for them. Who carries it may still be starting, so it has as long as they have.
+
+        Raises:
+            TrainingStuck: it is stuck.
+        """
+        limit = self.silence_seconds
+        try:
+            self._leave((job, deepspeed_config(job.config.deepspeed)), limit)
+        except GetTimeoutError as error:
+            raise TrainingStuck(
+                f"for {limit:.0f} s its ranks got no job, for who carries it to them is stuck"
+            ) from error
+
+    def _let_go(self, seconds: float) -> None:
+        """Says that there is no other job; where that reaches nobody, they end with who should have carried it."""
+        try:
+            self._leave(None, min(_ANSWER_SECONDS, seconds))
+        except GetTimeoutError:
+            ray.kill(self._exchange)
+
+    def _kill(self, seconds: float) -> None:
         """Also a rank that hears nothing: Ray ends a process that does not end by itself within seconds."""
         with suppress(GetTimeoutError):
-            for actor in ray.get(self._exchange.actors.remote(), timeout=_ANSWER_SECONDS):
+            for actor in ray.get(self._exchange.actors.remote(), timeout=min(_ANSWER_SECONDS, seconds)):
                 ray.kill(actor)
         ray.kill(self._exchange)
 
-    def _leave(self, job: Job | None) -> None:
-        ray.get(self._exchange.leave_job.remote(job, self._config.ranks))
+    def _leave(self, job: Job | None, seconds: float) -> None:
+        ray.get(self._exchange.leave_job.remote(job, self._config.ranks), timeout=seconds)
 
     def _run(self) -> None:
         try:

@@ -106,6 +106,12 @@ def test_policy_takes_a_folder_or_one_of_its_own_names() -> None:
     assert compose(["policy=endpoint", "policy.url=http://127.0.0.1:1/v1", "policy.model=m"]).policy.kind == "endpoint"
 
 
+def test_an_object_store_is_no_folder_of_runs() -> None:
+    """A folder `s3:` was made below the current one."""
+    with pytest.raises(ConfigError, match=r"runs='s3://bucket/runs/': no folder.*mirror\.url=s3://bucket/runs/NAME"):
+        compose(["runs=s3://bucket/runs/"])
+
+
 def test_what_belongs_to_one_start_is_no_part_of_the_configuration() -> None:
     assert take(["from=round-3.ppm", "rounds=5", "until=round-4"], "from", "until") == (
         {"from": "round-3.ppm", "until": "round-4"},

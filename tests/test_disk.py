@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from planting import plant
@@ -170,3 +171,22 @@ def test_a_training_by_a_command_is_refused_where_its_checkpoints_do_not_fit(tmp
     with pytest.raises(DiskError, match="make room"), open_run(config, tmp_path / "run") as run:
         run.alone(Place.of(1, "policy"), tmp_path / "out" / "policy", train_policy, **given)
     assert not (tmp_path / "out" / "policy.partial").exists()
+
+
+def test_a_disk_that_fills_while_the_base_is_copied_says_so_itself(tmp_path, monkeypatch) -> None:
+    """`copytree` gathered what every file said into an error without a number, which came out as a traceback."""
+    data = tmp_path / "policy.parquet"
+    write_examples(data, ())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    desk = SimpleNamespace(progress=SimpleNamespace(say=lambda _: None))
+    copied = train_policy(desk, tmp_path / "policy", training=TrainingConfig(), base=str(MODEL_PATH), crop=data)
+    assert copied == {"steps": 0, "rows": 0}
+    for file in MODEL_PATH.iterdir():
+        assert (tmp_path / "policy" / file.name).read_bytes() == file.read_bytes()
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space left") as refused:
+        train_policy(desk, tmp_path / "again", training=TrainingConfig(), base=str(MODEL_PATH), crop=data)
+    assert refused.value.errno == errno.ENOSPC

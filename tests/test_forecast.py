@@ -22,7 +22,7 @@ from rstar_math.config import (
     SearchConfig,
     TrainingConfig,
 )
-from rstar_math.errors import ConfigError, InputError
+from rstar_math.errors import ConfigError, InputError, StageError
 from rstar_math.evolution.forecasting import foresee
 from rstar_math.evolution.habits import measured
 from rstar_math.evolution.store import seal
@@ -236,6 +236,16 @@ def test_what_cannot_be_known_is_said_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"forecast\.problems"):
         foresee(RunConfig(problems=ProblemsConfig(dataset="some/set")))
     with pytest.raises(InputError, match="no run with a finished round"):
+        measured(tmp_path, ForecastConfig())
+
+
+def test_a_damaged_record_of_the_run_to_predict_by_is_named_with_the_way_out(tmp_path: Path) -> None:
+    """It ended `plan measured=` with a traceback."""
+    for stage in ("trees", "harvest", "policy", "ppm", "scores"):
+        (tmp_path / "round-1" / stage).mkdir(parents=True)
+        seal(tmp_path / "round-1" / stage / "manifest.json", {"metrics": {}, "seconds": 2.0})
+    (tmp_path / "run.json").write_text('{"config": ')
+    with pytest.raises(StageError, match=r"run\.json cannot be read .*without measured="):
         measured(tmp_path, ForecastConfig())
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
 from rstar_math.config.forecast import ForecastConfig, Hardware, ModelConfig, PublishedConfig
@@ -110,6 +110,16 @@ class RunConfig:
     forecast: ForecastConfig = ForecastConfig()
     #: Round plans by name, "r1" to "r4".
     round: dict[str, RoundConfig] = Field(default_factory=lambda: {f"r{n}": RoundConfig() for n in range(1, 5)})
+
+    @field_validator("runs")
+    @classmethod
+    def _is_a_folder(cls, runs: str) -> str:
+        if "://" in runs:
+            raise ValueError(
+                f"no folder of this machine; leave runs= out, and write mirror.url={runs.rstrip('/')}/NAME for a copy of the "
+                "run on an object store"
+            )
+        return runs
 
     def plan(self, number: int) -> RoundConfig:
         """The plan of round `number` (from 1); rounds beyond the last file use the last file's plan."""

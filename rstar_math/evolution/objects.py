@@ -6,6 +6,7 @@ address. An object is there whole or not at all. Nothing here knows what the fil
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,8 @@ class Objects:
             for block in self._blocks(name):
                 target.write(block)
                 self.tick()
+            target.flush()
+            os.fsync(target.fileno())
         unfinished.replace(path)
 
     def copy(self, name: str, new: str) -> bool:

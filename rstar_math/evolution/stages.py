@@ -171,8 +171,16 @@ def train_policy(desk: Desk, folder: Path, *, training: TrainingConfig, base: st
     desk.progress.say(
         "No problem was solved, so there is nothing to train the policy on: this round's policy is the base."
     )
-    shutil.copytree(base, folder, dirs_exist_ok=True)
+    _copy_model(Path(base), folder)
     return {"steps": 0, "rows": 0}
+
+
+def _copy_model(base: Path, folder: Path) -> None:
+    """File by file: of a disk that fills, `copytree` gathers what each of them said into an error that is no disk's."""
+    for file in (path for path in base.rglob("*") if path.is_file()):
+        copy = folder / file.relative_to(base)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
 
 
 def train_ppm(desk: Desk, folder: Path, *, training: PPMConfig, policy: Path | str, crop: Path) -> Metrics:

@@ -7,7 +7,6 @@ manifests it read) is the same, and refused with the changed knob if not. What a
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from rstar_math.errors import StageError
+from rstar_math.evolution.disk import digest, digest_on_disk, sync
 from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.places import ORDER, Place, is_number
 
@@ -34,8 +34,6 @@ PARTIAL = ".partial"
 BEGUN = "begun.json"
 #: The checksum of such a file within itself, a name of the outermost object.
 _SEAL, _SEALED = "sha256", re.compile(r'^ "sha256": "([^"]{64})",?$', re.MULTILINE)
-#: What some network file systems say of a request that they do not know.
-_UNKNOWN_REQUEST = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 #: Which `from=` was begun and has not come to its end.
 FROM = "from.txt"
 #: A stage's work: fills the folder it is given and returns the numbers worth keeping.
@@ -209,7 +207,7 @@ def attempt_of(partial: Path) -> str:
 
 def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mapping[str, Any], seconds: float) -> None:
     files = {
-        str(path.relative_to(partial)): {"bytes": path.stat().st_size, "sha256": _digest_on_disk(path)}
+        str(path.relative_to(partial)): {"bytes": path.stat().st_size, "sha256": digest_on_disk(path)}
         for path in sorted(partial.rglob("*"))
         if path.is_file() and path.name not in (MANIFEST, BEGUN)
     }
@@ -217,30 +215,12 @@ def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mappi
     manifest = {"fingerprint": asdict(fingerprint), "metrics": metrics, "seconds": round(seconds, 3)}
     manifest |= {"finished": finished, "files": files}
     for folder in (path for path in partial.rglob("*") if path.is_dir()):
-        _sync(folder)
+        sync(folder)
     seal(partial / MANIFEST, manifest)
     (partial / BEGUN).unlink()
-    _sync(partial)
+    sync(partial)
     partial.rename(final)
-    _sync(final.parent)
-
-
-def _digest_on_disk(path: Path) -> str:
-    """SHA-256 of a file's bytes, which no loss of power takes back then: a manifest must not outlive what it speaks of."""
-    found = digest(path)
-    _sync(path)
-    return found
-
-
-def _sync(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    except OSError as error:
-        if error.errno not in _UNKNOWN_REQUEST:
-            raise
-    finally:
-        os.close(number)
+    sync(final.parent)
 
 
 def _refuse_change(folder: Path, change: str | None, redo: str) -> None:
@@ -315,12 +295,6 @@ def check_inputs(given: Iterable[object]) -> None:
 def holds_work(root: Path) -> bool:
     """Whether any stage below `root` is finished or begun."""
     return any(path.name == MANIFEST or path.name.endswith(PARTIAL) for path in root.rglob("*"))
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

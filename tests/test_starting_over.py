@@ -26,6 +26,7 @@ def folders(root: Path) -> list[str]:
         (["from=round-0", "problems.held_out_path=nowhere.jsonl"], "check problems.held_out_path"),
         (["from=round-1", "base=./nowhere"], "nowhere"),
         (["from=round-2", "until=round-1.harvest"], "from=round-2 lies behind until=round-1.harvest"),
+        (["from=round-1", "until=round-0"], "from=round-1 lies behind until=round-0,"),
         (["from=round-3", "rounds=2"], "from=round-3 lies behind rounds=2"),
         (["from=round-1", "seed=7"], "made with another setting"),
         (["from=round-²"], "names no stage"),

@@ -143,7 +143,8 @@ class Run:
         """
         ends = {f"rounds={self.config.rounds}": Place.last(self.config.rounds)}
         if self.until:
-            ends |= {f"until=round-{'.'.join(map(str, filter(None, self.until)))}": Place.last(*self.until)}
+            number, stage = self.until
+            ends |= {f"until=round-{number}{f'.{stage}' if stage else ''}": Place.last(number, stage)}
         for end, last in ends.items():
             if Place.first(start) > last:
                 raise StageError(f"from={start} lies behind {end}, so nothing would be done again; change one of them")

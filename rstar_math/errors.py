@@ -9,7 +9,8 @@ a generated program that crashes is an `Execution` with a status, an answer nobo
     ├── InputError       a file or row that the user gave cannot be used
     ├── StageError       a stage's folder contradicts what is asked of it
     ├── EngineError      a model cannot be loaded, or its server does not answer
-    │   └── EngineLost   an engine that served is dead or broken for good: another can take its place
+    │   ├── EngineLost   an engine that served is dead or broken for good: another can take its place
+    │   └── QuestionKills  engine after engine dies of one question: it is set aside
     ├── SandboxError     the sandbox cannot keep what it promises
     ├── GradingError     the processes that compare answers, which worked, cannot be started any more
     ├── TrainingError    a training cannot start or did not end well
@@ -50,6 +51,10 @@ class EngineError(RstarError):
 
 class EngineLost(EngineError):
     """An engine that served is dead or broken for good. Another can take its place."""
+
+
+class QuestionKills(EngineError):
+    """Engine after engine died of one question, which is named. All others can be asked."""
 
 
 class SandboxError(RstarError):

@@ -11,12 +11,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Waits for all. Where one fails, the others are cancelled and its error is raised: as it is, for whoever asks after an
-    engine's death looks at its type, and a task group would wrap it."""
+async def together(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Waits for all, and what they give. Where one fails, the others are cancelled and its error is raised: as it is, for
+    whoever asks after an engine's death looks at its type, and a task group would wrap it."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
-        await asyncio.gather(*tasks)
+        return await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()

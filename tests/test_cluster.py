@@ -28,7 +28,15 @@ from rstar_math.cluster.joining import connect_to
 from rstar_math.cluster.standing import Standing
 from rstar_math.cluster.watch import Silence, hanging, in_time
 from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
-from rstar_math.errors import ConfigError, EngineError, EngineLost, GradingError, RstarError, SandboxError
+from rstar_math.errors import (
+    ConfigError,
+    EngineError,
+    EngineLost,
+    GradingError,
+    QuestionKills,
+    RstarError,
+    SandboxError,
+)
 from rstar_math.records import Problem, Sampling, Segment, Verdict
 from rstar_math.scripted import ScriptedEngine
 from rstar_math.search.storage import read_trees
@@ -1145,3 +1153,20 @@ async def test_an_engine_that_hangs_outside_a_search_is_named_and_replaced(confi
     assert all(await asyncio.gather(*(ask() for _ in range(6))))
     assert hangs in caplog.text
     await fleet.release()
+
+
+@pytest.mark.slow
+async def test_a_question_that_kills_every_engine_outside_a_search_is_named_and_all_others_are_answered(config) -> None:
+    """It was asked again and again, until too many deaths ended the stage, at every start anew."""
+    fleet = Fleet(replace(config, cluster=replace(config.cluster, deaths_per_stage=4)), deadly("7"), ScriptedEngine)
+    try:
+        door = await fleet.policy("no-weights")
+        questions = [(Segment(f"What is {number} + 3?", by_policy=False),) for number in range(12)]
+        asking = [door.propose(question, 1, Sampling()) for question in questions]
+        said = await asyncio.gather(*asking, return_exceptions=True)
+    finally:
+        await fleet.release()
+    assert [isinstance(found, BaseException) for found in said] == [number == 7 for number in range(12)]
+    assert isinstance(said[7], QuestionKills)
+    assert "a policy engine died 3 times" in str(said[7])
+    assert "'What is 7 + 3?'" in str(said[7])

@@ -154,15 +154,15 @@ def test_whether_problems_are_left_can_be_asked_without_losing_one() -> None:
 def test_whoever_dies_returns_or_starts_anew_each_problem_is_grown_once_or_set_aside(
     data, count, poisonous, slots, room
 ) -> None:
-    """The same where workers die of other causes, take their time to start again, and problems come back for an engine's
-    death, in any order."""
+    """The same where workers and engines die of other causes, workers take their time to start again, and problems come back
+    from workers that reach no engine, in any order."""
     bad = {f"p{number}" for number in poisonous if number < count}
     dispatch = Dispatch(iter(problems(count)), slots, room, deaths_per_problem=3)
     running: list[list[Problem]] = [[] for _ in range(slots)]
     absent: dict[int, int] = {}
     grown: Counter[str] = Counter()
     aside: Counter[str] = Counter()
-    troubles = data.draw(drawn.lists(drawn.sampled_from(["grown", "returned", "died"]), max_size=60))
+    troubles = data.draw(drawn.lists(drawn.sampled_from(["grown", "returned", "died", "engine died"]), max_size=60))
     while dispatch.left or any(running):
         absent = {slot: turns - 1 for slot, turns in absent.items() if turns}
         dispatch.ready = [slot for slot in range(slots) if slot not in absent]
@@ -179,11 +179,13 @@ def test_whoever_dies_returns_or_starts_anew_each_problem_is_grown_once_or_set_a
             problem = running[slot].pop(0)
             if ending == "returned":
                 dispatch.again(slot, problem)
+            elif ending == "engine died":
+                aside[problem.id] += dispatch.engine_died(slot, problem)
             else:
                 grown[problem.id] += 1
                 dispatch.finished(slot, problem)
     assert grown + aside == Counter({problem.id: 1 for problem in problems(count)})
-    assert bad <= set(aside)
+    assert bad <= set(+aside)
 
 
 @settings(deadline=None)

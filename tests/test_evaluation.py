@@ -13,7 +13,7 @@ from hypothesis import strategies as drawn
 from planting import plant
 
 from rstar_math.config import EvaluationConfig, GradingConfig, MutualConfig, ProblemsConfig
-from rstar_math.errors import ConfigError
+from rstar_math.errors import ConfigError, QuestionKills
 from rstar_math.evaluation.choice import choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
 from rstar_math.evaluation.pooled import pool
@@ -28,7 +28,7 @@ from rstar_math.evaluation.scores import (
     score_metrics,
 )
 from rstar_math.evaluation.strategies import Strategy, all_readings, possible, strategies
-from rstar_math.evaluation.worths import Weighed, with_worths
+from rstar_math.evaluation.worths import NOT_WEIGHED, Weighed, read_worths, weigh_all, with_worths
 from rstar_math.evolution.tally import Tally
 from rstar_math.grading import ProcessJudge
 from rstar_math.mutual.reading import read_ways
@@ -36,9 +36,10 @@ from rstar_math.mutual.ways import ways
 from rstar_math.problems import read_problems
 from rstar_math.records import End, Rollout, Tree
 from rstar_math.report.scaling import plot_scaling
-from rstar_math.scripted import ExactJudge
+from rstar_math.scripted import ExactJudge, ScriptedScorer
 from rstar_math.search.agreement import alike
 from rstar_math.search.task import Task
+from rstar_math.text import join
 
 DRAWN = plant("a answer=4\nb answer=5\nc answer=5\nd answer=6")
 KNOBS = EvaluationConfig(candidates=5, rollouts=4, temperature=0.6, top_p=0.8, depth=7, max_step_tokens=33)
@@ -180,6 +181,27 @@ async def test_a_vote_of_drawn_solutions_asked_no_ppm_and_whoever_did_took_longe
     rows = await read_tree(tree, [one(name) for name in names], ExactJudge(), weighed)
     spent = {name: (rows[name].cost.scores, rows[name].cost.seconds - tree.cost.seconds) for name in names}
     assert spent == {"majority@4": (0, 0.0), "best-of-n@4": (4, 2.0), "weighted-majority@4": (4, 2.0)}
+
+
+async def test_a_tree_that_kills_the_reward_models_engines_is_set_aside_and_all_others_are_weighed(
+    tmp_path, caplog
+) -> None:
+    """It ended the stage, at every start anew."""
+
+    class Deadly(ScriptedScorer):
+        async def score(self, transcripts):
+            if "deadly" in join(transcripts[0]):
+                raise QuestionKills("a ppm engine died 3 times")
+            return await super().score(transcripts)
+
+    tree = scored(0.0, 0.0, 0.0, 0.0)
+    deadly = replace(tree, problem=tree.problem._replace(id="bad", question="deadly"))
+    file = tmp_path / "worths.jsonl"
+    await weigh_all(file, [deadly, tree], Deadly(lambda _: 0.5), lambda _: None)
+    found = read_worths(file)
+    assert found["bad"] == NOT_WEIGHED
+    assert set(found[DRAWN.problem.id].worths.values()) == {0.5}
+    assert "bad is set aside, its solutions have no worths: a ppm engine died 3 times" in caplog.text
 
 
 async def test_pass_at_k_of_draws_has_no_bias() -> None:

@@ -14,7 +14,7 @@ from planting import plant
 from rstar_math.cluster import actors
 from rstar_math.cluster.actors import SearchActor
 from rstar_math.config import CONF, GradingConfig, MutualConfig, SandboxConfig
-from rstar_math.errors import ConfigError, EngineError
+from rstar_math.errors import ConfigError, EngineError, QuestionKills
 from rstar_math.grading import ProcessJudge
 from rstar_math.mutual.choice import choose_consistent
 from rstar_math.mutual.discriminator import Completion, Discriminator, Judged, Spent, cut
@@ -480,6 +480,34 @@ async def test_a_second_model_that_fails_is_named_by_its_own_error_and_what_was_
     await asyncio.sleep(0)
     assert 0 < len(before.splitlines()) < 200
     assert file.read_text() == before
+
+
+async def test_a_tree_that_kills_the_second_models_engines_is_set_aside_and_all_others_are_judged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ended the stage, at every start anew."""
+    left: list[str] = []
+
+    class Deadly(Echo):
+        async def propose(self, transcript: Transcript, count: int, sampling: Sampling) -> list[Proposal]:
+            if join(transcript).startswith("Question: 9?"):
+                if left:
+                    await asyncio.sleep(0.05)
+                    left.append("asked on")
+                left.append("killed")
+                raise QuestionKills("a policy engine died 3 times")
+            return await super().propose(transcript, count, sampling)
+
+    file = tmp_path / "judged.jsonl"
+    discriminator = Discriminator(Deadly("7"), ExactJudge(), TASK, MutualConfig(), 0)
+    found = await judge_all(file, trees_of(20), discriminator, lambda _: None)
+    await asyncio.sleep(0.2)
+    assert left == ["killed"]  # its other trajectories were not asked about any more
+    assert [name for name, judged in found.items() if not judged.completions] == ["p9"]
+    assert len(read_judged(file)) == 20
+    assert "p9 is set aside" in caplog.text
+    (row,) = [row for row in map(json.loads, file.read_text().splitlines()) if row["id"] == "p9"]
+    assert row["cause"] == "a policy engine died 3 times"
 
 
 # --- the answer

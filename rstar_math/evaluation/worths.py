@@ -5,6 +5,7 @@ Solutions are drawn once; any number of reward models can look at them afterward
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rstar_math import text
+from rstar_math.errors import QuestionKills
 from rstar_math.evaluation.choice import solutions
 from rstar_math.evaluation.kept import Row, keep_all
 from rstar_math.lines import read_lines
 from rstar_math.ports import Scorer
 from rstar_math.records import Cost, Tree
+
+_log = logging.getLogger(__name__)
 
 
 class Weighed(NamedTuple):
@@ -34,10 +38,14 @@ NOT_WEIGHED = Weighed({}, 0.0)
 
 
 async def weigh_all(file: Path, trees: Iterable[Tree], scorer: Scorer, on_weighed: Callable[[int], object]) -> None:
-    """Every solution of every tree, equal ones once."""
+    """Every solution of every tree, equal ones once. A tree that kills the reward model's engines has no worths."""
 
     async def row_of(tree: Tree) -> Row:
-        weighed = await weigh(tree, scorer)
+        try:
+            weighed = await weigh(tree, scorer)
+        except QuestionKills as error:
+            _log.warning("%s is set aside, its solutions have no worths: %s", tree.problem.id, error)
+            return {"worths": {}, "seconds": 0.0, "cause": str(error)}
         return {"worths": {str(leaf): worth for leaf, worth in weighed.worths.items()}, "seconds": weighed.seconds}
 
     await keep_all(file, trees, row_of, on_weighed)

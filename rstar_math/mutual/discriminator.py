@@ -6,7 +6,6 @@ mutually consistent. It is given reasoning alone, never the first model's answer
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from rstar_math.rng import stream
 from rstar_math.search.agreement import alike
 from rstar_math.search.sums import worked_out
 from rstar_math.search.task import LINE_END, SOLUTION, Task
+from rstar_math.together import together
 
 
 class Completion(NamedTuple):
@@ -91,7 +91,7 @@ class Discriminator:
         started = time.perf_counter()
         leaves = dict.fromkeys(rollout.leaf for rollout in tree.rollouts)
         asked = [leaf for leaf in leaves if tree.nodes[leaf].answer is not None]
-        looked = await asyncio.gather(*(self._look_at(tree, leaf) for leaf in asked))
+        looked = await together(self._look_at(tree, leaf) for leaf in asked)
         tokens, executions = sum(found.tokens for found in looked), sum(found.executions for found in looked)
         completions = {leaf: found.completions for leaf, found in zip(asked, looked, strict=True)}
         return Judged(tree.problem.id, completions, Spent(tokens, executions, time.perf_counter() - started))
@@ -101,9 +101,7 @@ class Discriminator:
         words = " ".join(self.task.sentences(tree.steps(leaf))).split()
         given = [self._given(tree, leaf, number, words) for number in range(self.plan.masks)]
         times = Counter(given)
-        looked = await asyncio.gather(
-            *(self._complete(tree, leaf, words, given, count) for given, count in times.items())
-        )
+        looked = await together(self._complete(tree, leaf, words, given, count) for given, count in times.items())
         completions = {given: cycle(found.completions) for given, found in zip(times, looked, strict=True)}
         tokens, executions = sum(found.tokens for found in looked), sum(found.executions for found in looked)
         return _Looked([next(completions[count]) for count in given], tokens, executions)

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -86,13 +87,15 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
 
 
 class Trained(NamedTuple):
-    """What a training gave and told, by ranks that were started before it: who those were and who was at work; who was left
-    after it, while another could have followed, and of the ranks that were started for another, which never came."""
+    """What a training gave and told, by ranks that were started before it: who those were and who was at work; which folders
+    they had in the temporary folder; who was left after it, while another could have followed, and of the ranks that were
+    started for another, which never came."""
 
     metrics: dict[str, Any]
     heard: list[Progress]
     early: set[int]
     at_work: set[int]
+    folders: set[Path]
     left: list[psutil.Process]
     unused: list[psutil.Process]
 
@@ -101,9 +104,12 @@ class Trained(NamedTuple):
 def trained(cluster: None, job: TrainingJob) -> Trained:
     heard: list[Progress] = []
     at_work: set[int] = set()
+    folders: set[Path] = set()
+    before = folders_of_ranks()
 
     def look(progress: Progress) -> None:
         heard.append(progress)
+        folders.update(folders_of_ranks() - before)
         at_work.update(process.pid for process in living_ranks())
 
     with Trainings(beside=1.5) as trainings:
@@ -113,7 +119,11 @@ def trained(cluster: None, job: TrainingJob) -> Trained:
         left = gone(living_ranks())
         trainings.prepare(QUICK)
         unused = wait_for_ranks(1)
-    return Trained(metrics, heard, {process.pid for process in early}, at_work, left, gone(unused))
+    return Trained(metrics, heard, {process.pid for process in early}, at_work, folders, left, gone(unused))
+
+
+def folders_of_ranks() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("*ranks-*"))
 
 
 class Kept(NamedTuple):
@@ -350,6 +360,11 @@ def test_kept_ranks_do_one_training_after_the_other_as_new_ones_would(kept: Kept
 def test_ranks_that_leave_the_others_too_few_cpus_end_with_their_training(trained: Trained) -> None:
     """The search that came next waited for ever for the CPUs of ranks that waited for it to end."""
     assert trained.left == []
+
+
+def test_what_ranks_keep_lies_with_what_ray_keeps(trained: Trained) -> None:
+    """Every start that was killed left a folder of theirs in the temporary folder."""
+    assert trained.folders == set()
 
 
 @pytest.mark.slow

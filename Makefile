@@ -19,7 +19,7 @@ test: $(READY)
 	@$(BIN)/ruff format --check rstar_math tests
 	@$(BIN)/ruff check rstar_math tests
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # So many kills of real runs (the tests make some, tests/test_chaos.py); tests/chaos.py says what is killed.
 KILLS ?= 100

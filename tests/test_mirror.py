@@ -606,40 +606,45 @@ def test_a_run_is_copied_while_it_goes_on_without_being_asked(url, tmp_path) -> 
 
 
 def test_a_run_whose_machine_is_lost_ends_on_another_as_it_would_have(url, tmp_path) -> None:
-    """A whole run with scripted engines and real trainings, killed in its first training and gone on elsewhere."""
+    """A whole run with scripted engines and real trainings. It stands still in its first training while its copy is copied,
+    which is then what a loss of the machine would have left: gone on with elsewhere, that ends as the run itself does."""
     problems = tmp_path / "sums.jsonl"
     rows = [{"problem": f"What is {n} + 3?", "answer": str(n + 3)} for n in range(60)]
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
     given = [f"problems.path={problems}", "problems.held_out_count=6", "name=sums", "tracking.wandb=false"]
-    given += [
-        "until=round-1.policy",
-        f"mirror.url={url}",
-        "mirror.minutes=0.01",
-        "round.r1.policy.save_steps=20",
-        "round.r1.policy.epochs=9",
-    ]
+    given += ["until=round-1.policy", "mirror.minutes=0.01", "round.r1.policy.save_steps=5", "round.r1.policy.ranks=1"]
     command = [sys.executable, str(Path(__file__).with_name("scripted_evolve.py")), "evolve", *given]
-    roots = [tmp_path / name for name in ("lost", "found", "unbroken")]
-    for root in roots:
+    here, there = (tmp_path / name for name in ("here", "there"))
+    left = f"{url}-at-its-loss"
+    for root in (here, there):
         root.mkdir()
-    with subprocess.Popen(command, cwd=roots[0], start_new_session=True, stdout=subprocess.DEVNULL) as run:
+    with (
+        (tmp_path / "said").open("w") as said,
+        subprocess.Popen([*command, f"mirror.url={url}"], cwd=here, stdout=said, stderr=subprocess.STDOUT) as run,
+    ):
         # Its training waits for the copy, however slow that is: else it could end before any of its checkpoints is there.
-        ranks = _stopped_at_a_checkpoint(run, roots[0])
+        ranks = _stopped_at_a_checkpoint(run, here)
         while not any(name.endswith("/complete") for name in Objects(url).sizes()):
             assert run.poll() is None
             time.sleep(0.2)
-        os.killpg(run.pid, signal.SIGKILL)
-        for rank in ranks:
-            rank.kill()
-    Objects(url).delete("mirror-writer.json")  # instead of waiting until it counts no more
-    said = _to_its_end(command, roots[1])
-    assert "of the run from s3://" in said
-    _to_its_end([each for each in command if not each.startswith("mirror.")], roots[2])
-    mine, theirs = (root / "runs" / "sums" / "round-1" / "policy" for root in roots[1:])
+        try:
+            run.send_signal(signal.SIGSTOP)
+            for name in Objects(url).sizes():
+                Objects(left).write(name, Objects(url).read(name) or b"")
+        finally:
+            for each in (psutil.Process(run.pid), *ranks):
+                each.resume()
+    assert run.returncode == 0, (tmp_path / "said").read_text()
+    Objects(left).delete("mirror-writer.json")  # instead of waiting until it counts no more
+    gone_on = subprocess.run([*command, f"mirror.url={left}"], cwd=there, capture_output=True, text=True)
+    assert gone_on.returncode == 0, gone_on.stdout + gone_on.stderr
+    assert "of the run from s3://" in gone_on.stdout + gone_on.stderr
+    mine, theirs = (root / "runs" / "sums" / "round-1" / "policy" for root in (there, here))
     check_whole(mine)
+    assert json.loads((mine / "metrics.json").read_text())["resumed_from_step"] > 0
     digest = [read_manifest(folder)["files"]["model.safetensors"]["sha256"] for folder in (mine, theirs)]
     assert digest[0] == digest[1]
-    assert "round-1/policy/manifest.json" in Objects(url).sizes()
+    assert "round-1/policy/manifest.json" in Objects(left).sizes()
 
 
 def _stopped_at_a_checkpoint(run: subprocess.Popen[bytes], root: Path) -> list[psutil.Process]:
@@ -652,9 +657,3 @@ def _stopped_at_a_checkpoint(run: subprocess.Popen[bytes], root: Path) -> list[p
         rank.suspend()
     assert ranks
     return ranks
-
-
-def _to_its_end(command: list[str], folder: Path) -> str:
-    run = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert run.returncode == 0, run.stdout
-    return run.stdout

@@ -46,7 +46,7 @@ def slow() -> type:
     return Slow
 
 
-@pytest.fixture
+@pytest.fixture(scope="class")
 def cluster() -> Iterator[Cluster]:
     """A head with room for one engine and one worker."""
     ray.shutdown()
@@ -56,7 +56,7 @@ def cluster() -> Iterator[Cluster]:
     cluster.shutdown()
 
 
-@pytest.fixture
+@pytest.fixture(scope="class")
 def config(cluster: Cluster) -> RunConfig:
     """Two engines and two workers, of 1 and 0.5 CPUs: more than the head has, just what it has with another node."""
     config = compose(["cluster.trees_in_flight=2", "cluster.trees_per_part=5", "cluster.search_cpus=0.5"])
@@ -112,34 +112,39 @@ async def test_a_node_that_dies_takes_engine_and_worker_along_and_costs_no_probl
     await fleet.release()
 
 
-async def test_where_not_even_one_engine_fits_the_run_is_refused_at_once(config, tmp_path) -> None:
-    large = replace(config, engine=replace(config.engine, cpus=5.0))
-    with pytest.raises(ConfigError, match=r"asks for 11 CPUs at once and the cluster has 2; lower engine\.cpus"):
-        await grow(Fleet(large, slow(), ScriptedEngine), tmp_path / "trees", lambda _: None)
+class TestTwoNodes:
+    """What a cluster of two such nodes can hold, and what not."""
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def cluster(cls, cluster: Cluster) -> Cluster:
+        cluster.add_node(num_cpus=2)
+        return cluster
 
-async def test_an_engine_that_fits_the_cluster_but_no_machine_of_it_is_refused_at_once(
-    cluster, config, tmp_path
-) -> None:
-    """It waited for ever for a place: only the sum over all machines was looked at."""
-    cluster.add_node(num_cpus=2)
-    wide = replace(config, engine=replace(config.engine, cpus=3.0, replicas=1))
-    said = r"a policy engine asks one machine for 3 CPUs and 0 GPUs, and the largest .* 2 CPUs .*lower engine\.cpus"
-    with pytest.raises(ConfigError, match=said):
-        await grow(Fleet(wide, slow(), ScriptedEngine), tmp_path / "trees", lambda _: None)
+    async def test_where_not_even_one_engine_fits_the_run_is_refused_at_once(self, config, tmp_path) -> None:
+        large = replace(config, engine=replace(config.engine, cpus=5.0))
+        with pytest.raises(ConfigError, match=r"asks for 11 CPUs at once and the cluster has 4; lower engine\.cpus"):
+            await grow(Fleet(large, slow(), ScriptedEngine), tmp_path / "trees", lambda _: None)
 
+    async def test_an_engine_that_fits_the_cluster_but_no_machine_of_it_is_refused_at_once(
+        self, config, tmp_path
+    ) -> None:
+        """It waited for ever for a place: only the sum over all machines was looked at."""
+        wide = replace(config, engine=replace(config.engine, cpus=3.0, replicas=1))
+        said = r"a policy engine asks one machine for 3 CPUs and 0 GPUs, and the largest .* 2 CPUs .*lower engine\.cpus"
+        with pytest.raises(ConfigError, match=said):
+            await grow(Fleet(wide, slow(), ScriptedEngine), tmp_path / "trees", lambda _: None)
 
-async def test_trainings_that_do_not_fit_yet_are_told_of_where_nodes_can_join(
-    cluster, config, tmp_path, caplog
-) -> None:
-    cluster.add_node(num_cpus=2)
-    plan = config.plan(2)
-    large = config.round | {"r2": replace(plan, policy=replace(plan.policy, ranks=64))}
-    fleet = Fleet(replace(config, round=large), ScriptedEngine, ScriptedEngine, trains=True)
-    await grow(fleet, tmp_path / "trees", lambda _: None)
-    assert "CPUs (round.r2.policy.ranks=64) and the cluster has 4, with places for " in caplog.text
-    assert "nodes that hold the rest have to join" in caplog.text
-    await fleet.release()
+    async def test_trainings_that_do_not_fit_yet_are_told_of_where_nodes_can_join(
+        self, config, tmp_path, caplog
+    ) -> None:
+        plan = config.plan(2)
+        large = config.round | {"r2": replace(plan, policy=replace(plan.policy, ranks=64))}
+        fleet = Fleet(replace(config, round=large), ScriptedEngine, ScriptedEngine, trains=True)
+        await grow(fleet, tmp_path / "trees", lambda _: None)
+        assert "CPUs (round.r2.policy.ranks=64) and the cluster has 4, with places for " in caplog.text
+        assert "nodes that hold the rest have to join" in caplog.text
+        await fleet.release()
 
 
 def test_a_run_without_an_address_joins_no_cluster_that_happens_to_be_there(monkeypatch) -> None:

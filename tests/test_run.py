@@ -50,8 +50,9 @@ def work(desk: Desk, folder: Path, **given: Any) -> dict[str, float]:
 
 
 def test_a_stages_seed_fits_in_32_bits_and_differs_by_round_and_stage(tmp_path) -> None:
+    config = compose([])
     desks = [
-        Desk(compose([f"seed={seed}"]), Place.of(number, stage), *[None] * 4)  # type: ignore[arg-type]
+        Desk(replace(config, seed=seed), Place.of(number, stage), *[None] * 4)  # type: ignore[arg-type]
         for seed in range(20)
         for number in (1, 2)
         for stage in ("trees", "policy")

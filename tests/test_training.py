@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread, Timer
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -90,15 +91,89 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
     return TrainingJob("policy", base, (data,), folder / "policy", QUICK)
 
 
+class Trained(NamedTuple):
+    """What a training gave and told, by ranks that were started before it: who those were and who was at work; which folders
+    they had in the temporary folder; who was left after it, while another could have followed, and of the ranks that were
+    started for another, which never came."""
+
+    metrics: dict[str, Any]
+    heard: list[Progress]
+    early: set[int]
+    at_work: set[int]
+    folders: set[Path]
+    left: list[psutil.Process]
+    unused: list[psutil.Process]
+
+
 @pytest.fixture(scope="module")
-def trained(cluster: None, job: TrainingJob) -> tuple[dict[str, Any], list[Progress]]:
+def trained(cluster: None, job: TrainingJob) -> Trained:
     heard: list[Progress] = []
-    return train(job, heard.append), heard
+    at_work: set[int] = set()
+    folders: set[Path] = set()
+    before = folders_of_ranks()
+
+    def look(progress: Progress) -> None:
+        heard.append(progress)
+        folders.update(folders_of_ranks() - before)
+        at_work.update(process.pid for process in living_ranks())
+
+    with Trainings(beside=1.5) as trainings:
+        trainings.prepare(QUICK)
+        early = wait_for_ranks(1)
+        metrics = trainings.train(job, look)
+        left = gone(living_ranks())
+        trainings.prepare(QUICK)
+        unused = wait_for_ranks(1)
+    return Trained(metrics, heard, {process.pid for process in early}, at_work, folders, left, gone(unused))
+
+
+def folders_of_ranks() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("*ranks-*"))
+
+
+class Kept(NamedTuple):
+    """Four trainings by ranks that may be kept: a PPM's, the first policy's once more, one whose ranks are of another form,
+    and one of that form that fails. Who was at work in the first two and in the third, who was left in between and after
+    all, and how the last one failed."""
+
+    ppm: TrainingJob
+    metrics: dict[str, Any]
+    policy: TrainingJob
+    at_work: tuple[set[int], set[int]]
+    between: list[psutil.Process]
+    after: list[psutil.Process]
+    failed: TrainingError
+
+
+@pytest.fixture(scope="module")
+def kept(trained: Trained, job: TrainingJob) -> Kept:
+    folder = job.out.parent
+    data = write_rows(folder / "pairs.parquet", sums_pairs(60, seed=2))
+    held_out = write_rows(folder / "held_out.parquet", sums_pairs(30, seed=3))
+    ppm = replace(job, kind="ppm", base=job.out, data=(data,), out=folder / "ppm", validation=held_out)
+    policy = replace(job, out=folder / "kept")
+    other_form = replace(job, out=folder / "other-form", config=replace(QUICK, threads_per_rank=2, max_steps=4))
+    nothing = replace(other_form, out=folder / "nothing", config=replace(other_form.config, max_tokens=10))
+    pids: tuple[set[int], set[int]] = (set(), set())
+
+    def look(which: int) -> Callable[[Progress], None]:
+        return lambda _: pids[which].update(process.pid for process in living_ranks())
+
+    with Trainings(beside=0.5) as trainings:
+        metrics = trainings.train(ppm, look(0))
+        trainings.train(policy, look(0))
+        between = wait_for_ranks(1)
+        trainings.train(other_form, look(1))
+        with pytest.raises(TrainingError) as failed:
+            trainings.train(nothing, look(1))
+    return Kept(ppm, metrics, policy, pids, between, gone(living_ranks()), failed.value)
 
 
 def train(job: TrainingJob, progress: Callable[[Progress], None]) -> dict[str, Any]:
     with Trainings() as trainings:
-        return trainings.train(job, progress)
+        metrics = trainings.train(job, progress)
+        assert gone(living_ranks()) == []  # nobody said that they may wait for another training
+        return metrics
 
 
 def living_ranks() -> list[psutil.Process]:
@@ -114,20 +189,32 @@ def living(actor: str) -> list[psutil.Process]:
     return found
 
 
+def gone(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that live on; a process that ends is gone a moment after its actor."""
+    living: list[psutil.Process] = psutil.wait_procs(processes, timeout=30)[1]
+    return living
+
+
+def wait_for_ranks(count: int) -> list[psutil.Process]:
+    deadline = time.monotonic() + 60
+    while len(found := living_ranks()) < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(found) == count
+    return found
+
+
 @pytest.fixture(autouse=True)
 def no_ranks_of_an_earlier_test() -> None:
-    """A process that ends is gone a moment after its actor, and would be counted here."""
-    psutil.wait_procs(living_ranks(), timeout=30)
+    """They would be counted here."""
+    gone(living_ranks())
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     return checkpoints.open_policy(folder, torch.float32).state_dict()
 
 
-def test_training_lowers_the_loss_and_tells_it(
-    trained: tuple[dict[str, Any], list[Progress]], job: TrainingJob
-) -> None:
-    metrics, heard = trained
+def test_training_lowers_the_loss_and_tells_it(trained: Trained, job: TrainingJob) -> None:
+    metrics, heard = trained.metrics, trained.heard
     assert [(progress.done, progress.total) for progress in heard] == [(n, 24) for n in range(4, 25, 4)]
     assert heard[-1].loss < 0.5 * heard[0].loss
     assert metrics["loss_last"] == heard[-1].loss
@@ -135,7 +222,7 @@ def test_training_lowers_the_loss_and_tells_it(
     assert json.loads(job.metrics.read_text()) == metrics
 
 
-def test_a_trained_policy_is_a_whole_folder_in_bfloat16(trained: object, job: TrainingJob) -> None:
+def test_a_trained_policy_is_a_whole_folder_in_bfloat16(trained: Trained, job: TrainingJob) -> None:
     checkpoints.check_model_folder(job.out, "policy")
     assert not job.checkpoints.exists()
     assert json.loads((job.out / "config.json").read_text())["dtype"] == "bfloat16"
@@ -145,7 +232,7 @@ def test_a_trained_policy_is_a_whole_folder_in_bfloat16(trained: object, job: Tr
     assert model.config.use_cache
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(trained: object, job: TrainingJob) -> None:
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(trained: Trained, job: TrainingJob) -> None:
     again = replace(job, out=job.out.with_name("killed"))
 
     def kill_after_step_12(progress: Progress) -> None:
@@ -178,7 +265,7 @@ def test_a_clock_that_was_set_back_costs_no_checkpoint(cluster: None, job: Train
     assert train(set_back, hear)["steps"] == 24
 
 
-def test_an_exception_in_the_callers_progress_ends_the_training(trained: object, job: TrainingJob) -> None:
+def test_an_exception_in_the_callers_progress_ends_the_training(trained: Trained, job: TrainingJob) -> None:
     training: list[psutil.Process] = []
 
     def fail(_: Progress) -> None:
@@ -189,12 +276,12 @@ def test_an_exception_in_the_callers_progress_ends_the_training(trained: object,
     with pytest.raises(OSError, match="the disk is full"):
         train(stopped, fail)
     assert training
-    assert psutil.wait_procs(training, timeout=60)[1] == []
+    assert gone(training) == []
     assert not stopped.metrics.exists()
 
 
 def test_a_training_that_is_asked_to_end_saves_first_and_goes_on_from_that_step(
-    trained: object, job: TrainingJob
+    trained: Trained, job: TrainingJob
 ) -> None:
     """SIGTERM lost what had been learnt since the last checkpoint."""
     stopped = replace(job, out=job.out.with_name("asked"), config=replace(QUICK, save_steps=None, save_minutes=None))
@@ -264,7 +351,7 @@ def test_chance_goes_on_where_it_stood_when_a_training_does(cluster: None, job: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("actor", ["Exchange", "TrainController"])
-def test_a_training_whose_part_of_ray_dies_says_how_to_go_on(trained: object, job: TrainingJob, actor: str) -> None:
+def test_a_training_whose_part_of_ray_dies_says_how_to_go_on(trained: Trained, job: TrainingJob, actor: str) -> None:
     """A traceback of Ray's came instead."""
 
     def kill(_: Progress) -> None:
@@ -276,18 +363,17 @@ def test_a_training_whose_part_of_ray_dies_says_how_to_go_on(trained: object, jo
             TrainingError, match=r"(?s)a part of Ray is gone.*the same command goes on from the last one"
         ):
             train(replace(job, out=job.out.with_name(f"without-{actor}")), kill)
-        assert psutil.wait_procs(living_ranks(), timeout=60)[1] == []
-    finally:  # the CPUs of a controller's ranks stay its own as long as its driver lives, and the command has ended by now
-        ray.shutdown()
-        start_cluster()
+        assert gone(living_ranks()) == []
+    finally:
+        if actor == "TrainController":  # its ranks' CPUs stay its own as long as its driver lives
+            ray.shutdown()
+            start_cluster()
 
 
-def test_a_ppm_learns_its_pairs_and_scores_alike_wherever_it_is_opened(trained: object, job: TrainingJob) -> None:
-    folder = job.out.parent
-    data = write_rows(folder / "pairs.parquet", sums_pairs(60, seed=2))
-    held_out = write_rows(folder / "held_out.parquet", sums_pairs(30, seed=3))
-    ppm = replace(job, kind="ppm", base=job.out, data=(data,), out=folder / "ppm", validation=held_out)
-    metrics = train(ppm, lambda _: None)
+def test_a_ppm_learns_its_pairs_and_scores_alike_wherever_it_is_opened(kept: Kept) -> None:
+    ppm, metrics = kept.ppm, kept.metrics
+    folder, held_out = ppm.out.parent, ppm.validation
+    assert held_out is not None
     assert metrics["loss_last"] < 0.8 * metrics["loss_first"]
     assert metrics["pair_accuracy"]["accuracy"] > 0.9
     assert metrics["pair_accuracy"]["by_kind"]["middle"]["pairs"] == metrics["pair_accuracy"]["pairs"] == 30
@@ -308,80 +394,35 @@ def test_a_ppm_learns_its_pairs_and_scores_alike_wherever_it_is_opened(trained: 
     assert together == pytest.approx(alone, abs=1e-5)
 
 
-def test_a_failing_rank_is_reported_with_its_reason(trained: object, job: TrainingJob) -> None:
-    nothing = replace(job, out=job.out.with_name("nothing"), config=replace(QUICK, max_tokens=10))
-    with pytest.raises(TrainingError, match="120 examples are longer than max_tokens=10"):
-        train(nothing, lambda _: None)
-
-
-def wait_for_ranks(count: int) -> list[psutil.Process]:
-    deadline = time.monotonic() + 60
-    while len(found := living_ranks()) < count and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert len(found) == count
-    return found
+def test_a_failing_rank_is_reported_with_its_reason(kept: Kept) -> None:
+    assert "120 examples are longer than max_tokens=10" in str(kept.failed)
 
 
 @pytest.mark.slow
-def test_ranks_that_were_started_before_their_job_do_it_and_others_are_let_go(cluster: None, job: TrainingJob) -> None:
-    at_work: list[psutil.Process] = []
-
-    def look(_: Progress) -> None:
-        at_work.extend(living_ranks())
-
-    with Trainings() as trainings:
-        trainings.prepare(QUICK)
-        early = wait_for_ranks(1)
-        trainings.train(replace(job, out=job.out.with_name("early")), look)
-        assert {process.pid for process in at_work} == {early[0].pid}
-        at_work.clear()
-        trainings.prepare(QUICK)
-        unsuited = wait_for_ranks(1)
-        wider = replace(QUICK, threads_per_rank=2)
-        trainings.train(replace(job, out=job.out.with_name("other"), config=wider), look)
-        assert at_work[-1].pid != unsuited[0].pid
-        trainings.prepare(QUICK)
-        unused = wait_for_ranks(1)
-    assert psutil.wait_procs([*early, *unsuited, *unused], timeout=60)[1] == []
+def test_ranks_that_were_started_before_their_job_do_it_and_others_are_let_go(trained: Trained, kept: Kept) -> None:
+    assert trained.at_work == trained.early
+    assert trained.unused == []
+    assert kept.at_work[1] - kept.at_work[0]  # those of another form than the third training's
+    assert kept.after == []
 
 
 @pytest.mark.slow
-def test_kept_ranks_do_one_training_after_the_other_as_new_ones_would(
-    cluster: None, trained: Any, job: TrainingJob
-) -> None:
+def test_kept_ranks_do_one_training_after_the_other_as_new_ones_would(kept: Kept, job: TrainingJob) -> None:
     """A PPM's small training took less time than its ranks took to start."""
-    at_work: list[int] = []
-
-    def look(_: Progress) -> None:
-        at_work.extend(process.pid for process in living_ranks())
-
-    pairs = write_rows(job.out.with_name("kept-pairs.parquet"), sums_pairs(60, seed=1))
-    with Trainings(beside=0.5) as trainings:
-        other = replace(job, kind="ppm", data=(pairs,), validation=pairs, out=job.out.with_name("kept-ppm"))
-        assert "pair_accuracy" in trainings.train(other, look)
-        trainings.train(replace(job, out=job.out.with_name("kept")), look)
-        assert len(set(at_work)) == 1
-        kept = wait_for_ranks(1)
-        other_form = replace(job, out=job.out.with_name("kept-not"), config=replace(QUICK, threads_per_rank=2))
-        trainings.train(other_form, look)
-        assert len(set(at_work)) > 1
-    assert psutil.wait_procs(kept, timeout=60)[1] == []
-    mine, theirs = (weights_of(job.out.with_name(name)) for name in ("kept", job.out.name))
+    assert {process.pid for process in kept.between} == kept.at_work[0]
+    mine, theirs = (weights_of(folder) for folder in (kept.policy.out, job.out))
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("beside", [None, 1.5])
-def test_ranks_that_leave_the_others_too_few_cpus_end_with_their_training(
-    cluster: None, job: TrainingJob, beside: float | None
-) -> None:
+def test_ranks_that_leave_the_others_too_few_cpus_end_with_their_training(trained: Trained) -> None:
     """The search that came next waited for ever for the CPUs of ranks that waited for it to end."""
-    with Trainings(beside=beside) as trainings:
-        trainings.train(
-            replace(job, out=job.out.with_name(f"alone-{beside}"), config=replace(QUICK, max_steps=1)), print
-        )
-        # Kept ones would live on; a process that ends is gone a moment after its actor.
-        assert psutil.wait_procs(living_ranks(), timeout=30)[1] == []
+    assert trained.left == []
+
+
+def test_what_ranks_keep_lies_with_what_ray_keeps(trained: Trained) -> None:
+    """Every start that was killed left a folder of theirs in the temporary folder."""
+    assert trained.folders == set()
 
 
 @pytest.mark.slow
@@ -403,7 +444,7 @@ def test_an_untrained_ppm_waits_for_no_cpu_that_waiting_ranks_hold(cluster: None
 
 @pytest.mark.slow
 def test_two_ranks_learn_what_one_learns_and_where_one_hangs_others_go_on_from_the_last_checkpoint(
-    trained: tuple[dict[str, Any], Any], job: TrainingJob
+    trained: Trained, job: TrainingJob
 ) -> None:
     """The other ranks waited for one that hung for hours, then the run ended."""
     config = replace(QUICK, ranks=2, micro_batch_size=2, deepspeed="zero2", cpus_per_rank=0.5)
@@ -421,7 +462,7 @@ def test_two_ranks_learn_what_one_learns_and_where_one_hangs_others_go_on_from_t
 
     with Trainings(beside=0.0, say=said.append) as trainings:
         losses = [loss for _, loss in trainings.train(two, lambda _: None)["loss_curve"]]
-        assert losses == pytest.approx([loss for _, loss in trained[0]["loss_curve"]], rel=0.02)
+        assert losses == pytest.approx([loss for _, loss in trained.metrics["loss_curve"]], rel=0.02)
         assert not said
         metrics = trainings.train(again, stop_rank_1)
     (told,) = said

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -208,7 +209,7 @@ class Ranks:
 
     def _run(self) -> None:
         try:
-            with TemporaryDirectory(prefix="rstar-ranks-") as own_state:
+            with TemporaryDirectory(prefix="ranks-", dir=_session()) as own_state:
                 self._trainer(own_state).fit()
         finally:
             self._say_the_end()
@@ -238,6 +239,12 @@ class Ranks:
     def _say_the_end(self) -> None:
         with suppress(RayError):  # `end` was faster: nobody listens
             ray.get(self._exchange.report.remote(None))
+
+
+def _session() -> Path:
+    """Where Ray keeps what it writes on this machine: what a killed caller leaves of its ranks lies there, not beside it."""
+    here = ray.get_runtime_context()
+    return Path(here.get_temp_dir(), here.get_session_name())
 
 
 def _run_rank(given: dict[str, Any]) -> None:

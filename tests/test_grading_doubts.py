@@ -64,6 +64,13 @@ x \in [1,2], y \in [3,4] | y \in [1,2], x \in [3,4]
 x \in (1,2) | y \in (1,2)
 x \in \{1,2\} | y \in \{1,2\}
 """,
+    "solutions joined by 'or', and values of two names, were thrown together": r"""
+x=1, y=2 \text{ or } x=3, y=4 | x=1, y=4 \text{ or } x=3, y=2
+x=1 \text{ and } y=2 \text{ or } x=3 \text{ and } y=4 | x=1, y=4 \text{ or } x=3, y=2
+x=1, 3, y=2, 4 | x=1, 2, y=3, 4
+1 \text{ and } 2, 3 \text{ and } 4 | 1 \text{ and } 3, 2 \text{ and } 4
+1 \text{ and } 2 \text{ or } 3 \text{ and } 4 | 1, 2, 3, 4
+""",
 }
 #: What was accepted or called wrong, and may be either.
 DOUBTFUL = {
@@ -252,6 +259,11 @@ x \in \{1,2\} | x = 1 \text{ or } x = 2
 3 cm, 5 cm | 5, 3
 x \ne \pm 2 | (-\infty,-2) \cup (-2,2) \cup (2,\infty)
 x \ne \pm 2, 3 | x \ne 3, x \ne -2, x \ne 2
+x=1, y=2 \text{ or } x=3, y=4 | (1,2), (3,4)
+x=1, y=2 \text{ or } x=3, y=4 | x=3, y=4; x=1, y=2
+x=1, 3, y=2, 4 | y=4, 2, x=3, 1
+r=5, h=8, h/r=1.6 | r=5, h=8, h/r=1.6
+1 \text{ and } 2 \text{ and } 3 | 1, 2, \text{ and } 3
 """
 
 

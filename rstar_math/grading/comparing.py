@@ -111,9 +111,10 @@ class Comparison:
 
     def _answers(self, said: str, meant: str) -> Difference:
         """Why two answers that are no choice differ: as lists, where one is one."""
-        listing.check_joined(said, meant)
         said, meant = as_named(said), as_named(meant)
-        said, meant = listing.unnamed(as_rows(said, meant), as_rows(meant, said))
+        said, meant = as_rows(said, meant), as_rows(meant, said)
+        listing.check_joined(said, meant)
+        said, meant = listing.unnamed(said, meant)
         wanted, given = listing.members(meant), listing.members(said)
         if len(wanted.texts) > 1 and len(given.texts) != len(wanted.texts):
             ungrouped = listing.members(said, grouping=False)

@@ -41,10 +41,23 @@ def members(text: str, *, grouping: bool = True) -> Members:
     parts = structure.elements(text if inside is None else inside, grouping=grouping) or [text]
     if inside is not None and len(parts) == 1:  # between braces a comma alone parts members
         parts = structure.elements(inside, grouping=False) or [text]
-    texts = [sign for part in parts for sign in structure.both_signs(as_named(part))]
+    texts = [sign for part in _under_their_names(parts) for sign in structure.both_signs(part)]
     if inside is not None:
         texts = list({squeezed(member): member for member in texts}.values())
     return Members(tuple(texts), inside is not None)
+
+
+def _under_their_names(parts: list[str]) -> list[str]:
+    """ "x = 1, 3, y = 2, 4" with the name before every value; of one name alone it need not stand there."""
+    texts = list(map(as_named, parts))
+    names = [named(text).name for text in texts]
+    if len(set(names) - {""}) < 2 or not names[0]:
+        return texts
+    for place, name in enumerate(names):
+        if not name and "=" not in texts[place]:
+            names[place] = names[place - 1]
+            texts[place] = f"{names[place]} = {texts[place]}"
+    return texts
 
 
 def braced(text: str) -> str | None:

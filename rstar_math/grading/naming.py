@@ -126,11 +126,12 @@ def _is_tuple_of_names(text: str) -> bool:
 
 
 def as_rows(text: str, other: str) -> str:
-    """ "p=5, q=2; p=7, q=2" as tuples, and "x=1, y=2" as one where `other` is a tuple."""
-    groups = [_pieces(part) for part in structure.split(text, ";")]
+    """ "p=5, q=2; p=7, q=2" and "p=5, q=2 or p=7, q=2" as tuples, and "x=1, y=2" as one where `other` is a tuple."""
+    choices = [part for part in reals.OR.split(text) if part.strip()]
+    groups = [_pieces(part) for choice in choices for part in structure.split(choice, ";")]
     if len(groups) > 1 and all(len(group) > 1 for group in groups):
         return ", ".join(map(_row, groups))
-    alone = _pieces(text)
+    alone = _pieces(text) if len(choices) == 1 else []
     tuple_of_other = structure.row(named(other).value)
     if len(alone) > 1 and tuple_of_other and len(tuple_of_other.members) == len(alone):
         return _row(alone)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rstar_math.grading import ends
 from rstar_math.grading.failures import Unreadable
-from rstar_math.grading.levels import Group, Items, cut, parts, shown, signed, spelt, tree
+from rstar_math.grading.levels import EITHER, Group, Items, cut, parts, shown, signed, spelt, tree
 
 #: Whether there is anything to look at.
 _STRUCTURED = re.compile(
@@ -82,7 +82,7 @@ def _solutions(one: Outline, other: Outline) -> bool:
 
 
 def _outline(items: Items, *, signs: bool = True) -> Outline:
-    groups = [parts(group) for group in cut(items, {";"})]
+    groups = [parts(group) for group in cut(items, {";"} | EITHER)]
     if len(groups) > 1 and all(len(group) > 1 and all("=" in part for part in group) for group in groups):
         rows = [_row("()", tuple(_formula(_value(part)) for part in group)) for group in groups]
         return Outline("list", "", tuple(rows))

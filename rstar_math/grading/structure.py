@@ -122,11 +122,18 @@ def elements(text: str, *, grouping: bool = True) -> list[str]:
     groups = split(text, ";")
     if len(groups) > 1 and any(_DECIMAL_COMMA.fullmatch(group) and len(split(group, ",")) > 1 for group in groups):
         raise Unreadable("commas between semicolons, which may be decimal ones")
+    joined = [part for part in split(text, ",;", grouping=grouping) if len(list(filter(None, _AND_OR.split(part)))) > 1]
+    if len(joined) > 1 or len({_joiner(found[0]) for part in joined for found in _AND_OR.finditer(part)}) > 1:
+        raise Unreadable("lists within a list")
     outer = _AND_OR.sub(";", _INNER_AND_OR.sub(r"\\text{ \1};", text))
     parts = split(outer, ",;", grouping=grouping or len(groups) > 1)
     if not all(parts[1:-1]):
         raise Unreadable("an empty place in a list")
     return [part for part in parts if part and part != "\\text{ }"]
+
+
+def _joiner(text: str) -> str:
+    return "and" if "and" in text else "or"
 
 
 def brackets(text: str) -> tuple[str, str, str] | None:

@@ -129,7 +129,7 @@ class _Asking:
             each async for each in fleet.grow([self.problem], models, plan, seed=self.config.seed, graded=False)
         ]
         if isinstance(found, Poisoned):
-            raise EngineError(f"the search worker died {found.deaths} times on this question: {found.cause}")
+            raise EngineError(f"its search worker or engine died {found.deaths} times on this question: {found.cause}")
         (tree,) = found
         return tree
 

@@ -27,7 +27,7 @@ from rstar_math.lines import line_of, read_lines
 from rstar_math.records import Problem, Tree
 from rstar_math.search.storage import next_number, read_parts, write_trees
 
-#: The list of problems that killed their workers, in the folder of their set's trees.
+#: The list of problems that killed their workers or engines, in the folder of their set's trees.
 POISONED = "poisoned.jsonl"
 #: What comes of one problem.
 _Found = list[Tree] | Poisoned
@@ -126,7 +126,7 @@ async def _in_time(grown: AsyncGenerator[_Found, None], parts: Sequence[_Parts])
 
 
 def poisoned(folder: Path) -> list[dict[str, Any]]:
-    """The problems of a set that killed their workers: `id`, `deaths` and `cause` of each."""
+    """The problems of a set that killed their workers or engines: `id`, `deaths` and `cause` of each."""
     return list(read_lines(folder / POISONED))
 
 

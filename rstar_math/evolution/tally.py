@@ -26,12 +26,12 @@ _NEAR_THE_END = 0.85
 
 
 def say_poisoned(desk: Desk, folder: Path) -> int:
-    """Says which problems killed their workers; how many there are."""
+    """Says which problems killed their workers or engines; how many there are."""
     found = poisoned(folder)
     if found:
         names = ", ".join(row["id"] for row in found[:5]) + (" …" if len(found) > 5 else "")
         desk.progress.say(
-            f"{len(found)} problems are set aside, for each killed its search worker again and again, the last time alone: "
+            f"{len(found)} problems are set aside, for each killed its search worker or engine again and again, the last time alone: "
             f"{names}; {folder / POISONED} lists them with the cause."
         )
     return len(found)

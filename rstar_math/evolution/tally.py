@@ -31,7 +31,7 @@ def say_poisoned(desk: Desk, folder: Path) -> int:
     if found:
         names = ", ".join(row["id"] for row in found[:5]) + (" …" if len(found) > 5 else "")
         desk.progress.say(
-            f"{len(found)} problems are set aside, for each killed its search worker or engine again and again, the last time "
+            f"{len(found)} problems are set aside, for each killed its worker or engine again and again, the last time "
             f"alone: {names}; {folder / POISONED} lists them with the cause."
         )
     return len(found)

@@ -1,6 +1,7 @@
 """What finds a place on which nodes: drawn by hand, no cluster is started."""
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from rstar_math.cluster import joining
 from rstar_math.cluster.joining import connect
 from rstar_math.cluster.placing import Wanted, left_over
 from rstar_math.errors import ConfigError
+from rstar_math.training.launch import _RAY_TRAIN, Trainings
 
 GPUS_8 = {"CPU": 64.0, "GPU": 8.0}
 
@@ -117,11 +119,54 @@ def test_ranks_that_fit_the_sum_of_cpus_but_no_machines_are_refused_before_the_s
     assert connect(config, trains=True)
 
 
+@pytest.mark.parametrize(
+    ("ranks", "cpus", "nodes", "places"),
+    [
+        (1, 2.0, [{"CPU": 1.0}], 0),
+        (3, 3.0, [{"CPU": 5.0}] * 2, 2),
+        (4, 0.1, [{"CPU": 0.3}], 3),
+        (4, 1.0, [{"CPU": 2.0, "GPU": 4.0}, {"CPU": 4.0}], 2),
+    ],
+)
+def test_a_training_by_itself_whose_ranks_find_no_places_is_refused(
+    ranks, cpus, nodes, places, made_up, monkeypatch
+) -> None:
+    """Only the number of ranks was held against that of CPUs, or GPUs, and it waited for ever."""
+    made_up(*nodes)
+    os.environ.update(_RAY_TRAIN)  # Ray Train, once imported, reads no more what a training tells it
+    monkeypatch.setattr("rstar_math.training.workers.Exchange", None)  # nothing can be started
+    training = replace(compose([]).plan(1).policy, ranks=ranks, cpus_per_rank=cpus)
+    with pytest.raises(ConfigError, match=rf"ranks={ranks}, and the cluster has places for {places}, of "):
+        Trainings()._start(training)
+
+
 def test_a_rank_on_a_gpu_takes_a_cpu_as_well(made_up) -> None:
     made_up({"CPU": 4.0, "GPU": 8.0})
     ranks = [f"round.r{number}.{what}.ranks=8" for number in range(1, 5) for what in ("policy", "ppm")]
     with pytest.raises(ConfigError, match=r"asks for 8 GPUs .* with places for 4 of these ranks"):
         connect(compose(ranks), trains=True)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "node", "said"),
+    [
+        (
+            ["cluster=laptop"],
+            {"CPU": 2.0},
+            r"asks for 2 CPUs .* has 2, of which .* that stay hold 0\.6 CPUs: no place ",
+        ),
+        (["cluster=1gpu", "cluster.keep_engines=true"], {"CPU": 8.0, "GPU": 1.0}, r"hold 6 CPUs and 1 GPUs: no place "),
+    ],
+)
+def test_ranks_that_find_no_place_beside_engines_that_stay_are_refused_before_the_search(
+    knobs, node, said, made_up
+) -> None:
+    """They waited, after the search, for engines that waited for them to end."""
+    made_up(node)
+    with pytest.raises(ConfigError, match=rf"{said}.*lower round\.r.*\.ranks, or set cluster\.keep_engines=false"):
+        connect(compose(["preset=paper", *knobs]), trains=True)
+    assert connect(compose(["preset=paper", *knobs, "cluster.keep_engines=false"]), trains=True)
+    assert connect(compose(["preset=paper", *knobs]))  # whoever only searches has room
 
 
 @pytest.mark.parametrize(

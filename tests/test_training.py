@@ -6,6 +6,8 @@ import os
 import random
 import re
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -489,6 +491,35 @@ def test_ranks_that_hang_again_and_again_end_the_training_with_the_way_out(job: 
     ):
         trainings.train(job, lambda _: None)
     assert len(said) == 3
+
+
+_NEVER_PLACED = """
+import ray
+from test_training import start_cluster
+from worked_rows import QUICK
+from rstar_math.training.launch import Trainings
+
+start_cluster(num_cpus=1)
+ray.get(ray.util.placement_group([{"CPU": 1}]).ready())
+with Trainings() as trainings:
+    trainings.prepare(QUICK)
+    trainings._prepared.result()
+print("all is done", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_program_whose_ranks_never_found_their_places_ends() -> None:
+    """It had done everything and hung: the interpreter waited for a thread that waited for them."""
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    ran = subprocess.run(
+        [sys.executable, "-c", _NEVER_PLACED],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert (ran.stdout.splitlines()[-1:], ran.returncode) == (["all is done"], 0)
 
 
 async def test_who_waits_and_who_does_not_answer_is_told_apart(monkeypatch) -> None:

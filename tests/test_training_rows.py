@@ -373,6 +373,17 @@ def test_damaged_rows_are_not_learnt_from(tmp_path: Path, damaged: str, damage: 
     assert rows.written(file) is None
 
 
+def test_rows_that_nobody_reads_any_more_are_mapped_no_longer(tmp_path: Path) -> None:
+    """On NFS their folder could not be deleted: ranks that waited for the first one mapped them still."""
+    data, file = tmp_path / "policy.parquet", tmp_path / "rows.arrow"
+    write_rows(data, [{"question": QUESTION, "steps": plain(STEPS)}])
+    rows.write(rows.policy_rows([data], Letters(), 1000), rows.POLICY_SCHEMA, file)
+    found = RowData(rows.open_rows(file))
+    assert found[0]["ids"] and str(file) in Path("/proc/self/maps").read_text()
+    found.let_go()
+    assert str(file) not in Path("/proc/self/maps").read_text()
+
+
 # ---- what a stopped training goes on from -------------------------------------------------------------------------
 
 

@@ -52,7 +52,7 @@ def connect(config: RunConfig, *, trains: bool = False) -> bool:
     _check_each(kinds, nodes)
     room = room and _all_find_places(config, kinds, nodes)
     if trains:
-        _check_ranks(config)
+        _check_ranks(config, kinds)
     return room
 
 
@@ -226,32 +226,49 @@ def _or(knobs: Sequence[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _check_ranks(config: RunConfig) -> None:
-    """Whether every training of the run finds room.
+def _check_ranks(config: RunConfig, kinds: Sequence[Wanted]) -> None:
+    """Whether every training of the run finds room: beside all engines and workers, `kinds`, where those stay.
 
     Raises:
         ConfigError: one does not, in a cluster that no node will join.
     """
-    there, nodes = ray.cluster_resources(), _nodes()
-    kind = "GPU" if there.get("GPU", 0.0) else "CPU"
+    kind = "GPU" if ray.cluster_resources().get("GPU", 0.0) else "CPU"
+    stay = kinds if config.cluster.keep_engines else ()
     plans = ((number, config.plan(number)) for number in range(1, config.rounds + 1))
     trainings = [(f"round.r{number}.{what}", each) for number, plan in plans for what, each in _trainings(plan)]
     trainings.sort(key=lambda found: _rank_asks(found[1], kind), reverse=True)
     for where, training in trainings:
-        cpus, gpus = (1.0, 1.0) if kind == "GPU" else (training.cpus_per_rank, 0.0)
-        if not (left := left_over([Wanted("rank", training.ranks, cpus, gpus)], nodes)):
+        if not (lack := _lack_of_room(where, training, kind, stay)):
             continue
-        said = (
-            f"{where} asks for {_rank_asks(training, kind):g} {kind}s ({where}.ranks={training.ranks}) and the cluster has "
-            f"{there.get(kind, 0.0):g}, with places for {training.ranks - left[0][1]} of these ranks at once ({cpus:g} CPUs "
-            f"and {gpus:g} GPUs of one machine each)"
-        )
+        said, lower = lack
         if config.cluster.address is None:
-            raise ConfigError(f"{said}; lower {where}.ranks")
+            raise ConfigError(f"{said}; lower {lower}")
         _say_once(
-            f"{said}: nodes that hold the rest have to join before the first training, or it is refused, or waits"
+            f"{said}: nodes that hold the rest have to join before the first training, or it is refused, or waits; or "
+            f"lower {lower}"
         )
         return
+
+
+def _lack_of_room(where: str, training: TrainingConfig, kind: str, stay: Sequence[Wanted]) -> tuple[str, str] | None:
+    """What keeps a training from its place beside those that stay, in words, and what to lower; None: nothing."""
+    there, nodes = ray.cluster_resources(), _nodes()
+    cpus, gpus = (1.0, 1.0) if kind == "GPU" else (training.cpus_per_rank, 0.0)
+    rank = Wanted("rank", training.ranks, cpus, gpus)
+    if not left_over([rank, *stay], nodes):
+        return None
+    asked = (
+        f"{where} asks for {_rank_asks(training, kind):g} {kind}s ({where}.ranks={training.ranks}) and the cluster has "
+        f"{there.get(kind, 0.0):g}"
+    )
+    each, knobs = f"({cpus:g} CPUs and {gpus:g} GPUs of one machine each)", f"{where}.ranks"
+    if left := left_over([rank], nodes):
+        return f"{asked}, with places for {training.ranks - left[0][1]} of these ranks at once {each}", knobs
+    held = " and ".join(f"{count:g} {kind}s" for kind, count in _asked(stay).items() if count)
+    words = (
+        f"{asked}, of which engines and search workers that stay hold {held}: no place beside them for all ranks {each}"
+    )
+    return words, f"{knobs}, or set cluster.keep_engines=false"
 
 
 def _trainings(plan: RoundConfig) -> tuple[tuple[str, TrainingConfig], ...]:

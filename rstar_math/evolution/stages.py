@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from rstar_math.cluster.fleet import Models
 from rstar_math.cluster.growth import Order, grow_into
-from rstar_math.cluster.joining import connect
+from rstar_math.cluster.joining import connect_to
 from rstar_math.config import (
     HarvestConfig,
     PolicyConfig,
@@ -195,7 +195,7 @@ def train_ppm(desk: Desk, folder: Path, *, training: PPMConfig, policy: Path | s
     )
     from rstar_math.training.untrained import leave_untrained
 
-    connect(desk.config)
+    connect_to(desk.config.cluster.address)
     return leave_untrained(job, desk.config.cluster.training_silence_seconds)
 
 
@@ -210,7 +210,7 @@ def train_control(desk: Desk, folder: Path, *, training: TrainingConfig, base: s
 
 def _train(desk: Desk, job: TrainingJob, begun: Callable[[], None] = lambda: None) -> Metrics:
     check_room(job.out, job.base, job.config)
-    connect(desk.config)
+    connect_to(desk.config.cluster.address)
     with desk.bar(None, "steps") as bar:
 
         def hear(progress: Progress) -> None:

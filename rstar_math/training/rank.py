@@ -71,6 +71,8 @@ def run(
         return
     weights = trainer.accelerator.get_state_dict(trainer.deepspeed)
     did("the weights were gathered")
+    trainer.train_dataset.let_go()
+    ranks.barrier()  # no rank maps the rows any more that the first one deletes
     if first:
         metrics = _metrics(trainer, counts) | {
             "seconds": round(time.monotonic() - started, 2),

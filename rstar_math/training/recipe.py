@@ -48,6 +48,10 @@ class RowData(Dataset[rows.Row]):
     def __getitem__(self, index: int) -> rows.Row:
         return {name: self._table[name][self._place[index]].as_py() for name in self._table.column_names}
 
+    def let_go(self) -> None:
+        """Gives the file back, for good: on NFS a folder cannot be deleted while a process maps a file in it."""
+        del self._table
+
 
 class StepOrder(Sampler[int]):
     """The order of one epoch: at random, and within each optimiser step by length, so that micro-batches pad little.

@@ -10,10 +10,11 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _COLLECTIVE_TIMEOUT_SECONDS = 4 * 3600
 #: The exchange lives in its own process, does nothing long and answers sooner than this.
 _ANSWER_SECONDS = 10.0
+#: Ray counts resources in ten-thousandths.
+_UNIT = 10_000
 #: A job is given out once. Ranks that Ray Train started again for it, which it does by itself where a node was taken away,
 #: would wait for ever; those that died before they came to ask for a job may be started again.
 ONE_LIFE = FailureConfig(max_failures=0, max_preemption_failures=0, controller_failure_limit=3)
@@ -83,18 +86,17 @@ class Ranks:
         """Starts them; returns at once. `say` hears that they wait for their places.
 
         Raises:
-            ConfigError: the cluster has fewer GPUs (without any: CPUs) than ranks are asked for.
+            ConfigError: the cluster's nodes, were they empty, had no places for all of them.
         """
-        gpus = int(ray.cluster_resources().get("GPU", 0))
-        there, unit = (gpus, "GPUs") if gpus else (int(ray.cluster_resources().get("CPU", 0)), "CPUs")
-        if config.ranks > there:
-            raise ConfigError(f"ranks={config.ranks}, but the cluster has {there} {unit}. Lower ranks, or add nodes.")
         self._config, self.silence_seconds, self._say = config, silence_seconds, say
-        self._on_gpus = bool(gpus)
+        self._on_gpus = bool(int(ray.cluster_resources().get("GPU", 0)))
+        self._each = {"GPU": 1.0, "CPU": 1.0} if self._on_gpus else {"CPU": config.cpus_per_rank}
+        self._check_places()
         self._exchange: Any = ray.remote(Exchange).options(num_cpus=0).remote()
         self._at_work = False
-        self._waiting = ThreadPoolExecutor(1)
-        self._ended = self._waiting.submit(self._run)
+        self._ended = Future[None]()
+        # A daemon: where ranks never find their places this does not return, and the program has to end all the same.
+        Thread(target=self._end_with, args=(self._run,), name="ranks", daemon=True).start()
 
     def suit(self, config: TrainingConfig) -> bool:
         """Whether they can do a training of that kind, and have not ended."""
@@ -144,7 +146,6 @@ class Ranks:
                 self._let_go(seconds / 2)
         # Ray Train, still asking for its ranks after the caller has left the cluster, would start another.
         wait([self._ended], max(until - time.monotonic(), 1.0))
-        self._waiting.shutdown(wait=False)
 
     def _next_report(self) -> Progress | JobDone | None:
         """Waits for it, as long as the ranks do something.
@@ -170,7 +171,7 @@ class Ranks:
         if standing is None:
             self._say(
                 f"for {limit:.0f} s no rank of the training has found its place: it waits for room (`ray status` says "
-                "what the cluster has left)"
+                "what the cluster has left; cluster.keep_engines=false keeps no engines beside it)"
             )
         elif standing.seconds >= limit:
             raise TrainingStuck(f"no step finished for {standing.seconds:.0f} s: {standing.words}")
@@ -207,6 +208,27 @@ class Ranks:
     def _leave(self, job: Job | None, seconds: float) -> None:
         ray.get(self._exchange.leave_job.remote(job, self._config.ranks), timeout=seconds)
 
+    def _check_places(self) -> None:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        places = sum(
+            min(round(node.get(kind, 0.0) * _UNIT) // round(each * _UNIT) for kind, each in self._each.items())
+            for node in nodes
+        )
+        if self._config.ranks > places:
+            each = " and ".join(f"{count:g} {kind}s" for kind, count in self._each.items())
+            raise ConfigError(
+                f"ranks={self._config.ranks}, and the cluster has places for {places}, of {each} of one machine each. Lower "
+                "ranks or cpus_per_rank, or add nodes."
+            )
+
+    def _end_with(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - whoever waits for their end raises it again
+            self._ended.set_exception(error)
+        else:
+            self._ended.set_result(None)
+
     def _run(self) -> None:
         try:
             with TemporaryDirectory(prefix="ranks-", dir=_session()) as own_state:
@@ -218,13 +240,12 @@ class Ranks:
         environment = _RANK | ({} if self._on_gpus else {"DS_ACCELERATOR": "cpu"})
         if self._config.threads_per_rank:
             environment["OMP_NUM_THREADS"] = str(self._config.threads_per_rank)
-        each = {"GPU": 1.0, "CPU": 1.0} if self._on_gpus else {"CPU": self._config.cpus_per_rank}
         return _Trainer(
             _run_rank,
             train_loop_config={"exchange": self._exchange},
             torch_config=TorchConfig(timeout_s=_COLLECTIVE_TIMEOUT_SECONDS),
             scaling_config=ScalingConfig(
-                num_workers=self._config.ranks, use_gpu=self._on_gpus, resources_per_worker=each
+                num_workers=self._config.ranks, use_gpu=self._on_gpus, resources_per_worker=self._each
             ),
             run_config=RunConfig(
                 name="ray",

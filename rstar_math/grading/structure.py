@@ -15,6 +15,8 @@ _OPEN, _CLOSE = "([{", ")]}"
 _AND_OR = re.compile(
     r"\s*[,;]?\s*(?:\\text\{\s*,?\s*(?:and|or)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|\\(?:lor|vee)(?![a-z]))\s*[,;]?\s*"
 )
+#: Whether there is anything to part at all.
+_SEPARATED = re.compile("[,;]|and|or|vee")
 #: "and" inside a longer piece of text: `\text{ cm and }`.
 _INNER_AND_OR = re.compile(r"\\text\{\s*([^{}]*?\w)\s*,?\s+(and|or)\s*\}")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!,?\d)")
@@ -119,6 +121,8 @@ def elements(text: str, *, grouping: bool = True) -> list[str]:
     Raises:
         Unreadable: a place is empty, or commas may be decimal ones.
     """
+    if not _SEPARATED.search(text):
+        return [text.strip()] if text.strip() else []
     groups = split(text, ";")
     if len(groups) > 1 and any(_DECIMAL_COMMA.fullmatch(group) and len(split(group, ",")) > 1 for group in groups):
         raise Unreadable("commas between semicolons, which may be decimal ones")

@@ -12,6 +12,7 @@ from rstar_math.cluster import joining
 from rstar_math.cluster.joining import connect
 from rstar_math.cluster.placing import Wanted, left_over
 from rstar_math.errors import ConfigError
+from rstar_math.evolution.places import Place
 from rstar_math.training.launch import _RAY_TRAIN, Trainings
 
 GPUS_8 = {"CPU": 64.0, "GPU": 8.0}
@@ -114,9 +115,19 @@ def test_ranks_that_fit_the_sum_of_cpus_but_no_machines_are_refused_before_the_s
     with pytest.raises(
         ConfigError, match=r"round\.r2\.ppm asks for 9 CPUs .* has 10, with places for 2 .*r2\.ppm\.ranks"
     ):
-        connect(config, trains=True)
+        connect(config, trains=4)
+    assert connect(config, trains=1)  # the run ends before that training
     made_up({"CPU": 6.0}, {"CPU": 5.0})
-    assert connect(config, trains=True)
+    assert connect(config, trains=4)
+
+
+@pytest.mark.parametrize(
+    ("until", "rounds"),
+    [(None, 4), ("round-2", 2), ("round-2.policy", 2), ("round-2.harvest", 1), ("round-0", 0), ("round-9", 4)],
+)
+def test_a_run_that_ends_early_is_looked_at_for_the_trainings_that_it_comes_to(until, rounds) -> None:
+    """With until= none was looked at, and one that finds no place came after the search."""
+    assert Place.rounds_that_train(4, until) == rounds
 
 
 @pytest.mark.parametrize(
@@ -144,7 +155,7 @@ def test_a_rank_on_a_gpu_takes_a_cpu_as_well(made_up) -> None:
     made_up({"CPU": 4.0, "GPU": 8.0})
     ranks = [f"round.r{number}.{what}.ranks=8" for number in range(1, 5) for what in ("policy", "ppm")]
     with pytest.raises(ConfigError, match=r"asks for 8 GPUs .* with places for 4 of these ranks"):
-        connect(compose(ranks), trains=True)
+        connect(compose(ranks), trains=4)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +175,8 @@ def test_ranks_that_find_no_place_beside_engines_that_stay_are_refused_before_th
     """They waited, after the search, for engines that waited for them to end."""
     made_up(node)
     with pytest.raises(ConfigError, match=rf"{said}.*lower round\.r.*\.ranks, or set cluster\.keep_engines=false"):
-        connect(compose(["preset=paper", *knobs]), trains=True)
-    assert connect(compose(["preset=paper", *knobs, "cluster.keep_engines=false"]), trains=True)
+        connect(compose(["preset=paper", *knobs]), trains=4)
+    assert connect(compose(["preset=paper", *knobs, "cluster.keep_engines=false"]), trains=4)
     assert connect(compose(["preset=paper", *knobs]))  # whoever only searches has room
 
 
@@ -180,4 +191,4 @@ def test_ranks_that_find_no_place_beside_engines_that_stay_are_refused_before_th
 )
 def test_each_clusters_preset_finds_its_places_where_it_says_that_it_does(cluster, nodes, made_up) -> None:
     made_up(*nodes)
-    assert connect(compose([f"cluster={cluster}"]), trains=True)
+    assert connect(compose([f"cluster={cluster}"]), trains=4)

@@ -67,8 +67,8 @@ class Fleet:
     policy_actor: type = PolicyActor
     ppm_actor: type = ScorerActor
     search_actor: type = SearchActor
-    #: Whether the run goes on to trainings.
-    trains: bool = False
+    #: How many rounds of the run go on to trainings.
+    trains: int = 0
     #: How many engines and workers died in the last `grow`, and how many problems were grown.
     _deaths: int = 0
     _grown: int = 0

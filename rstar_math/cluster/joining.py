@@ -37,11 +37,11 @@ def gpus_each(config: EngineConfig) -> float:
     return config.gpus * config.tensor_parallel if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
-def connect(config: RunConfig, *, trains: bool = False) -> bool:
+def connect(config: RunConfig, *, trains: int = 0) -> bool:
     """Joins the cluster, or starts one on this machine for this run; whether it holds all that a search asks of it.
 
     To a cluster of others nodes may be added: there it is enough that one engine of each kind and one worker find room.
-    `trains`: the run's trainings come later, and what they ask for is looked at now, before the days of a search.
+    `trains`: the trainings of so many rounds come later, and what they ask for is looked at now, before the days of a search.
 
     Raises:
         ConfigError: it can never hold what the run asks of it.
@@ -52,7 +52,7 @@ def connect(config: RunConfig, *, trains: bool = False) -> bool:
     _check_each(kinds, nodes)
     room = room and _all_find_places(config, kinds, nodes)
     if trains:
-        _check_ranks(config, kinds)
+        _check_ranks(config, kinds, trains)
     return room
 
 
@@ -226,15 +226,15 @@ def _or(knobs: Sequence[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _check_ranks(config: RunConfig, kinds: Sequence[Wanted]) -> None:
-    """Whether every training of the run finds room: beside all engines and workers, `kinds`, where those stay.
+def _check_ranks(config: RunConfig, kinds: Sequence[Wanted], rounds: int) -> None:
+    """Whether every training of so many rounds finds room: beside all engines and workers, `kinds`, where those stay.
 
     Raises:
         ConfigError: one does not, in a cluster that no node will join.
     """
     kind = "GPU" if ray.cluster_resources().get("GPU", 0.0) else "CPU"
     stay = kinds if config.cluster.keep_engines else ()
-    plans = ((number, config.plan(number)) for number in range(1, config.rounds + 1))
+    plans = ((number, config.plan(number)) for number in range(1, rounds + 1))
     trainings = [(f"round.r{number}.{what}", each) for number, plan in plans for what, each in _trainings(plan)]
     trainings.sort(key=lambda found: _rank_asks(found[1], kind), reverse=True)
     for where, training in trainings:

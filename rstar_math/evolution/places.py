@@ -57,5 +57,14 @@ class Place:
         """The last stage that a round, or a stage of it, names."""
         return cls.of(number, stage or "control-scores")
 
+    @classmethod
+    def rounds_that_train(cls, rounds: int, until: str | None) -> int:
+        """How many of so many rounds come to a training, where the run ends after the stage that `until` names."""
+        if until is None:
+            return rounds
+        number, stage = cls.parse(until)
+        last = cls.last(number, stage)
+        return min(rounds, last.round if last >= cls.of(last.round, "policy") else last.round - 1)
+
     def __str__(self) -> str:
         return f"round-{self.round}/{self.stage}"

@@ -26,7 +26,7 @@ from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.cluster.joining import connect_to
 from rstar_math.cluster.standing import Standing
-from rstar_math.cluster.watch import Silence, hanging, in_time
+from rstar_math.cluster.watch import Silence, hanging, in_time, one_of
 from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
 from rstar_math.errors import (
     ConfigError,
@@ -1175,3 +1175,12 @@ async def test_a_question_that_kills_every_engine_outside_a_search_is_named_and_
     assert isinstance(said[7], QuestionKills)
     assert "a policy engine died 3 times" in str(said[7])
     assert "'What is 7 + 3?'" in str(said[7])
+
+
+async def test_nobody_waits_for_an_engine_where_ray_has_ended(monkeypatch) -> None:
+    """A run whose only machine's Ray was killed said for ever that its next engine was loading."""
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": False}])
+    starting = asyncio.ensure_future(asyncio.Event().wait())
+    with pytest.raises(EngineError, match="Ray has ended on every machine"):
+        await asyncio.wait_for(one_of([starting], "policy engine", 0.01), 5)
+    starting.cancel()

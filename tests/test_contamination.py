@@ -10,7 +10,7 @@ import pytest
 from rstar_math.config import ProblemsConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evolution import stages
-from rstar_math.evolution.run import _files
+from rstar_math.evolution.inputs import files_of
 from rstar_math.problems.contamination import decontaminate
 from rstar_math.records import Problem
 
@@ -100,10 +100,10 @@ def test_benchmarks_are_found_by_name_and_read_as_they_are(tmp_path) -> None:
 def test_what_a_benchmark_is_read_from_is_an_input_of_the_stage(tmp_path) -> None:
     raw_benchmarks(tmp_path)
     knobs = ProblemsConfig(decontaminate=("gsm8k",), benchmarks=str(tmp_path))
-    before = _files(knobs)
+    before = files_of(knobs)
     assert list(before) == ["problems.decontaminate.gsm8k"]
     (tmp_path / "gsm8k_test.jsonl").write_text(json.dumps({"question": "Another?", "answer": "1"}) + "\n")
-    assert _files(knobs) != before
+    assert files_of(knobs) != before
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_what_a_benchmark_is_read_from_is_an_input_of_the_stage(tmp_path) -> Non
 )
 def test_a_benchmark_that_is_not_there_is_said_with_those_that_are(knobs, said) -> None:
     with pytest.raises(ConfigError, match=said):
-        _files(ProblemsConfig(**knobs))
+        files_of(ProblemsConfig(**knobs))

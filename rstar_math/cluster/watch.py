@@ -55,9 +55,14 @@ class Watched(NamedTuple):
 
 
 async def one_of(starting: Collection[asyncio.Task[Any]], what: str, seconds: float) -> None:
-    """Waits until one of those is ready; says so once every so many seconds in which none is."""
+    """Waits until one of those is ready; says so once every so many seconds in which none is.
+
+    Raises:
+        EngineError: no machine of the cluster lives.
+    """
     waited = 0.0
     while not (await asyncio.wait(starting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED))[0]:
+        _check_that_ray_lives()
         waited += seconds
         _log.warning(
             "for %.0f s no %s has become ready, of %d that are starting: one loads what it needs, or waits for room "
@@ -98,13 +103,9 @@ async def hanging(actors: Iterable[Watched], limit: float) -> tuple[list[Watched
     """Those that do not answer or have got nowhere for `limit` seconds, and in words who does what.
 
     Raises:
-        EngineError: no machine of the cluster lives, so nobody will ever take the place of those that are gone.
+        EngineError: no machine of the cluster lives.
     """
-    if not any(node["Alive"] for node in ray.nodes()):
-        raise EngineError(
-            "Ray has ended on every machine of the cluster (killed, or out of memory: its logs in /tmp/ray say more); start "
-            "the same command again: every tree written is kept"
-        )
+    _check_that_ray_lives()
     asked = list(actors)
     states = await asyncio.gather(*(_state(watched.actor, limit) for watched in asked))
     counts = Counter((watched.what, state) for watched, state in zip(asked, states, strict=True))
@@ -113,6 +114,15 @@ async def hanging(actors: Iterable[Watched], limit: float) -> tuple[list[Watched
 
 
 _HANGING = ("not answering", "stuck")
+
+
+def _check_that_ray_lives() -> None:
+    """Else nobody would ever take the place of those that are gone."""
+    if not any(node["Alive"] for node in ray.nodes()):
+        raise EngineError(
+            "Ray has ended on every machine of the cluster (killed, or out of memory: its logs in /tmp/ray say more); start "
+            "the same command again: every tree written is kept"
+        )
 
 
 async def _state(actor: Any, limit: float) -> str:

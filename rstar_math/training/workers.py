@@ -96,7 +96,7 @@ class Ranks:
         self._at_work = False
         self._ended = Future[None]()
         # A daemon: where ranks never find their places this does not return, and the program has to end all the same.
-        Thread(target=self._end_with, args=(self._run,), name="ranks", daemon=True).start()
+        Thread(target=self._run, name="ranks", daemon=True).start()
 
     def suit(self, config: TrainingConfig) -> bool:
         """Whether they can do a training of that kind, and have not ended."""
@@ -221,18 +221,14 @@ class Ranks:
                 "ranks or cpus_per_rank, or add nodes."
             )
 
-    def _end_with(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - whoever waits for their end raises it again
-            self._ended.set_exception(error)
-        else:
-            self._ended.set_result(None)
-
     def _run(self) -> None:
         try:
             with TemporaryDirectory(prefix="ranks-", dir=_session()) as own_state:
                 self._trainer(own_state).fit()
+        except Exception as error:  # noqa: BLE001 - whoever waits for their end raises it again
+            self._ended.set_exception(error)
+        else:
+            self._ended.set_result(None)
         finally:
             self._say_the_end()
 

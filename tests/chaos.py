@@ -64,7 +64,7 @@ KILLS_A_RUN = 15
 #: The share of drivers killed alone whose processes are ended before the next start; of the others it meets what lives on.
 BURIED = 0.5
 #: Seconds from one kill to the next, at least and at most.
-PAUSES = (2.0, 30.0)
+PAUSES = (1.0, 18.0)
 #: A run that does not end within so many seconds hangs.
 PATIENCE_SECONDS = 600.0
 
@@ -137,6 +137,7 @@ def main(kills: int, seed: int) -> int:
                 )
             except (AssertionError, StageError) as error:
                 tally.broken.append(f"run {tally.runs + 1}, {engines}: {error}")
+                print(tally.broken[-1], flush=True)
                 if tally.kills.total() == before:  # the next one would break as well, and never come to a kill
                     break
             finally:
@@ -149,7 +150,6 @@ def main(kills: int, seed: int) -> int:
     print(f"a bit flipped in, refused and redone: {', '.join(sorted(tally.damaged)) or 'nothing'}")
     total = tally.kills.total()
     print(f"survived / tried: {total - len(tally.broken)} / {total}, in {tally.runs} runs and {tally.starts} starts")
-    print(*tally.broken, sep="\n")
     return int(bool(tally.broken))
 
 
@@ -164,6 +164,7 @@ def cut_a_link(tally: Tally) -> None:
             print("a link between two hosts was cut: no problem was lost", flush=True)
         except AssertionError as error:
             tally.broken.append(f"a link between two hosts: {error}")
+            print(tally.broken[-1], flush=True)
 
 
 def killed_and_checked(folder: Path, engines: str, kills: int, by: tuple[random.Random, Tally, dict[str, str]]) -> None:

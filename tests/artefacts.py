@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from rstar_math.cluster.growth import poisoned
 from rstar_math.evolution.places import ORDER
 from rstar_math.evolution.store import MANIFEST, check_whole
 from rstar_math.problems.sets import read_set
@@ -34,25 +35,34 @@ READ_BY = {
 }
 
 
-def check_promises(root: Path, rounds: int) -> None:
-    """Of a finished run: every problem has its trees, each once, no file differs from its manifest, nothing is half done.
+def check_promises(root: Path, rounds: int) -> list[str]:
+    """Of a finished run: every problem has its trees, each once, or is listed with three deaths; no file differs from its
+    manifest, nothing is half done. Returns those that are listed so: killed at random, an innocent problem may be.
 
     Raises:
         AssertionError, StageError: a promise is broken.
     """
+    aside = []
     for number in range(1, rounds + 1):
         for name in ("train", "validation"):
             wanted = {problem.id for problem in read_set(root / "round-0" / "problems" / f"{name}.jsonl")}
-            trees = Counter(
-                (tree.problem.id, tree.seed) for tree in read_trees(root / f"round-{number}" / "trees" / name)
-            )
-            assert wanted == {problem for problem, _ in trees}, (
-                f"round {number}, {name}: problems are missing, or foreign"
-            )
+            folder = root / f"round-{number}" / "trees" / name
+            trees = Counter((tree.problem.id, tree.seed) for tree in read_trees(folder))
+            listed = {
+                row["id"]: f"round {number}, {row['id']}, {row['deaths']} deaths: {row['cause'][:99]}"
+                for row in poisoned(folder)
+                if row["deaths"] >= 3
+            }
+            there = {problem for problem, _ in trees}
+            assert not listed.keys() & there, f"round {number}, {name}: set aside, and grown: {listed}"
+            odd = wanted ^ there ^ listed.keys()
+            assert not odd, f"round {number}, {name}: problems are missing, or foreign: {sorted(odd)[:5]}"
+            aside += listed.values()
             assert set(trees.values()) == {1}, f"round {number}, {name}: twice: {trees.most_common(1)}"
     for manifest in root.rglob(MANIFEST):
         check_whole(manifest.parent)
     assert not list(root.rglob("*.partial")), "a finished run holds a stage that is not"
+    return aside
 
 
 def digests(root: Path) -> dict[str, str]:

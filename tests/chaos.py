@@ -109,6 +109,8 @@ class Tally:
     damaged: Counter[str] = field(default_factory=Counter)
     starts: int = 0
     runs: int = 0
+    #: Problems that were set aside, for the kills met them three times.
+    aside: int = 0
     broken: list[str] = field(default_factory=list)
     #: What drivers left behind that were killed alone, to be met by the next start of their run.
     orphans: list[psutil.Process] = field(default_factory=list)
@@ -150,6 +152,7 @@ def main(kills: int, seed: int) -> int:
     print(f"a bit flipped in, refused and redone: {', '.join(sorted(tally.damaged)) or 'nothing'}")
     total = tally.kills.total()
     print(f"survived / tried: {total - len(tally.broken)} / {total}, in {tally.runs} runs and {tally.starts} starts")
+    print(f"problems set aside, for kills met them three times: {tally.aside}")
     return int(bool(tally.broken))
 
 
@@ -186,7 +189,9 @@ def one_run(folder: Path, engines: str, kills: int, draws: random.Random, tally:
         said = (folder / "printed.txt").read_text()[-1000:]
         assert tally.kills.total() > before, f"a start ended by itself, though nothing of it was killed: {said}"
         before = tally.kills.total()
-    check_promises(folder / "runs" / "chaos", rounds=2)
+    for words in check_promises(folder / "runs" / "chaos", rounds=2):
+        tally.aside += 1
+        print(f"set aside, for it was there at three kills: {words}", flush=True)
 
 
 def finish(folder: Path, engines: str, kills: int, draws: random.Random, tally: Tally, *more: str) -> int:

@@ -7,7 +7,7 @@ finished. At the end every problem has its trees exactly once, no file differs f
 has left what an undisturbed one leaves, to the bit. Then one bit of one of its files is flipped: the stage that reads it has
 to refuse it by name, and with the bit put back the same command has to end as before.
 
-    python tests/chaos.py [KILLS] [SEED]     # 100 kills by default, about an hour on two cores
+    python tests/chaos.py [KILLS] [SEED]     # 100 kills by default, more than half an hour on two cores
 """
 
 from __future__ import annotations

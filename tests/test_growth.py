@@ -171,15 +171,16 @@ def test_the_hardest_problems_begin_first_and_equally_hard_ones_keep_their_order
 
 def test_whoever_watches_is_told_what_a_kill_would_still_cost(tmp_path) -> None:
     """A problem counted as done up to a minute before its trees were on disk."""
-    fleet, told = Grower(trees_per_part=2), []
+    fleet, told = Grower(trees_per_part=3), []
 
     def hear(trees, before, unwritten):
         told.append((len(list(read_trees(tmp_path / "trees"))), before, unwritten))
 
-    for count in (3, 4):
+    for count in (4, 5):
         problems = [PROBLEM._replace(id=f"p{number}") for number in range(count)]
         asyncio.run(grow_into({tmp_path / "trees": problems}, fleet, ORDER, hear))
-    assert told == [(0, False, 1), (2, False, 0), (2, False, 1), *[(3, True, 0)] * 3, (3, False, 1)]
+    first = [(0, False, 1), (0, False, 2), (3, False, 0), (3, False, 1)]
+    assert told == [*first, *[(4, True, 0)] * 4, (4, False, 1)]
 
 
 def test_of_two_sets_the_hardest_begin_first_whichever_they_stand_in(tmp_path) -> None:

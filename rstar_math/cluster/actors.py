@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ _LOOKS_SECONDS = 1.0
 Engine = TypeVar("Engine", bound="VllmPolicy | VllmScorer")
 
 
-class _EngineActor(Generic[Engine]):
+class _EngineActor(ABC, Generic[Engine]):
     """A vLLM engine of either kind, once `load` has named its weights."""
 
     def __init__(self, config: EngineConfig) -> None:
@@ -73,8 +74,9 @@ class _EngineActor(Generic[Engine]):
         """Sequences under way, of those that the engine works at at once."""
         return self._engine.under_way / self._config.max_sequences if self._engine else 0.0
 
+    @abstractmethod
     def _start(self, path: str) -> Engine:
-        raise NotImplementedError
+        """A new engine of its kind with the weights in `path`."""
 
     def _loaded(self) -> Engine:
         if self._engine is None:

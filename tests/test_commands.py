@@ -25,9 +25,10 @@ from rstar_math.cli.solve import _Asking, choice_of
 from rstar_math.cli.speaking import program
 from rstar_math.cluster.fleet import Models
 from rstar_math.config import PolicyConfig, RunConfig
+from rstar_math.disk import seal
 from rstar_math.errors import ConfigError, StageError
 from rstar_math.evolution.fingerprint import Fingerprint
-from rstar_math.evolution.store import once, seal
+from rstar_math.evolution.store import once
 from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark
 from rstar_math.records import End, Rollout
 from rstar_math.scripted import ExactJudge, ScriptedPolicy

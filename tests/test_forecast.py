@@ -22,10 +22,10 @@ from rstar_math.config import (
     SearchConfig,
     TrainingConfig,
 )
+from rstar_math.disk import seal
 from rstar_math.errors import ConfigError, InputError, StageError
 from rstar_math.evolution.forecasting import foresee
 from rstar_math.evolution.habits import measured
-from rstar_math.evolution.store import seal
 from rstar_math.forecast.machines import DEVICES, cache_tokens, speeds, training_gb
 from rstar_math.forecast.work import expansions, search_work, tree_work
 from rstar_math.records import Problem, Proposal, Sampling, Transcript

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from artefacts import flip_a_bit
 
+from rstar_math.disk import seal
 from rstar_math.errors import StageError
 from rstar_math.evolution import store
 from rstar_math.evolution.fingerprint import Fingerprint
@@ -90,7 +91,7 @@ def test_a_kill_between_the_last_write_and_the_rename_loses_nothing(tmp_path, le
     if left_over == "begun.json":
         (tmp_path / "trees.partial" / MANIFEST).unlink()
         begun = {"attempt": "a1b2c3", "fingerprint": asdict(PRINT), "seconds": 1.0}
-        store.seal(tmp_path / "trees.partial" / "begun.json", begun)
+        seal(tmp_path / "trees.partial" / "begun.json", begun)
     done = once(tmp_path / "trees", PRINT, write_one)
     assert set(read_manifest(done.folder)["files"]) == {"result.txt"}
 

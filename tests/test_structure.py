@@ -38,6 +38,7 @@ FLOORS = {
     "errors": 0,
     "grace": 0,
     "lines": 1,
+    "disk": 1,
     "records": 0,
     "reward": 0,
     "rng": 0,

@@ -373,6 +373,16 @@ def test_damaged_rows_are_not_learnt_from(tmp_path: Path, damaged: str, damage: 
     assert rows.written(file) is None
 
 
+def test_another_number_in_the_counts_of_rows_is_noticed(tmp_path: Path) -> None:
+    """Only the rows had a checksum: a training would have reported as many examples as a flipped bit said."""
+    data = write_rows(tmp_path / "policy.parquet", [{"question": QUESTION, "steps": plain(STEPS)}])
+    file, counts = tmp_path / "rows.arrow", tmp_path / "rows.json"
+    rows.write(rows.policy_rows([data], Letters(), 1000), rows.POLICY_SCHEMA, file)
+    written = counts.read_text()
+    counts.write_text(written.replace("  1,", "  3,", 1))
+    assert counts.read_text() != written and rows.written(file) is None
+
+
 def test_rows_that_nobody_reads_any_more_are_mapped_no_longer(tmp_path: Path) -> None:
     """On NFS their folder could not be deleted: ranks that waited for the first one mapped them still."""
     data, file = tmp_path / "policy.parquet", tmp_path / "rows.arrow"
@@ -514,7 +524,7 @@ def test_a_training_that_a_kill_met_at_its_very_end_is_not_done_again(tmp_path: 
     [
         ("model.safetensors", Path.unlink, "model.safetensors is missing"),
         ("model.safetensors", alter_last, "model.safetensors is not as it was written"),
-        ("metrics.json", cut_short, "metrics.json has 16 bytes of 17"),
+        ("metrics.json", cut_short, "metrics.json has 15 bytes of 16"),
         ("tokenizer.json", alter, "tokenizer.json is not as it was written"),
     ],
 )

@@ -15,11 +15,11 @@ from rstar_math.cli.alone import crop_of, round_of
 from rstar_math.cli.evaluate import Measuring, Row, benchmarks_of, count_of, measure, pooled
 from rstar_math.cli.launch import open_run
 from rstar_math.config import Objective, RunConfig
+from rstar_math.disk import write_json
 from rstar_math.evaluation.strategies import all_readings, strategies
 from rstar_math.evolution import stages
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.places import Place
-from rstar_math.evolution.store import write_json
 from rstar_math.report.evaluation import show_evaluation, write_evaluation
 
 #: What each is asked to do; an ORM has learnt nothing of a step.

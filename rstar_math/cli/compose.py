@@ -21,8 +21,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from rstar_math.config import CONF, RunConfig
+from rstar_math.disk import unseal
 from rstar_math.errors import ConfigError
-from rstar_math.evolution.store import unseal
 
 #: Where what a run left is damaged.
 _WAY_OUT = "Put it back, or take a preset's with preset=NAME"

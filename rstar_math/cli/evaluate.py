@@ -16,6 +16,7 @@ from typing import Any
 from rstar_math.cli.alone import round_of
 from rstar_math.cli.launch import open_run
 from rstar_math.config import EvaluationConfig, MutualConfig, PolicyConfig, ProblemsConfig, RunConfig
+from rstar_math.disk import write_json
 from rstar_math.errors import ConfigError
 from rstar_math.evaluation.pooled import pool
 from rstar_math.evaluation.strategies import Strategy, all_readings, strategies
@@ -23,7 +24,6 @@ from rstar_math.evolution import answering, scoring, stages
 from rstar_math.evolution.models import model_or_server, resolve, with_examples
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Run
-from rstar_math.evolution.store import write_json
 from rstar_math.mutual.tasks import read_task, task_folder
 from rstar_math.mutual.ways import is_way, ways
 from rstar_math.problems.benchmarks import benchmark_names, compose_benchmark

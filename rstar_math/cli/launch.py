@@ -22,11 +22,12 @@ from filelock import Timeout
 from rstar_math.cli.locking import locked
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import MirrorConfig, RunConfig
+from rstar_math.disk import write_json
 from rstar_math.errors import ConfigError, StageError
 from rstar_math.evolution.mirroring import mirrored
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Run
-from rstar_math.evolution.store import Store, holds_work, write_json
+from rstar_math.evolution.store import Store, holds_work
 from rstar_math.grace import Grace
 from rstar_math.report.progress import Progress
 from rstar_math.tracking import Tracker

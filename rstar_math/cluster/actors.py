@@ -11,6 +11,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -43,16 +44,18 @@ class _EngineActor(ABC, Generic[Engine]):
     """A vLLM engine of either kind, once `load` has named its weights."""
 
     def __init__(self, config: EngineConfig) -> None:
-        """Loads vLLM's libraries, which takes longer than a small engine's own start and needs no weights yet."""
+        """Begins to load vLLM's libraries, which takes longer than a small engine's own start and needs no weights yet. It is
+        waited for in `load`: until it is made Ray cannot tell an actor that hangs from one that has no place."""
         from rstar_math.engines.loop import load_libraries
 
-        load_libraries(config)
         self._config = config
         self._engine: Engine | None = None
+        self._libraries = ThreadPoolExecutor(1).submit(load_libraries, config)
 
     async def load(self, path: str) -> None:
         """Starts the engine, or swaps its weights and forgets cached prefixes."""
         if self._engine is None:
+            await asyncio.wrap_future(self._libraries)
             self._engine = self._start(path)
         else:
             await self._engine.load(path)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rstar_math.config import ForecastConfig
+from rstar_math.disk import unseal
 from rstar_math.errors import InputError
-from rstar_math.evolution.store import MANIFEST, read_manifest, unseal
+from rstar_math.evolution.store import MANIFEST, read_manifest
 from rstar_math.forecast.work import expansions
 from rstar_math.records import Tree, mean
 from rstar_math.search.storage import read_trees

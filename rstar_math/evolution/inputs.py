@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rstar_math.checkpoints import sample
 from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig
+from rstar_math.disk import digest
 from rstar_math.engines.few_shot import few_shot
-from rstar_math.evolution.disk import digest
 from rstar_math.evolution.store import MANIFEST
 from rstar_math.mutual.tasks import task_folder
 from rstar_math.problems.benchmarks import benchmarks_of

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rstar_math.disk import write_json
 from rstar_math.errors import ConfigError, StageError, StoreError
 from rstar_math.evolution.card import Card, read
 from rstar_math.evolution.contents import (
@@ -33,7 +34,7 @@ from rstar_math.evolution.contents import (
     whole,
 )
 from rstar_math.evolution.objects import Objects
-from rstar_math.evolution.store import FROM, MANIFEST, PARTIAL, holds_work, write_json
+from rstar_math.evolution.store import FROM, MANIFEST, PARTIAL, holds_work
 
 #: In the store: who brought the copy up to date last, and to what.
 _VERSION = f"{OWN}.json"

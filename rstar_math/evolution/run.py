@@ -16,6 +16,7 @@ from typing import Any
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import PolicyConfig, RunConfig, TrainingConfig
+from rstar_math.disk import seal
 from rstar_math.errors import RstarError, StageError
 from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.inputs import endpoint_of, files_of, known_by
@@ -27,7 +28,6 @@ from rstar_math.evolution.store import (
     check_inputs,
     clear_other,
     once,
-    seal,
 )
 from rstar_math.evolution.versions import versions
 from rstar_math.report.progress import Bar, Progress

@@ -17,6 +17,7 @@ from typing import Any
 from rstar_math.cluster.fleet import Models
 from rstar_math.cluster.growth import Order
 from rstar_math.config import EvaluationConfig, MutualConfig, PolicyConfig
+from rstar_math.disk import write_json
 from rstar_math.evaluation.scores import (
     Scored,
     answer_row,
@@ -32,7 +33,6 @@ from rstar_math.evaluation.worths import read_worths, with_worths
 from rstar_math.evolution.answering import JUDGED, WORTHS, answer, weigh_into
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.stages import Metrics
-from rstar_math.evolution.store import write_json
 from rstar_math.grading import ProcessJudge
 from rstar_math.mutual.judged import read_judged
 from rstar_math.mutual.reading import read_ways

@@ -28,11 +28,12 @@ from rstar_math.config import (
     SearchConfig,
     TrainingConfig,
 )
+from rstar_math.disk import write_json
 from rstar_math.errors import ConfigError, InputError
 from rstar_math.evolution.golds import gradable
 from rstar_math.evolution.room import Watch, check_room
 from rstar_math.evolution.run import Desk
-from rstar_math.evolution.store import read_manifest, write_json
+from rstar_math.evolution.store import read_manifest
 from rstar_math.evolution.tally import Tally, note_sandbox, say_poisoned
 from rstar_math.harvest.crop import gather, write_examples
 from rstar_math.problems import problem_sets

@@ -7,11 +7,7 @@ manifests it read) is the same, and refused with the changed knob if not. What a
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
-import re
 import secrets
 import shutil
 import time
@@ -21,8 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rstar_math.disk import digest, digest_on_disk, seal, sync, unseal
 from rstar_math.errors import StageError
-from rstar_math.evolution.disk import digest, digest_on_disk, sync
 from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.places import ORDER, Place, is_number
 
@@ -32,8 +28,6 @@ MANIFEST = "manifest.json"
 PARTIAL = ".partial"
 #: What a stage under way was begun with.
 BEGUN = "begun.json"
-#: The checksum of such a file within itself, a name of the outermost object.
-_SEAL, _SEALED = "sha256", re.compile(r'^ "sha256": "([^"]{64})",?$', re.MULTILINE)
 #: Which `from=` was begun and has not come to its end.
 FROM = "from.txt"
 #: A stage's work: fills the folder it is given and returns the numbers worth keeping.
@@ -124,7 +118,7 @@ class Store:
                 check_whole(final)
                 return fingerprint.difference(read_manifest(final)["fingerprint"])
             _check_begun(begun.parent)
-            return fingerprint.difference(unseal(begun)["fingerprint"], finished=False) if begun.is_file() else None
+            return fingerprint.difference(_unsealed(begun)["fingerprint"], finished=False) if begun.is_file() else None
         except StageError as error:
             return str(error)
 
@@ -170,7 +164,7 @@ def clear_other(final: Path, fingerprint: Fingerprint) -> None:
         gone = folder.with_name(f"{folder.name}.gone")
         if gone.exists():  # an earlier start was stopped while it deleted
             shutil.rmtree(gone)
-        if (folder / name).is_file() and fingerprint.difference(unseal(folder / name)["fingerprint"]):
+        if (folder / name).is_file() and fingerprint.difference(_unsealed(folder / name)["fingerprint"]):
             folder.rename(gone)  # half deleted it would be no stage, or one that lacks files
             shutil.rmtree(gone)
 
@@ -188,7 +182,7 @@ def _check_begun(partial: Path) -> None:
 def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]:
     _check_begun(partial)
     if (partial / BEGUN).is_file():
-        begun = unseal(partial / BEGUN)
+        begun = _unsealed(partial / BEGUN)
         _refuse_change(partial, fingerprint.difference(begun["fingerprint"], finished=False), redo)
         return begun
     if (partial / MANIFEST).is_file():  # a kill came between its end and its name
@@ -201,7 +195,7 @@ def _begin(partial: Path, fingerprint: Fingerprint, redo: str) -> dict[str, Any]
 
 def attempt_of(partial: Path) -> str:
     """What tells the work on a stage from an earlier one that was set aside; it stays the same after a stop."""
-    attempt: str = unseal(partial / BEGUN)["attempt"]
+    attempt: str = _unsealed(partial / BEGUN)["attempt"]
     return attempt
 
 
@@ -234,31 +228,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         StageError: it is missing or damaged.
     """
-    return unseal(folder / MANIFEST)
+    return _unsealed(folder / MANIFEST)
 
 
-def seal(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes it as JSON with a checksum of its own text, in which the checksum's place is empty."""
-    unsealed = _json({**content, _SEAL: ""})
-    write_json(path, {**content, _SEAL: hashlib.sha256(unsealed.encode()).hexdigest()})
-
-
-def unseal(path: Path, way_out: str | None = None) -> dict[str, Any]:
-    """What `seal` wrote.
-
-    Raises:
-        StageError: it is missing or damaged; the message ends with the way out.
-    """
-    way_out = way_out or _way_out(path.parent)
-    try:
-        text = path.read_text()
-        written: dict[str, Any] = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise StageError(f"{path} cannot be read ({error}). {way_out}") from error
-    seal = _SEALED.search(text)
-    if seal is None or hashlib.sha256((text[: seal.start(1)] + text[seal.end(1) :]).encode()).hexdigest() != seal[1]:
-        raise StageError(f"{path} is damaged: its checksum is not that of its text. {way_out}")
-    return written
+def _unsealed(path: Path) -> dict[str, Any]:
+    return unseal(path, _way_out(path.parent))
 
 
 def _way_out(folder: Path) -> str:
@@ -295,17 +269,3 @@ def check_inputs(given: Iterable[object]) -> None:
 def holds_work(root: Path) -> bool:
     """Whether any stage below `root` is finished or begun."""
     return any(path.name == MANIFEST or path.name.endswith(PARTIAL) for path in root.rglob("*"))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file whole or not at all, on disk before it takes its name."""
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("w") as file:
-        file.write(_json(value))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=1, sort_keys=True)

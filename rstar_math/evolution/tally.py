@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from rstar_math.cluster.growth import POISONED, poisoned
+from rstar_math.disk import write_json
 from rstar_math.errors import StageError
 from rstar_math.evolution.run import Desk
-from rstar_math.evolution.store import write_json
 from rstar_math.records import Tree
 from rstar_math.report.progress import Bar
 

@@ -9,13 +9,13 @@ DeepSpeed's business. Nothing here imports torch.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rstar_math.disk import write_json
 from rstar_math.training.job import TrainingJob
 
 _MARK = "complete"
@@ -28,7 +28,7 @@ _OF_A_MODEL = ("*.safetensors*", "*config.json", "tokenizer*", "*.jinja", "READM
 
 def mark(checkpoint: Path, files: Mapping[str, list[int]]) -> None:
     """Says that all of it has been written, and what each of its files is known by."""
-    write_whole(checkpoint / _MARK, files)
+    write_json(checkpoint / _MARK, files)
 
 
 def known_by(file: Path) -> list[int]:
@@ -85,7 +85,7 @@ def drop_older(folder: Path) -> None:
 def finish(job: TrainingJob, metrics: dict[str, Any]) -> None:
     """Leaves the numbers beside the model, then the mark that says what each file of it is known by; only then lets go of
     what a continuation would have needed."""
-    write_whole(job.metrics, metrics)
+    write_json(job.metrics, metrics)
     files = {file.name for pattern in _OF_A_MODEL for file in job.out.glob(pattern)}
     mark(job.out, {name: known_by(job.out / name) for name in sorted(files)})
     drop_all(job)
@@ -113,16 +113,6 @@ def drop_all(job: TrainingJob) -> None:
         (checkpoint / _MARK).unlink()
     if job.checkpoints.exists():
         shutil.rmtree(job.checkpoints)
-
-
-def write_whole(file: Path, content: Any) -> None:
-    """Writes a JSON file whole or not at all, on disk before it takes its name."""
-    unfinished = file.with_suffix(".unfinished")
-    with unfinished.open("w") as opened:
-        json.dump(content, opened, indent=2)
-        opened.flush()
-        os.fsync(opened.fileno())
-    unfinished.replace(file)
 
 
 def _fault(checkpoint: Path) -> str:

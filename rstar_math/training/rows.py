@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from rstar_math.errors import InputError
+from rstar_math.disk import seal, unseal
+from rstar_math.errors import InputError, StageError
 from rstar_math.tokens import encode, encode_with_mask
-from rstar_math.training.kept import known_by, write_whole
+from rstar_math.training.kept import known_by
 from rstar_math.training.reading import Pair, converted, pairs, solution, valued_pairs
 
 #: Labels of this value carry no loss (torch's and transformers' convention).
@@ -167,17 +168,16 @@ def write(encoded: Iterable[Encoded], schema: pa.Schema, file: Path) -> Counts:
             left_out += sum(item.left_out for item in part)
             tokens += sum(_tokens(row) for row in kept)
     counts = Counts(rows, examples, left_out, tokens)
-    write_whole(_counts_file(file), {"counts": counts, "known_by": known_by(file)})
+    seal(_counts_file(file), {"counts": counts, "known_by": known_by(file)})
     return counts
 
 
 def written(file: Path) -> Counts | None:
     """The counts of rows that `write` completed; None if it did not, or if the rows or their counts are damaged."""
     try:
-        found = json.loads(_counts_file(file).read_text())
-        counts = Counts(*found["counts"])
-        return counts if known_by(file) == found["known_by"] else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        found = unseal(_counts_file(file), "The rows are encoded anew.")
+        return Counts(*found["counts"]) if known_by(file) == found["known_by"] else None
+    except (StageError, FileNotFoundError):
         return None
 
 

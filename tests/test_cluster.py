@@ -870,7 +870,7 @@ async def test_a_training_that_the_machine_can_never_hold_is_refused_before_the_
     """It was refused once the search was over."""
     large = compose(["round.r3.ppm.ranks=10000"])
     with pytest.raises(ConfigError, match=r"round\.r3\.ppm asks for \d+ CPUs .*lower round\.r3\.ppm\.ranks"):
-        await grow_all(Fleet(large, ScriptedEngine, ScriptedEngine, trains=4), tmp_path)
+        await grow_all(Fleet(large, ScriptedEngine, ScriptedEngine, trains=(1, 2, 3, 4)), tmp_path)
     fleet = Fleet(large, ScriptedEngine, ScriptedEngine)  # a search by itself has no training to wait for
     assert len(await grow_all(fleet, tmp_path, PROBLEMS[:1])) == 1
     await fleet.release()

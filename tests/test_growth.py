@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from planting import PROBLEM, plant
 
-from rstar_math.cluster.fleet import Poisoned
+from rstar_math.cluster.dispatch import Poisoned
 from rstar_math.cluster.growth import _Parts, _set_aside, grow_into, poisoned
 from rstar_math.errors import StageError
 from rstar_math.lines import line_of

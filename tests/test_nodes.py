@@ -140,7 +140,7 @@ class TestTwoNodes:
     ) -> None:
         plan = config.plan(2)
         large = config.round | {"r2": replace(plan, policy=replace(plan.policy, ranks=64))}
-        fleet = Fleet(replace(config, round=large), ScriptedEngine, ScriptedEngine, trains=4)
+        fleet = Fleet(replace(config, round=large), ScriptedEngine, ScriptedEngine, trains=(1, 2, 3, 4))
         await grow(fleet, tmp_path / "trees", lambda _: None)
         assert "CPUs (round.r2.policy.ranks=64) and the cluster has 4, with places for " in caplog.text
         assert "nodes that hold the rest have to join" in caplog.text

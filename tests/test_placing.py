@@ -9,6 +9,7 @@ import pytest
 
 from rstar_math.cli.compose import compose
 from rstar_math.cluster import joining
+from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.joining import connect
 from rstar_math.cluster.placing import Wanted, left_over
 from rstar_math.errors import ConfigError
@@ -66,6 +67,7 @@ def made_up(monkeypatch) -> Callable[..., None]:
     return make
 
 
+FOUR = (1, 2, 3, 4)
 ONE_CPU_EACH = ["engine.cpus=1", "ppm_engine.cpus=1", "cluster.search_cpus=1"]
 THREE = [*ONE_CPU_EACH, "engine.replicas=3", "ppm_engine.gpus=0"]
 
@@ -115,19 +117,42 @@ def test_ranks_that_fit_the_sum_of_cpus_but_no_machines_are_refused_before_the_s
     with pytest.raises(
         ConfigError, match=r"round\.r2\.ppm asks for 9 CPUs .* has 10, with places for 2 .*r2\.ppm\.ranks"
     ):
-        connect(config, trains=4)
-    assert connect(config, trains=1)  # the run ends before that training
+        connect(config, trains=FOUR)
+    assert connect(config, trains=(1,))  # the run ends before that training
     made_up({"CPU": 6.0}, {"CPU": 5.0})
-    assert connect(config, trains=4)
+    assert connect(config, trains=FOUR)
 
 
 @pytest.mark.parametrize(
-    ("until", "rounds"),
-    [(None, 4), ("round-2", 2), ("round-2.policy", 2), ("round-2.harvest", 1), ("round-0", 0), ("round-9", 4)],
+    ("first", "until", "rounds"),
+    [
+        ("round-0", "round-4", [1, 2, 3, 4]),
+        ("round-1", "round-2", [1, 2]),
+        ("round-1", "round-2.policy", [1, 2]),
+        ("round-1", "round-2.harvest", [1]),
+        ("round-0", "round-0", []),
+        ("round-3.ppm", "round-4", [3, 4]),
+        ("round-3.scores", "round-4", [4]),
+        ("round-4.scores", "round-4", []),
+    ],
 )
-def test_a_run_that_ends_early_is_looked_at_for_the_trainings_that_it_comes_to(until, rounds) -> None:
-    """With until= none was looked at, and one that finds no place came after the search."""
-    assert Place.rounds_that_train(4, until) == rounds
+def test_a_run_is_looked_at_for_the_trainings_that_it_comes_to(first, until, rounds) -> None:
+    """With until= none was looked at, and one that finds no place came after the search; and a run whose scores alone were
+    to be done again was refused where the trainings that it had behind it would have found no place."""
+    assert list(Place.first(first).rounds_to_train(Place.last(*Place.parse(until)))) == rounds
+
+
+def test_engines_that_nobody_asks_need_no_place(made_up) -> None:
+    """An evaluation without a PPM was refused for want of a place for its engines."""
+    made_up({"CPU": 4.0, "GPU": 1.0})
+    config = compose([*ONE_CPU_EACH, "engine.gpus=1", "ppm_engine.gpus=1"])
+    with pytest.raises(ConfigError, match=r"asks for 2 GPUs at once"):
+        connect(config)
+    assert Fleet(config).check(Models("policy").weights.keys())
+    with pytest.raises(ConfigError, match=r"asks for 2 GPUs at once"):
+        Fleet(config).check(Models("policy", "ppm").weights.keys())
+    with pytest.raises(ConfigError, match=r"asks for 2 GPUs at once"):
+        Fleet(config, asks={"ppm"}).check({"policy"})  # the next round's search asks both
 
 
 @pytest.mark.parametrize(
@@ -155,7 +180,7 @@ def test_a_rank_on_a_gpu_takes_a_cpu_as_well(made_up) -> None:
     made_up({"CPU": 4.0, "GPU": 8.0})
     ranks = [f"round.r{number}.{what}.ranks=8" for number in range(1, 5) for what in ("policy", "ppm")]
     with pytest.raises(ConfigError, match=r"asks for 8 GPUs .* with places for 4 of these ranks"):
-        connect(compose(ranks), trains=4)
+        connect(compose(ranks), trains=FOUR)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +200,8 @@ def test_ranks_that_find_no_place_beside_engines_that_stay_are_refused_before_th
     """They waited, after the search, for engines that waited for them to end."""
     made_up(node)
     with pytest.raises(ConfigError, match=rf"{said}.*lower round\.r.*\.ranks, or set cluster\.keep_engines=false"):
-        connect(compose(["preset=paper", *knobs]), trains=4)
-    assert connect(compose(["preset=paper", *knobs, "cluster.keep_engines=false"]), trains=4)
+        connect(compose(["preset=paper", *knobs]), trains=FOUR)
+    assert connect(compose(["preset=paper", *knobs, "cluster.keep_engines=false"]), trains=FOUR)
     assert connect(compose(["preset=paper", *knobs]))  # whoever only searches has room
 
 
@@ -191,4 +216,4 @@ def test_ranks_that_find_no_place_beside_engines_that_stay_are_refused_before_th
 )
 def test_each_clusters_preset_finds_its_places_where_it_says_that_it_does(cluster, nodes, made_up) -> None:
     made_up(*nodes)
-    assert connect(compose([f"cluster={cluster}"]), trains=4)
+    assert connect(compose([f"cluster={cluster}"]), trains=FOUR)

@@ -8,7 +8,8 @@ from test_run import open_here, work
 
 from rstar_math.cli.compose import compose
 from rstar_math.cli.main import main
-from rstar_math.errors import StageError
+from rstar_math.config import RunConfig
+from rstar_math.errors import ConfigError, StageError
 from rstar_math.evolution.fingerprint import Fingerprint
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.store import FROM, Store
@@ -48,7 +49,50 @@ def test_a_start_that_is_refused_sets_nothing_aside(overrides, said, tmp_path, m
     assert not (tmp_path / "x" / FROM).exists()
 
 
-def test_what_from_names_is_set_aside_once_what_stands_before_it_was_looked_at(tmp_path) -> None:
+def test_what_from_names_stays_where_it_is_if_the_cluster_cannot_hold_it(tmp_path, monkeypatch) -> None:
+    """It was renamed, and then the search was refused for want of a place."""
+    asked = []
+
+    def none(config: RunConfig, *of: object) -> bool:
+        asked.append(of)
+        raise ConfigError("no place")
+
+    monkeypatch.setattr("rstar_math.cluster.fleet.connect", none)
+    config = compose([])
+    run = open_here(tmp_path, config)
+    run.once(0, "problems", work, problems=config.problems)
+    run.once(1, "trees", work, search=config.plan(1).search)
+    before = folders(tmp_path)
+    run.start_over("round-1")
+    with pytest.raises(ConfigError, match="no place"):
+        run.once(1, "trees", work, search=config.plan(1).search)
+    assert folders(tmp_path) == before
+    assert asked == [({"policy", "ppm"}, (1, 2, 3, 4))]
+
+
+@pytest.mark.parametrize(
+    ("start", "until", "asked"),
+    [
+        ("round-1.harvest", "round-1.harvest", [(set(), ())]),
+        ("round-1.harvest", "round-1.policy", [(set(), (1,))]),
+        ("round-1.trees", "round-1.harvest", [({"policy"}, ())]),
+        ("round-1.scores", "round-1.scores", [({"policy", "ppm"}, ())]),
+    ],
+)
+def test_a_cluster_is_asked_for_what_will_be_done_again_alone(start, until, asked, tmp_path, monkeypatch) -> None:
+    looked = []
+    monkeypatch.setattr("rstar_math.cluster.fleet.connect", lambda _, *of: looked.append(of))
+    run = open_here(tmp_path, compose([]), until)
+    place = Place.first(start)
+    for each in (place, place):
+        run.once(each.round, each.stage, work)
+        run.start_over(start)
+    run.once(place.round, place.stage, work)
+    assert looked == asked * 2
+
+
+def test_what_from_names_is_set_aside_once_what_stands_before_it_was_looked_at(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("rstar_math.cluster.fleet.connect", lambda *_: True)
     config = compose([])
     run = open_here(tmp_path, config)
     run.once(0, "problems", work, problems=config.problems)

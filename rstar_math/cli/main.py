@@ -45,14 +45,12 @@ def evolve(overrides: tuple[str, ...]) -> None:
     """
     from rstar_math.cli.launch import open_run
     from rstar_math.evolution.evolve import evolve as run_all
-    from rstar_math.evolution.places import Place
     from rstar_math.evolution.summary import show_summary
 
     start, rest = take(overrides, "from", "until")
     config = compose(rest)
     root = Path(config.runs) / config.name
     with open_run(config, root, until=start.get("until"), mirror=config.mirror) as run:
-        run.fleet.trains = Place.rounds_that_train(config.rounds, start.get("until"))
         run_all(run, start.get("from"))
         run.store.forget_start()
     cluster = "1gpu" if shutil.which("nvidia-smi") else "laptop"

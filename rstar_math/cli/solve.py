@@ -17,7 +17,8 @@ import click
 
 from rstar_math.cli.compose import compose, compose_again
 from rstar_math.cli.launch import open_fleet
-from rstar_math.cluster.fleet import Fleet, Models, Poisoned
+from rstar_math.cluster.dispatch import Poisoned
+from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.config import PolicyConfig, RunConfig, SearchConfig
 from rstar_math.errors import ConfigError, EngineError
 from rstar_math.evaluation.choice import Choice, choose, solutions

@@ -16,6 +16,15 @@ from dataclasses import dataclass, field
 from rstar_math.records import Problem
 
 
+@dataclass(frozen=True, slots=True)
+class Poisoned:
+    """A problem that killed so many workers and engines, the last one alone, and how that one ended."""
+
+    problem: Problem
+    deaths: int
+    cause: str
+
+
 @dataclass
 class Dispatch:
     """Problems on their way to `slots` workers, each of which grows up to `room` at once.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ import ray
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.actors import PolicyActor, ScorerActor, SearchActor
 from rstar_math.cluster.crew import Asked, Crew, share_of
-from rstar_math.cluster.dispatch import Dispatch
+from rstar_math.cluster.dispatch import Dispatch, Poisoned
 from rstar_math.cluster.engines import Engines
 from rstar_math.cluster.errands import Ended, Errand, Running, ended, forget, given_back, tried_again
 from rstar_math.cluster.flow import Flow, fullest
@@ -46,14 +46,11 @@ class Models:
     policy: str | PolicyConfig
     ppm: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Poisoned:
-    """A problem that killed so many workers and engines, the last one alone, and how that one ended."""
-
-    problem: Problem
-    deaths: int
-    cause: str
+    @property
+    def weights(self) -> dict[Kind, str]:
+        """Kind of the engines that it takes -> what they load."""
+        weights: dict[Kind, str] = {"policy": self.policy} if isinstance(self.policy, str) else {}
+        return weights | ({"ppm": self.ppm} if self.ppm is not None else {})
 
 
 @dataclass
@@ -67,8 +64,9 @@ class Fleet:
     policy_actor: type = PolicyActor
     ppm_actor: type = ScorerActor
     search_actor: type = SearchActor
-    #: How many rounds of the run go on to trainings.
-    trains: int = 0
+    #: What the rest of the run comes to: engines of which kinds, and the trainings of which rounds.
+    asks: Set[Kind] = frozenset()
+    trains: tuple[int, ...] = ()
     #: How many engines and workers died in the last `grow`, and how many problems were grown.
     _deaths: int = 0
     _grown: int = 0
@@ -190,7 +188,7 @@ class Fleet:
         return await self._standing("ppm", path)
 
     async def _standing(self, kind: Kind, path: str) -> Standing:
-        if not connect(self.config):
+        if not self.check({kind}):
             await self._make_way({kind})
         self._deaths = self._grown = 0
         await self._engines.serve(kind, path)
@@ -218,23 +216,23 @@ class Fleet:
         Raises:
             ConfigError, EngineError: the cluster is too small, or an engine cannot be started.
         """
-        room = connect(self.config, trains=self.trains)
+        weights = models.weights
+        room = self.check(weights.keys())
         first = None if room else 1  # else two engines could take the place of the only worker
         if not room:
-            asked: set[Kind] = {"policy"} if isinstance(models.policy, str) else set()
-            await self._make_way(asked | ({"ppm"} if models.ppm is not None else set()))
+            await self._make_way(weights.keys())
         self._engines.seed = seed
-        opening = []
-        if isinstance(models.policy, str):
-            opening.append(self._engines.serve("policy", models.policy, first))
-        if models.ppm is not None:
-            opening.append(self._engines.serve("ppm", models.ppm, first))
-        await asyncio.gather(*opening)
+        await asyncio.gather(*(self._engines.serve(kind, path, first) for kind, path in weights.items()))
         await self._crew.open(self._asked(models), together=room)
         self._engines.complete()
         self._crew.complete(self._asked(models))
 
-    async def _make_way(self, asked: set[Kind]) -> None:
+    def check(self, asked: Set[Kind] = frozenset()) -> bool:
+        """Whether the cluster has room at once for the engines of these kinds, those that the rest of the run asks, and all
+        search workers; raises as `connect`."""
+        return connect(self.config, asked | self.asks, self.trains)
+
+    async def _make_way(self, asked: Set[Kind]) -> None:
         """Ends all actors where none of a kind that is asked for is there: those of an earlier search may hold every place in
         the cluster, and it would wait for ever."""
         if asked - self._engines.served.keys():

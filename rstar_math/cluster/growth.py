@@ -20,7 +20,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rstar_math.cluster.fleet import Fleet, Models, Poisoned
+from rstar_math.cluster.dispatch import Poisoned
+from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.config import SearchConfig
 from rstar_math.errors import StageError
 from rstar_math.lines import line_of, read_lines

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import cache
 from types import FrameType
@@ -20,6 +20,7 @@ from types import FrameType
 import ray
 from ray._private import utils
 
+from rstar_math.checkpoints import Kind
 from rstar_math.cluster.placing import Wanted, left_over
 from rstar_math.cluster.remote import cause_of
 from rstar_math.config import EngineConfig, RoundConfig, RunConfig, TrainingConfig
@@ -37,17 +38,18 @@ def gpus_each(config: EngineConfig) -> float:
     return config.gpus * config.tensor_parallel if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
-def connect(config: RunConfig, *, trains: int = 0) -> bool:
+def connect(config: RunConfig, engines: Set[Kind] = frozenset({"policy", "ppm"}), trains: Collection[int] = ()) -> bool:
     """Joins the cluster, or starts one on this machine for this run; whether it holds all that a search asks of it.
 
     To a cluster of others nodes may be added: there it is enough that one engine of each kind and one worker find room.
-    `trains`: the trainings of so many rounds come later, and what they ask for is looked at now, before the days of a search.
+    `engines`: the kinds that are asked. `trains`: the trainings of these rounds come later, and what they ask for is looked
+    at now, before the days of a search.
 
     Raises:
         ConfigError: it can never hold what the run asks of it.
     """
     connect_to(config.cluster.address)
-    kinds, nodes = _kinds(config), _nodes()
+    kinds, nodes = _kinds(config, engines), _nodes()
     room = _has_room(config, kinds)
     _check_each(kinds, nodes)
     room = room and _all_find_places(config, kinds, nodes)
@@ -132,18 +134,19 @@ def _nodes() -> list[Mapping[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _kinds(config: RunConfig) -> list[Wanted]:
-    """All engines and search workers of a search; the first knob of each kind says how many there are."""
-    engines = [
+def _kinds(config: RunConfig, engines: Set[Kind]) -> list[Wanted]:
+    """All engines of these kinds and search workers; the first knob of each kind says how many there are."""
+    wanted = [
         Wanted(what, each.replicas, each.cpus, gpus_each(each), tuple(f"{name}.{knob}" for knob in _ENGINE_KNOBS))
-        for what, name, each in (
-            ("policy engine", "engine", config.engine),
-            ("PPM engine", "ppm_engine", config.ppm_engine),
+        for kind, what, name, each in (
+            ("policy", "policy engine", "engine", config.engine),
+            ("ppm", "PPM engine", "ppm_engine", config.ppm_engine),
         )
+        if kind in engines
     ]
     cluster = config.cluster
     knobs = ("cluster.search_workers", "cluster.search_cpus")
-    return [*engines, Wanted("search worker", cluster.search_workers, cluster.search_cpus, 0.0, knobs)]
+    return [*wanted, Wanted("search worker", cluster.search_workers, cluster.search_cpus, 0.0, knobs)]
 
 
 def _one_each(kinds: Sequence[Wanted]) -> list[Wanted]:
@@ -226,15 +229,15 @@ def _or(knobs: Sequence[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _check_ranks(config: RunConfig, kinds: Sequence[Wanted], rounds: int) -> None:
-    """Whether every training of so many rounds finds room: beside all engines and workers, `kinds`, where those stay.
+def _check_ranks(config: RunConfig, kinds: Sequence[Wanted], rounds: Collection[int]) -> None:
+    """Whether every training of these rounds finds room: beside all engines and workers, `kinds`, where those stay.
 
     Raises:
         ConfigError: one does not, in a cluster that no node will join.
     """
     kind = "GPU" if ray.cluster_resources().get("GPU", 0.0) else "CPU"
     stay = kinds if config.cluster.keep_engines else ()
-    plans = ((number, config.plan(number)) for number in range(1, rounds + 1))
+    plans = ((number, config.plan(number)) for number in rounds)
     trainings = [(f"round.r{number}.{what}", each) for number, plan in plans for what, each in _trainings(plan)]
     trainings.sort(key=lambda found: _rank_asks(found[1], kind), reverse=True)
     for where, training in trainings:

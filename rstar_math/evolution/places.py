@@ -57,14 +57,16 @@ class Place:
         """The last stage that a round, or a stage of it, names."""
         return cls.of(number, stage or "control-scores")
 
-    @classmethod
-    def rounds_that_train(cls, rounds: int, until: str | None) -> int:
-        """How many of so many rounds come to a training, where the run ends after the stage that `until` names."""
-        if until is None:
-            return rounds
-        number, stage = cls.parse(until)
-        last = cls.last(number, stage)
-        return min(rounds, last.round if last >= cls.of(last.round, "policy") else last.round - 1)
+    def through(self, last: Place) -> list[Place]:
+        """The stages from this one to `last`."""
+        numbers = range(self.round, last.round + 1)
+        stages = (Place.of(number, stage) for number in numbers for stage in ORDER)
+        return [each for each in stages if self <= each <= last]
+
+    def rounds_to_train(self, last: Place) -> tuple[int, ...]:
+        """The rounds of which a training is left, if at all, from this stage to `last`."""
+        trainings = (each.round for each in self.through(last) if each.round and each.stage in ("policy", "ppm"))
+        return tuple(sorted(set(trainings)))
 
     def __str__(self) -> str:
         return f"round-{self.round}/{self.stage}"

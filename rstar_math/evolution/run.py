@@ -156,12 +156,16 @@ class Run:
         Raises:
             StageError: it was finished or begun with another setting.
             UntilReached: it lies beyond `until`.
+            ConfigError: the cluster cannot hold what `from=` names; nothing of it was set aside.
         """
-        place = Place.of(number, stage)
-        if self.until and place > Place.last(*self.until):
+        place, last = Place.of(number, stage), Place.last(*(self.until or (self.config.rounds,)))
+        if place > last:
             raise UntilReached
-        for line in self.store.set_aside_due(place):
-            self.progress.say(line)
+        self.fleet.asks, self.fleet.trains = _engines_asked(place, last), place.rounds_to_train(last)
+        if self.store.is_due(place):
+            self.fleet.check()
+            for line in self.store.set_aside_due():
+                self.progress.say(line)
         do = partial(self._work, place, self.config.rounds, work, given)
         done = self.store.once(place, self._fingerprint(place, given), do)
         if done.before:
@@ -250,6 +254,13 @@ class Run:
             resamples = self.config.plan(plan).evaluation.bootstrap
             rules[f"round.{self.config.plan_name(plan)}.evaluation.bootstrap"] = resamples
         return rules
+
+
+def _engines_asked(place: Place, last: Place) -> set[Kind]:
+    """By the stages from one to another."""
+    if not {"trees", "scores", "control-scores"} & {each.stage for each in place.through(last)}:
+        return set()
+    return {"policy"} if last < Place.of(1, "scores") else {"policy", "ppm"}
 
 
 def _knob_name(config: RunConfig, place: Place, name: str) -> str:

@@ -79,10 +79,12 @@ class Store:
             raise StageError(f"from={start}: the run in {self.root} has {there}; start again from one of those")
         self._due = start
 
-    def set_aside_due(self, place: Place) -> list[str]:
-        """Does what was asked for, if `place` is the first stage of it; what is to be said of that."""
-        if not self._due or place < Place.first(self._due):
-            return []
+    def is_due(self, place: Place) -> bool:
+        """Whether `place` is the first stage of what was asked for, which is set aside now."""
+        return bool(self._due) and place >= Place.first(self._due)
+
+    def set_aside_due(self) -> list[str]:
+        """Does what was asked for; what is to be said of that."""
         start, self._due = self._due, ""
         return [f"kept as {path}" for path in self.start_over(start)] or [f"nothing more to set aside from {start}"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from rstar_math.evolution.contents import belongs, contents, foreign, marks_last
 
-OF_A_RUN = ["run.json", "metrics.jsonl", "from.txt", "wandb/group", "round-0/problems/train.jsonl",
+OF_A_RUN = ["run.json", "models.json", "metrics.jsonl", "from.txt", "wandb/group", "round-0/problems/train.jsonl",
             "round-12/policy.partial/checkpoints/checkpoint-20/complete"]  # fmt: skip
 OF_A_MIRROR = ["mirror.json", "mirror-writer.json", "mirror-" + 32 * "a"]
 OF_NOBODY = ["notes.txt", "wandb/latest", "round-1/trees.replaced-20260101-000000-000000/a", "round-1/notes/a",

@@ -16,6 +16,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+from artefacts import flip_a_bit
 from click.testing import CliRunner
 from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -27,6 +28,7 @@ from rstar_math.cluster.fleet import Fleet
 from rstar_math.config import EvaluationConfig, RunConfig, TrackingConfig
 from rstar_math.errors import EngineError, StageError
 from rstar_math.evolution import evolve
+from rstar_math.evolution.inputs import digest_of
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Desk, Run, UntilReached
 from rstar_math.evolution.store import Store
@@ -128,6 +130,27 @@ def test_what_costs_little_is_made_anew_with_another_setting_and_not_refused(tmp
     (partial / "manifest.json").rename(partial / "begun.json")  # half done with the other setting
     open_here(tmp_path, compose([])).anew(place, tmp_path / "scores", note, evaluation=evaluation)
     assert made == [4, 5, 4]
+
+
+@pytest.mark.parametrize("damaged", ["model.safetensors", "models.json"])
+def test_one_flipped_bit_of_a_base_is_noticed_before_it_is_read_again(tmp_path, damaged) -> None:
+    """Of a model that no stage made a sample was known alone."""
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    (base / "model.safetensors").write_bytes(bytes(20_000_000))
+    root = tmp_path / "run"
+    open_here(root, compose([])).once(0, "scores", work, policy=base)
+    open_here(root, compose([])).once(1, "trees", work, policy=base)
+    file = root / "models.json" if damaged == "models.json" else base / damaged
+    flip_a_bit(file, 0.504)
+    before = digest_of(base)
+    with pytest.raises(StageError, match=rf"{damaged} is damaged"):
+        open_here(root, compose([])).once(1, "policy", work, policy=base)
+    assert not (root / "round-1" / "policy").exists()
+    flip_a_bit(file, 0.504)
+    assert digest_of(base) == before  # what is looked at when a run starts does not show it
+    open_here(root, compose([])).once(1, "policy", work, policy=base)
 
 
 def test_another_base_is_refused_with_the_knob_that_names_it(tmp_path) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
+from rstar_math.evolution.inputs import MODELS
 from rstar_math.evolution.places import ORDER
 from rstar_math.evolution.store import BEGUN, FROM, MANIFEST, PARTIAL
 
 #: Names of a mirror's own, here and in the copy, begin so.
 OWN = "mirror"
 #: Files of the run itself; the last is what wandb knows it by, on any machine. Others a start writes anew.
-_OF_THE_RUN = ("run.json", "metrics.jsonl", FROM, "wandb/group")
+_OF_THE_RUN = ("run.json", MODELS, "metrics.jsonl", FROM, "wandb/group")
 _OF_A_STAGE = re.compile(rf"round-[0-9]+/({'|'.join(ORDER)})({re.escape(PARTIAL)})?/.")
 _OF_A_MIRROR = re.compile(rf"{OWN}(\.json|-writer\.json|-[0-9a-f]{{32}})")
 #: Files that say that others are whole.

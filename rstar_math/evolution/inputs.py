@@ -6,16 +6,20 @@ Files and folders -> digests. What becomes of a stage whose inputs changed stand
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from rstar_math.checkpoints import sample
 from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig
-from rstar_math.disk import digest
+from rstar_math.disk import digest, seal, unseal
 from rstar_math.engines.few_shot import few_shot
+from rstar_math.errors import StageError
 from rstar_math.evolution.store import MANIFEST
 from rstar_math.mutual.tasks import task_folder
 from rstar_math.problems.benchmarks import benchmarks_of
 
+#: What the models that no stage made were when a run first read them, in the run's folder: sample -> file -> SHA-256.
+MODELS = "models.json"
 #: How the names of a model's files end: weights, configurations, and what a tokenizer may be made of.
 _OF_A_MODEL = {".safetensors", ".bin", ".json", ".model", ".txt"}
 
@@ -27,9 +31,36 @@ def digest_of(path: Path) -> str:
         return digest(path / MANIFEST)
     if path.is_file():
         return digest(path)
-    files = sorted(file for file in path.iterdir() if file.suffix in _OF_A_MODEL)
-    sampled = [(file.name, file.stat().st_size, sample(file)) for file in files]
+    sampled = [(file.name, file.stat().st_size, sample(file)) for file in _files_of_a_model(path)]
     return hashlib.sha256(repr(sampled).encode()).hexdigest()
+
+
+def check_foreign(given: Iterable[object], root: Path) -> None:
+    """Whether the models among those that no stage made are, to the bit, what they were when the run in `root` first read
+    them. It is what a stage looks at before it reads them: the sample tells at every start, in no time, that they are others.
+
+    Raises:
+        StageError: a file was altered since.
+    """
+    for path in (Path(value) for value in given if isinstance(value, str | Path)):
+        if path.is_dir() and not (path / MANIFEST).is_file():
+            _check_model(path, root / MODELS)
+
+
+def _check_model(path: Path, file: Path) -> None:
+    noted = unseal(file, "Delete it: the models that the run reads are noted anew") if file.is_file() else {}
+    name, found = digest_of(path), {each.name: digest(each) for each in _files_of_a_model(path)}
+    if name not in noted:
+        seal(file, noted | {name: found})
+    elif altered := [each for each, known in sorted(noted[name].items()) if found.get(each) != known]:
+        raise StageError(
+            f"{path / altered[0]} is damaged: its checksum is not what it was when this run first read it. Copy the model "
+            f"there again; if it was meant to change, begin another run with name=NEW"
+        )
+
+
+def _files_of_a_model(path: Path) -> list[Path]:
+    return sorted(file for file in path.iterdir() if file.suffix in _OF_A_MODEL)
 
 
 def files_of(knobs: object) -> dict[str, str]:

@@ -19,7 +19,7 @@ from rstar_math.config import PolicyConfig, RunConfig, TrainingConfig
 from rstar_math.disk import seal
 from rstar_math.errors import RstarError, StageError
 from rstar_math.evolution.fingerprint import Fingerprint
-from rstar_math.evolution.inputs import endpoint_of, files_of, known_by
+from rstar_math.evolution.inputs import check_foreign, endpoint_of, files_of, known_by
 from rstar_math.evolution.models import resolve
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.store import (
@@ -207,6 +207,7 @@ class Run:
         folder: Path,
     ) -> Mapping[str, Any]:
         check_inputs(given.values())
+        check_foreign(given.values(), self.store.root)
         # Written by work alone: a start that is refused, or has nothing left to do, leaves what made the results.
         seal(self.store.root / "run.json", {"config": asdict(self.config), "versions": versions()})
         with self.tracker.stage(place.round, place.stage, attempt_of(folder), self.label) as watch:

@@ -8,7 +8,7 @@ texts out; nothing is compared here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rstar_math.grading import notations, structure
 from rstar_math.grading.units import quantity
@@ -36,7 +36,7 @@ def of_texts(said: str, meant: str) -> str:
     return ""
 
 
-def _in_two_units(members: list[str]) -> bool:
+def _in_two_units(members: Sequence[str]) -> bool:
     units = [quantity(member).unit for member in members]
     return "" not in units and len(set(units)) > 1
 

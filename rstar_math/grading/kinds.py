@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from rstar_math.grading import notations, reals, structure
 from rstar_math.grading.failures import Unreadable
@@ -32,6 +33,7 @@ _CALENDAR = frozenset(
 _TextOnly = Callable[[str, str], "tuple[Difference] | None"]
 
 
+@lru_cache(maxsize=structure.SEEN)
 def by_text(said: str, meant: str) -> tuple[Difference] | None:
     """The difference, in a tuple, where text alone decides; None where it does not."""
     for kind in _KINDS:

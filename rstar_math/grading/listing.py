@@ -38,16 +38,16 @@ def members(text: str, *, grouping: bool = True) -> Members:
     if reals.relational(text) or "\\begin{" in text:
         return Members((text,))
     inside = braced(text)
-    parts = structure.elements(text if inside is None else inside, grouping=grouping) or [text]
+    parts = structure.elements(text if inside is None else inside, grouping=grouping) or (text,)
     if inside is not None and len(parts) == 1:  # between braces a comma alone parts members
-        parts = structure.elements(inside, grouping=False) or [text]
+        parts = structure.elements(inside, grouping=False) or (text,)
     texts = [sign for part in _under_their_names(parts) for sign in structure.both_signs(part)]
     if inside is not None:
         texts = list({squeezed(member): member for member in texts}.values())
     return Members(tuple(texts), inside is not None)
 
 
-def _under_their_names(parts: list[str]) -> list[str]:
+def _under_their_names(parts: Sequence[str]) -> list[str]:
     """ "x = 1, 3, y = 2, 4" with the name before every value; of one name alone it need not stand there."""
     texts = list(map(as_named, parts))
     names = [named(text).name for text in texts]

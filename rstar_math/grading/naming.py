@@ -26,6 +26,8 @@ _SINGLE = (
 _APPLIED = re.compile(rf"\\(?:{'|'.join(FUNCTIONS)}|sqrt|frac|binom|pi|infty)(?![a-z])")
 #: What stands left of "=" when the answer is given a name: x, f(x), S_{ABC}, AB:CD, \angle ABC.
 _NAME = re.compile(rf"\s*{_SINGLE}\s*(?::\s*{_SINGLE})?\s*")
+#: A name stands before "=", or before a row.
+_PERHAPS_NAMED = re.compile(r"[=(\[]")
 #: A(1, 2) is a point; C(5, 2) and P(5, 2) count, and F(1, 2) may be a value.
 _POINT = re.compile(r"[ABDEI-OQ-Z]'*(?=\()")
 #: Names that say what was done to a symbol: whoever is asked for z and says that its conjugate is 5 has not said that z is.
@@ -80,17 +82,17 @@ def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:
     text = _without_approximation(text, rounds) if rounds else text
     sides = structure.equation(text)
     if len(sides) > 1 and reals.relational(structure.outside(text)):
-        return Named("", tuple(sides), text)  # "x > 1 = y"
+        return Named("", sides, text)  # "x > 1 = y"
     if len(sides) == 1:
         point = _POINT.match(text)
         if point and structure.row(text[point.end() :]):
             return Named(point[0], (point[0], text[point.end() :]), text[point.end() :])
         return Named("", (), text)
     if not _is_name(sides[0]) and _is_name(sides[-1]):
-        sides = [sides[-1], *sides[:-1]]  # 5 = x
+        sides = (sides[-1], *sides[:-1])  # 5 = x
     if _is_name(sides[0]) or _is_tuple_of_names(sides[0]):
-        return Named(re.sub(r"[\s{}]", "", sides[0]), tuple(sides), sides[-1])
-    return Named("", tuple(sides), text)
+        return Named(re.sub(r"[\s{}]", "", sides[0]), sides, sides[-1])
+    return Named("", sides, text)
 
 
 def as_named(text: str) -> str:
@@ -127,6 +129,8 @@ def _is_tuple_of_names(text: str) -> bool:
 
 def as_rows(text: str, other: str) -> str:
     """ "p=5, q=2; p=7, q=2" and "p=5, q=2 or p=7, q=2" as tuples, and "x=1, y=2" as one where `other` is a tuple."""
+    if not _PERHAPS_NAMED.search(text):
+        return text
     choices = [part for part in reals.OR.split(text) if part.strip()]
     groups = [_pieces(part) for choice in choices for part in structure.split(choice, ";")]
     if len(groups) > 1 and all(len(group) > 1 for group in groups):

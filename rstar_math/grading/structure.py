@@ -7,6 +7,7 @@ and "(2,1)" a pair. It evaluates nothing.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from rstar_math.grading.failures import Unreadable
@@ -29,6 +30,8 @@ _MATRIX = re.compile(
     r"\\end\{(?P=kind)\}\s*(?P<closing>[\])]?)",
     re.DOTALL,
 )
+#: One comparison asks the same of the same few texts again and again; so many answers are kept.
+SEEN = 1024
 #: The end of a matrix's row, also where it has lost a backslash.
 _ROW_END = re.compile(r"\\\\|\\cr(?![a-z])|\\(?=\s*[-\d])")
 
@@ -48,23 +51,24 @@ class Matrix(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
 
 
-def split(text: str, separators: str, *, grouping: bool = True) -> list[str]:
+@lru_cache(maxsize=SEEN)
+def split(text: str, separators: str, *, grouping: bool = True) -> tuple[str, ...]:
     """`text` cut at the separators outside all brackets; commas that group thousands do not count with `grouping`,
     and those of 1,000 and 0,05 never do."""
     if not any(separator in text for separator in separators):
-        return [text.strip()]
+        return (text.strip(),)
     patterns = (_THOUSANDS, _BEFORE_NOUGHT) if grouping else (_BEFORE_NOUGHT,)
     grouped = {at for pattern in patterns for found in pattern.finditer(text) for at in range(*found.span())}
-    parts, depth, start, escaped = [], 0, 0, False
-    for position, character in enumerate(text):
-        if not escaped or character in "{}":
-            depth += (character in _OPEN) - (character in _CLOSE)
-        if character in separators and depth <= 0 and position not in grouped and not escaped:
-            parts.append(text[start:position])
-            start = position + 1
-        escaped = character == "\\" and not escaped
+    parts, depth, start = [], 0, 0
+    for sign in re.finditer(rf"\\.|[()\[\]{{}}{separators}]", text, re.DOTALL):
+        last = sign[0][-1]
+        if len(sign[0]) == 1 or last in "{}":  # \{ is a bracket, \( and \, are none
+            depth += (last in _OPEN) - (last in _CLOSE)
+        if sign[0] in separators and depth <= 0 and sign.start() not in grouped:
+            parts.append(text[start : sign.start()])
+            start = sign.end()
     parts.append(text[start:])
-    return [part.strip() for part in parts]
+    return tuple(part.strip() for part in parts)
 
 
 def parted(text: str, command: str) -> list[str]:
@@ -115,14 +119,15 @@ def balanced(text: str) -> bool:
     return not open_brackets
 
 
-def elements(text: str, *, grouping: bool = True) -> list[str]:
+@lru_cache(maxsize=SEEN)
+def elements(text: str, *, grouping: bool = True) -> tuple[str, ...]:
     """The members of a list that is written with commas, semicolons, "and" or "or"; one member if it is no list.
 
     Raises:
         Unreadable: a place is empty, or commas may be decimal ones.
     """
     if not _SEPARATED.search(text):
-        return [text.strip()] if text.strip() else []
+        return (text.strip(),) if text.strip() else ()
     groups = split(text, ";")
     if len(groups) > 1 and any(_DECIMAL_COMMA.fullmatch(group) and len(split(group, ",")) > 1 for group in groups):
         raise Unreadable("commas between semicolons, which may be decimal ones")
@@ -133,13 +138,14 @@ def elements(text: str, *, grouping: bool = True) -> list[str]:
     parts = split(outer, ",;", grouping=grouping or len(groups) > 1)
     if not all(parts[1:-1]):
         raise Unreadable("an empty place in a list")
-    return [part for part in parts if part and part != "\\text{ }"]
+    return tuple(part for part in parts if part and part != "\\text{ }")
 
 
 def _joiner(text: str) -> str:
     return "and" if "and" in text else "or"
 
 
+@lru_cache(maxsize=SEEN)
 def brackets(text: str) -> tuple[str, str, str] | None:
     """Opening bracket, inside and closing bracket of a text that is bracketed as a whole; None if it is not."""
     text = text.strip()
@@ -157,6 +163,7 @@ def brackets(text: str) -> tuple[str, str, str] | None:
     return text[: start + 1], text[start + 1 : end].strip(), text[end:]
 
 
+@lru_cache(maxsize=SEEN)
 def row(text: str, *, grouping: bool = True) -> Row | None:
     """A tuple or an interval: round or square brackets around at least two members. (12,102) is one.
 
@@ -172,7 +179,7 @@ def row(text: str, *, grouping: bool = True) -> Row | None:
     members = split(opened[1], ",;", grouping=grouping)
     if len(members) == 1:
         members = split(opened[1], ",;", grouping=False)
-    return Row(opened[0], tuple(members), opened[2]) if len(members) > 1 else None
+    return Row(opened[0], members, opened[2]) if len(members) > 1 else None
 
 
 def unwrapped(text: str) -> str:
@@ -204,14 +211,15 @@ def matrix(text: str) -> Matrix | None:
     return Matrix("-1" if factor == "-" else factor, cells)
 
 
-def equation(text: str) -> list[str]:
+@lru_cache(maxsize=SEEN)
+def equation(text: str) -> tuple[str, ...]:
     """The sides of an equation; one if it is none."""
     if "=" not in text:
-        return [text.strip()]
+        return (text.strip(),)
     depth, start, sides = 0, 0, []
     for position, character in enumerate(text):
         depth += (character in _OPEN) - (character in _CLOSE)
         if character == "=" and depth == 0 and text[position - 1 : position] not in ("<", ">", "!"):
             sides.append(text[start:position].strip())
             start = position + 1
-    return [*sides, text[start:].strip()]
+    return (*sides, text[start:].strip())

@@ -123,7 +123,7 @@ def test_an_engine_decodes_within_its_devices_limits_and_a_measured_speed_wins()
     assert speeds(ForecastConfig(hardware="cpu"), SEVEN, policy, policy) is None
 
 
-#: What whole runs of the demo's preset generated, in tokens, and left on disk, in bytes, by seed (README).
+#: What whole runs of the demo's preset generated, in tokens, and left on disk, in bytes, by seed (docs/demo.md).
 DEMO = {
     "0": (1_775_063, 25_442_212),
     "0, a clean clone": (1_766_453, 25_442_710),

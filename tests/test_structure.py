@@ -1,6 +1,7 @@
 """The house: imports go down only, heavy libraries stay behind their doors, files and functions stay small."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,3 +125,15 @@ def test_the_rules_of_the_method_load_no_torch() -> None:
         "import sys\n" + "".join(f"import rstar_math.{name}\n" for name in rooms) + "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    root = PACKAGE.parent
+    for document in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+        for link in re.findall(r"\]\((?!https?:)([^)]*)\)", document.read_text()):
+            name, _, chapter = link.partition("#")
+            target = document.parent / name if name else document
+            assert target.exists(), f"{document.name} links to {link}, which is not there"
+            titles = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if chapter else []
+            anchors = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+            assert not chapter or chapter in anchors, f"{document.name} links to {link}: no such chapter"

@@ -39,7 +39,7 @@ class MaskingConfig:
 class MutualConfig(MaskingConfig):
     """The search over five actions, and the second model that looks at what it found."""
 
-    #: Ways of answering (the README lists them); `rstar-math evaluate strategy=` names others.
+    #: Ways of answering (docs/mutual.md lists them); `rstar-math evaluate strategy=` names others.
     strategies: tuple[str, ...] = ("mutual",)
     #: The kind of question: a folder in conf/mutual, or a path to one of your own; None: the one that the benchmark names.
     task: str | None = None

@@ -140,7 +140,7 @@ class PPMConfig(TrainingConfig):
 class EvaluationConfig:
     """How the round's policy and PPM are measured on held-out problems."""
 
-    #: Ways of answering (the README lists them); without a PPM those that need one are left out.
+    #: Ways of answering (docs/system2.md lists them); without a PPM those that need one are left out.
     strategies: tuple[str, ...] = ("greedy", "mcts")
     #: Candidates a step and trajectories of System 2 (paper: 32 and 8; headline 64 trajectories).
     candidates: Count = 32

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,25 @@ from rstar_math.errors import StageError
 
 #: What some network file systems say of a request that they do not know.
 _UNKNOWN_REQUEST = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+#: A file of so many bytes is large; its digest, and when that was worked out.
+_LARGE_BYTES, _READ_AGAIN_SECONDS = 64 << 20, 3600.0
+_digests: dict[tuple[int, ...], tuple[str, float]] = {}
 #: The checksum of a sealed file within itself, a name of the outermost object.
 _SEAL, _SEALED = "sha256", re.compile(r'^ "sha256": "([^"]{64})",?$', re.MULTILINE)
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file's bytes. A large file that the file system says nobody has written to meanwhile is read again once an
+    hour: an evaluation of many searches would spend more time on its models' bytes than on its searches."""
+    state = path.stat()
+    own = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    found, since = _digests.get(own, ("", -_READ_AGAIN_SECONDS))
+    if not found or time.monotonic() - since >= _READ_AGAIN_SECONDS:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if state.st_size >= _LARGE_BYTES:
+            _digests[own] = found, time.monotonic()
+    return found
 
 
 def digest_on_disk(path: Path) -> str:

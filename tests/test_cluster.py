@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import aclosing, suppress
@@ -18,16 +19,16 @@ from ray.exceptions import ActorDiedError, ObjectLostError, OutOfMemoryError
 from rstar_math.cli.compose import compose
 from rstar_math.cluster import crew, watch
 from rstar_math.cluster import fleet as fleet_module
-from rstar_math.cluster.actors import Replicas, SearchActor
+from rstar_math.cluster.actors import PolicyActor, Replicas, SearchActor
 from rstar_math.cluster.dispatch import Dispatch
 from rstar_math.cluster.engines import Engines, _Engine
 from rstar_math.cluster.errands import Errand, ended
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
-from rstar_math.cluster.joining import connect_to
+from rstar_math.cluster.joining import Demand, connect_to
 from rstar_math.cluster.standing import Standing
 from rstar_math.cluster.watch import Silence, hanging, in_time, one_of
-from rstar_math.config import GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
+from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig
 from rstar_math.errors import (
     ConfigError,
     EngineError,
@@ -844,6 +845,39 @@ async def test_an_engine_that_cannot_start_is_named(config, tmp_path, early, sai
     await fleet.release()
 
 
+async def test_an_engine_is_there_before_its_libraries_are_and_starts_once(monkeypatch) -> None:
+    """One that hung while it loaded them was only named, for it had not been made; and asked twice meanwhile it
+    would have started two engines."""
+    ready, started = threading.Event(), []
+    monkeypatch.setattr("rstar_math.engines.loop.load_libraries", lambda _: ready.wait(60))
+
+    class Engine:
+        async def load(self, path):
+            started.append(f"takes {path}")
+
+    class Actor(PolicyActor):
+        def _start(self, path):
+            started.append(f"starts with {path}")
+            return Engine()
+
+    engine = Actor(EngineConfig())
+    loads = [asyncio.ensure_future(engine.load(path)) for path in ("one", "two")]
+    await asyncio.sleep(0.1)
+    assert not started and await engine.getting_nowhere_seconds() == 0
+    ready.set()
+    await asyncio.gather(*loads)
+    assert started == ["starts with one", "takes two"]
+
+
+async def test_an_engine_whose_libraries_are_missing_says_so(monkeypatch) -> None:
+    def missing(_: object) -> None:
+        raise ImportError("no libcudart.so")
+
+    monkeypatch.setattr("rstar_math.engines.loop.load_libraries", missing)
+    with pytest.raises(EngineError, match=r"its libraries cannot be loaded: no libcudart\.so"):
+        await PolicyActor(EngineConfig()).load("weights")
+
+
 def broken(*, early: bool) -> type:
     """An engine whose libraries or whose weights cannot be loaded."""
 
@@ -870,7 +904,7 @@ async def test_a_training_that_the_machine_can_never_hold_is_refused_before_the_
     """It was refused once the search was over."""
     large = compose(["round.r3.ppm.ranks=10000"])
     with pytest.raises(ConfigError, match=r"round\.r3\.ppm asks for \d+ CPUs .*lower round\.r3\.ppm\.ranks"):
-        await grow_all(Fleet(large, ScriptedEngine, ScriptedEngine, trains=(1, 2, 3, 4)), tmp_path)
+        await grow_all(Fleet(large, ScriptedEngine, ScriptedEngine, to_come=Demand(trains=((3, "ppm"),))), tmp_path)
     fleet = Fleet(large, ScriptedEngine, ScriptedEngine)  # a search by itself has no training to wait for
     assert len(await grow_all(fleet, tmp_path, PROBLEMS[:1])) == 1
     await fleet.release()
@@ -1095,7 +1129,7 @@ async def test_an_engine_kept_from_an_earlier_search_takes_no_place_from_one_of_
     part = ray.cluster_resources()["CPU"] / 4
     engine = replace(config.engine, cpus=part, replicas=2)
     cluster = replace(config.cluster, search_cpus=part, search_workers=2, keep_engines=True, address="others")
-    monkeypatch.setattr(fleet_module, "connect", lambda *_, **__: False)
+    monkeypatch.setattr(fleet_module, "connect", lambda *_: False)
     fleet = Fleet(replace(config, engine=engine, ppm_engine=engine, cluster=cluster), ScriptedEngine, ScriptedEngine)
     try:
         await asyncio.wait_for(grow_all(fleet, tmp_path / "drawn"), 120)

@@ -72,6 +72,12 @@ x=1, 3, y=2, 4 | x=1, 2, y=3, 4
 1 \text{ and } 2 \text{ or } 3 \text{ and } 4 | 1, 2, 3, 4
 """,
 }
+ACCEPTED["an empty place between inequalities was passed over"] = r"""
+x<0,,x>1 | x<0 \text{ or } x>1
+x<0 \text{ or } x>1 | x<0,,x>1
+1<x, , x<2 | 1<x<2
+1<x;,x<2 | 1<x<2
+"""
 #: What was accepted or called wrong, and may be either.
 DOUBTFUL = {
     "a lone letter behind a value was taken for a unit": r"""

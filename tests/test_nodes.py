@@ -17,7 +17,7 @@ from rstar_math.cli.survey import Node, examine_cluster, to_mend
 from rstar_math.cluster import survey as surveying
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
-from rstar_math.cluster.joining import connect_to
+from rstar_math.cluster.joining import Demand, connect_to
 from rstar_math.cluster.survey import Seen
 from rstar_math.config import RunConfig, SearchConfig
 from rstar_math.errors import ConfigError
@@ -140,7 +140,9 @@ class TestTwoNodes:
     ) -> None:
         plan = config.plan(2)
         large = config.round | {"r2": replace(plan, policy=replace(plan.policy, ranks=64))}
-        fleet = Fleet(replace(config, round=large), ScriptedEngine, ScriptedEngine, trains=(1, 2, 3, 4))
+        fleet = Fleet(
+            replace(config, round=large), ScriptedEngine, ScriptedEngine, to_come=Demand(trains=((2, "policy"),))
+        )
         await grow(fleet, tmp_path / "trees", lambda _: None)
         assert "CPUs (round.r2.policy.ranks=64) and the cluster has 4, with places for " in caplog.text
         assert "nodes that hold the rest have to join" in caplog.text

@@ -9,11 +9,12 @@ import pytest
 
 from rstar_math.cli.compose import compose
 from rstar_math.cluster import joining
-from rstar_math.cluster.fleet import Fleet, Models
-from rstar_math.cluster.joining import connect
+from rstar_math.cluster.fleet import Fleet
+from rstar_math.cluster.joining import Demand, connect, fits
 from rstar_math.cluster.placing import Wanted, left_over
 from rstar_math.errors import ConfigError
 from rstar_math.evolution.places import Place
+from rstar_math.evolution.run import _demand
 from rstar_math.training.launch import _RAY_TRAIN, Trainings
 
 GPUS_8 = {"CPU": 64.0, "GPU": 8.0}
@@ -67,7 +68,8 @@ def made_up(monkeypatch) -> Callable[..., None]:
     return make
 
 
-FOUR = (1, 2, 3, 4)
+ALL = Demand(frozenset({"policy", "ppm"}), search=True)
+FOUR = ALL._replace(trains=tuple((number, stage) for number in range(1, 5) for stage in ("policy", "ppm")))
 ONE_CPU_EACH = ["engine.cpus=1", "ppm_engine.cpus=1", "cluster.search_cpus=1"]
 THREE = [*ONE_CPU_EACH, "engine.replicas=3", "ppm_engine.gpus=0"]
 
@@ -79,20 +81,20 @@ def test_engines_that_fit_the_sum_of_gpus_but_not_the_gpus_are_refused_where_no_
         r"no place for 1 of 3 policy engines \(1 CPUs and 0\.6 GPUs of one machine each\); lower engine\.replicas, .*"
     )
     with pytest.raises(ConfigError, match=said):
-        connect(compose([*THREE, "engine.gpus=0.6"]))
-    assert connect(compose([*THREE, "engine.gpus=0.5"]))
+        connect(compose([*THREE, "engine.gpus=0.6"]), ALL)
+    assert connect(compose([*THREE, "engine.gpus=0.5"]), ALL)
 
 
 def test_an_engine_that_waits_for_nodes_is_named_once_with_its_knobs(made_up, caplog) -> None:
     made_up(*[{"CPU": 8.0, "GPU": 6.0}] * 2)
     config = compose([*THREE, "engine.tensor_parallel=4", "cluster.address=others"])
     with caplog.at_level(logging.WARNING):
-        assert [connect(config), connect(config)] == [False, False]
+        assert [connect(config, ALL), connect(config, ALL)] == [False, False]
     (said,) = [record.getMessage() for record in caplog.records]
     assert "no place for 1 of 3 policy engines (1 CPUs and 4 GPUs of one machine each): it begins without" in said
     assert "lower engine.replicas, engine.cpus, engine.gpus or engine.tensor_parallel, or add nodes" in said
     made_up(*[{"CPU": 8.0, "GPU": 6.0}] * 3)
-    assert connect(config)
+    assert connect(config, ALL)
 
 
 def test_where_one_of_each_kind_finds_no_place_beside_the_others_the_run_is_refused(made_up) -> None:
@@ -100,12 +102,12 @@ def test_where_one_of_each_kind_finds_no_place_beside_the_others_the_run_is_refu
     made_up({"CPU": 8.0, "GPU": 2.0})
     config = compose([*ONE_CPU_EACH, "cluster.address=others", "engine.gpus=0.6", "ppm_engine.tensor_parallel=2"])
     with pytest.raises(ConfigError, match=r"asks for 2\.6 GPUs at once"):
-        connect(config)
+        connect(config, ALL)
     made_up({"CPU": 8.0, "GPU": 2.0}, {"CPU": 0.5, "GPU": 1.0})
     with pytest.raises(
         ConfigError, match=r"no place for 1 of 1 .* engines .*a search begins with one of each kind; lower"
     ):
-        connect(config)
+        connect(config, ALL)
 
 
 def test_ranks_that_fit_the_sum_of_cpus_but_no_machines_are_refused_before_the_search(made_up) -> None:
@@ -117,29 +119,39 @@ def test_ranks_that_fit_the_sum_of_cpus_but_no_machines_are_refused_before_the_s
     with pytest.raises(
         ConfigError, match=r"round\.r2\.ppm asks for 9 CPUs .* has 10, with places for 2 .*r2\.ppm\.ranks"
     ):
-        connect(config, trains=FOUR)
-    assert connect(config, trains=(1,))  # the run ends before that training
+        connect(config, FOUR)
+    assert connect(config, FOUR._replace(trains=((1, "ppm"),)))  # the run ends before that training
     made_up({"CPU": 6.0}, {"CPU": 5.0})
-    assert connect(config, trains=FOUR)
+    assert connect(config, FOUR)
+
+
+BOTH, POLICY = {"policy", "ppm"}, {"policy"}
 
 
 @pytest.mark.parametrize(
-    ("first", "until", "rounds"),
+    ("first", "until", "knobs", "engines", "search", "trains"),
     [
-        ("round-0", "round-4", [1, 2, 3, 4]),
-        ("round-1", "round-2", [1, 2]),
-        ("round-1", "round-2.policy", [1, 2]),
-        ("round-1", "round-2.harvest", [1]),
-        ("round-0", "round-0", []),
-        ("round-3.ppm", "round-4", [3, 4]),
-        ("round-3.scores", "round-4", [4]),
-        ("round-4.scores", "round-4", []),
+        ("round-0", "round-2", [], BOTH, True, "1.policy 1.ppm 2.policy 2.ppm"),
+        ("round-2", "round-2.policy", [], BOTH, True, "2.policy"),
+        ("round-1", "round-1.harvest", [], POLICY, True, ""),
+        ("round-1", "round-1.harvest", ["policy=endpoint"], set(), True, ""),
+        ("round-1.harvest", "round-1.harvest", [], set(), False, ""),
+        ("round-3.ppm", "round-3.ppm", [], set(), False, "3.ppm"),
+        ("round-3.ppm", "round-4.ppm", [], BOTH, True, "3.ppm 4.policy 4.ppm"),
+        ("round-4.scores", "round-4", ["control=false"], BOTH, True, ""),
+        ("round-3", "round-3", ["control=true"], BOTH, True, "3.policy 3.ppm"),
+        ("round-4.scores", "round-4", ["control=true"], BOTH, True, "4.control"),
     ],
 )
-def test_a_run_is_looked_at_for_the_trainings_that_it_comes_to(first, until, rounds) -> None:
-    """With until= none was looked at, and one that finds no place came after the search; and a run whose scores alone were
-    to be done again was refused where the trainings that it had behind it would have found no place."""
-    assert list(Place.first(first).rounds_to_train(Place.last(*Place.parse(until)))) == rounds
+def test_a_run_is_looked_at_for_what_it_comes_to(first, until, knobs, engines, search, trains) -> None:
+    """With until= no training was looked at, and one that finds no place came after the search; a run whose scores alone were
+    to be done again was refused where the trainings that it had behind it would have found no place; of the control nobody
+    thought."""
+    endpoint = ["policy.url=http://127.0.0.1:1/v1", "policy.model=m"] if "policy=endpoint" in knobs else []
+    config = compose([*knobs, *endpoint])
+    demand = _demand(config, Place.first(first), Place.last(*Place.parse(until)))
+    assert (demand.engines, demand.search) == (engines, search)
+    assert " ".join(f"{number}.{stage}" for number, stage in demand.trains) == trains
 
 
 def test_engines_that_nobody_asks_need_no_place(made_up) -> None:
@@ -147,12 +159,37 @@ def test_engines_that_nobody_asks_need_no_place(made_up) -> None:
     made_up({"CPU": 4.0, "GPU": 1.0})
     config = compose([*ONE_CPU_EACH, "engine.gpus=1", "ppm_engine.gpus=1"])
     with pytest.raises(ConfigError, match=r"asks for 2 GPUs at once"):
-        connect(config)
-    assert Fleet(config).check(Models("policy").weights.keys())
-    with pytest.raises(ConfigError, match=r"asks for 2 GPUs at once"):
-        Fleet(config).check(Models("policy", "ppm").weights.keys())
-    with pytest.raises(ConfigError, match=r"asks for 2 GPUs at once"):
-        Fleet(config, asks={"ppm"}).check({"policy"})  # the next round's search asks both
+        connect(config, ALL)
+    assert connect(config, Demand(frozenset({"policy"}), search=True))
+    assert not fits(config, ALL)
+
+
+async def test_an_engine_of_an_earlier_search_makes_way_for_one_of_another_kind(made_up, monkeypatch) -> None:
+    """On one GPU it kept its place, and the first PPM engine waited for it for ever."""
+    ended = []
+
+    async def end(fleet: Fleet) -> None:
+        ended.append(fleet)
+
+    monkeypatch.setattr(Fleet, "release", end)
+    one = compose([*ONE_CPU_EACH, "engine.gpus=1", "ppm_engine.gpus=1"])
+    both = compose([*ONE_CPU_EACH, "engine.gpus=0.5", "ppm_engine.gpus=0.5"])
+    made_up({"CPU": 4.0, "GPU": 1.0})
+    for config, makes_way in ((one, True), (both, False)):
+        ended.clear()
+        fleet = Fleet(config)
+        fleet._engines.served["policy"], fleet._engines._all["policy"] = "weights", []
+        assert await fleet._make_way({"policy"}, search=True) and not ended
+        assert await fleet._make_way({"ppm"}, search=False)
+        assert bool(ended) is makes_way
+
+
+def test_a_run_that_only_trains_needs_no_place_for_search_workers(made_up) -> None:
+    made_up({"CPU": 2.0})
+    config = compose(["cluster.search_workers=5", "cluster.search_cpus=2"])
+    assert connect(config, Demand(trains=((3, "ppm"),)))
+    with pytest.raises(ConfigError, match=r"cluster\.search_workers"):
+        connect(config, ALL)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +217,7 @@ def test_a_rank_on_a_gpu_takes_a_cpu_as_well(made_up) -> None:
     made_up({"CPU": 4.0, "GPU": 8.0})
     ranks = [f"round.r{number}.{what}.ranks=8" for number in range(1, 5) for what in ("policy", "ppm")]
     with pytest.raises(ConfigError, match=r"asks for 8 GPUs .* with places for 4 of these ranks"):
-        connect(compose(ranks), trains=FOUR)
+        connect(compose(ranks), FOUR)
 
 
 @pytest.mark.parametrize(
@@ -200,9 +237,9 @@ def test_ranks_that_find_no_place_beside_engines_that_stay_are_refused_before_th
     """They waited, after the search, for engines that waited for them to end."""
     made_up(node)
     with pytest.raises(ConfigError, match=rf"{said}.*lower round\.r.*\.ranks, or set cluster\.keep_engines=false"):
-        connect(compose(["preset=paper", *knobs]), trains=FOUR)
-    assert connect(compose(["preset=paper", *knobs, "cluster.keep_engines=false"]), trains=FOUR)
-    assert connect(compose(["preset=paper", *knobs]))  # whoever only searches has room
+        connect(compose(["preset=paper", *knobs]), FOUR)
+    assert connect(compose(["preset=paper", *knobs, "cluster.keep_engines=false"]), FOUR)
+    assert connect(compose(["preset=paper", *knobs]), ALL)  # whoever only searches has room
 
 
 @pytest.mark.parametrize(
@@ -216,4 +253,4 @@ def test_ranks_that_find_no_place_beside_engines_that_stay_are_refused_before_th
 )
 def test_each_clusters_preset_finds_its_places_where_it_says_that_it_does(cluster, nodes, made_up) -> None:
     made_up(*nodes)
-    assert connect(compose([f"cluster={cluster}"]), trains=FOUR)
+    assert connect(compose([f"cluster={cluster}"]), FOUR)

@@ -132,25 +132,37 @@ def test_what_costs_little_is_made_anew_with_another_setting_and_not_refused(tmp
     assert made == [4, 5, 4]
 
 
-@pytest.mark.parametrize("damaged", ["model.safetensors", "models.json"])
+@pytest.mark.parametrize("damaged", ["model.safetensors", "config.json", "chat_template.jinja", "models.json"])
 def test_one_flipped_bit_of_a_base_is_noticed_before_it_is_read_again(tmp_path, damaged) -> None:
-    """Of a model that no stage made a sample was known alone."""
-    base = tmp_path / "base"
+    """Of a model that no stage made a sample was known alone, and what differed in it was taken for another model."""
+    base, root = tmp_path / "base", tmp_path / "run"
     base.mkdir()
-    (base / "config.json").write_text("{}")
+    for name in ("config.json", "chat_template.jinja"):
+        (base / name).write_text('{"a": 1}')
     (base / "model.safetensors").write_bytes(bytes(20_000_000))
-    root = tmp_path / "run"
     open_here(root, compose([])).once(0, "scores", work, policy=base)
     open_here(root, compose([])).once(1, "trees", work, policy=base)
     file = root / "models.json" if damaged == "models.json" else base / damaged
-    flip_a_bit(file, 0.504)
     before = digest_of(base)
+    flip_a_bit(file, 0.504)
+    assert (digest_of(base) == before) is (damaged in ("model.safetensors", "models.json"))
     with pytest.raises(StageError, match=rf"{damaged} is damaged"):
         open_here(root, compose([])).once(1, "policy", work, policy=base)
     assert not (root / "round-1" / "policy").exists()
     flip_a_bit(file, 0.504)
-    assert digest_of(base) == before  # what is looked at when a run starts does not show it
     open_here(root, compose([])).once(1, "policy", work, policy=base)
+
+
+def test_a_run_that_goes_on_elsewhere_knows_its_base_there(tmp_path) -> None:
+    base, other, root = tmp_path / "base", tmp_path / "other", tmp_path / "run"
+    base.mkdir()
+    (base / "model.safetensors").write_bytes(bytes(20_000_000))
+    open_here(root, compose([])).once(0, "scores", work, policy=base)
+    base.rename(other)
+    open_here(root, compose([])).once(1, "trees", work, policy=other)
+    (other / "vocab.txt").touch()
+    with pytest.raises(StageError, match=r"vocab\.txt is new"):
+        open_here(root, compose([])).once(1, "policy", work, policy=other)
 
 
 def test_another_base_is_refused_with_the_knob_that_names_it(tmp_path) -> None:

@@ -67,28 +67,16 @@ def test_what_from_names_stays_where_it_is_if_the_cluster_cannot_hold_it(tmp_pat
     with pytest.raises(ConfigError, match="no place"):
         run.once(1, "trees", work, search=config.plan(1).search)
     assert folders(tmp_path) == before
-    assert asked == [({"policy", "ppm"}, (1, 2, 3, 4))]
+    assert [(demand.engines, len(demand.trains)) for (demand,) in asked] == [({"policy", "ppm"}, 9)]
 
 
-@pytest.mark.parametrize(
-    ("start", "until", "asked"),
-    [
-        ("round-1.harvest", "round-1.harvest", [(set(), ())]),
-        ("round-1.harvest", "round-1.policy", [(set(), (1,))]),
-        ("round-1.trees", "round-1.harvest", [({"policy"}, ())]),
-        ("round-1.scores", "round-1.scores", [({"policy", "ppm"}, ())]),
-    ],
-)
-def test_a_cluster_is_asked_for_what_will_be_done_again_alone(start, until, asked, tmp_path, monkeypatch) -> None:
-    looked = []
-    monkeypatch.setattr("rstar_math.cluster.fleet.connect", lambda _, *of: looked.append(of))
-    run = open_here(tmp_path, compose([]), until)
-    place = Place.first(start)
-    for each in (place, place):
-        run.once(each.round, each.stage, work)
-        run.start_over(start)
-    run.once(place.round, place.stage, work)
-    assert looked == asked * 2
+def test_a_harvest_is_done_again_without_a_cluster(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("rstar_math.cluster.fleet.connect", None)
+    run = open_here(tmp_path, compose([]), "round-1.harvest")
+    run.once(1, "harvest", work)
+    run.start_over("round-1.harvest")
+    run.once(1, "harvest", work)
+    assert len(folders(tmp_path)) == 2
 
 
 def test_what_from_names_is_set_aside_once_what_stands_before_it_was_looked_at(tmp_path, monkeypatch) -> None:

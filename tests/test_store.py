@@ -5,11 +5,13 @@ import json
 import os
 import re
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from artefacts import flip_a_bit
 
+from rstar_math import disk
 from rstar_math.disk import seal
 from rstar_math.errors import StageError
 from rstar_math.evolution import store
@@ -397,3 +399,23 @@ def test_a_manifest_speaks_of_nothing_that_a_loss_of_power_could_take_back(tmp_p
     for path in ("result.txt", "checkpoints/weights", "checkpoints"):
         assert told.index(f"{final}.partial/{path}") < sealed
     assert sealed < told.index(f"{final}.partial") < named < told.index(str(tmp_path))
+
+
+def test_a_large_file_is_read_again_where_somebody_has_written_to_it(tmp_path, monkeypatch) -> None:
+    """A model of gigabytes is an input of hundreds of stages of one evaluation."""
+    file, read = tmp_path / "weights", []
+    file.write_bytes(bytes(1000))
+    monkeypatch.setattr(disk, "_LARGE_BYTES", 1000)
+    monkeypatch.setattr(disk, "_digests", {})
+    monkeypatch.setattr(disk.hashlib, "file_digest", lambda opened, _: read.append(opened) or sha256(opened.read()))
+    before = disk.digest(file)
+    assert disk.digest(file) == before and len(read) == 1
+    flip_a_bit(file, 0.5)
+    assert disk.digest(file) != before and len(read) == 2
+    monkeypatch.setattr(disk, "_READ_AGAIN_SECONDS", 0.0)
+    disk.digest(file)
+    assert len(read) == 3
+    file.write_bytes(bytes(999))  # no large one
+    monkeypatch.setattr(disk, "_READ_AGAIN_SECONDS", 3600.0)
+    disk.digest(file), disk.digest(file)
+    assert len(read) == 5

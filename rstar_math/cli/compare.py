@@ -14,6 +14,7 @@ from pathlib import Path
 from rstar_math.cli.alone import crop_of, round_of
 from rstar_math.cli.evaluate import Measuring, Row, benchmarks_of, count_of, measure, pooled
 from rstar_math.cli.launch import open_run
+from rstar_math.cluster.joining import Demand
 from rstar_math.config import Objective, RunConfig
 from rstar_math.disk import write_json
 from rstar_math.evaluation.strategies import all_readings, strategies
@@ -37,6 +38,7 @@ def compare(config: RunConfig, given: Mapping[str, str]) -> None:
     benchmarks, seeds = benchmarks_of(config, given), count_of(given, "seeds")
     rows: list[Row] = []
     with open_run(config, out) as run:
+        run.fleet.to_come = Demand(frozenset({"policy", "ppm"}), search=True)
         for objective, names in _USES.items():
             training = replace(plan.ppm, objective=objective)
             place, folder = Place.of(number, "ppm"), out / objective / "ppm"

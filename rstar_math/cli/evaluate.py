@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rstar_math.checkpoints import Kind
 from rstar_math.cli.alone import round_of
 from rstar_math.cli.launch import open_run
+from rstar_math.cluster.joining import Demand
 from rstar_math.config import EvaluationConfig, MutualConfig, PolicyConfig, ProblemsConfig, RunConfig
 from rstar_math.disk import write_json
 from rstar_math.errors import ConfigError
@@ -53,6 +55,11 @@ class Measuring:
     discriminator: str | PolicyConfig | None = None
     mutual: MutualConfig = field(default_factory=MutualConfig)
 
+    def demand(self) -> Demand:
+        """What all of it asks of the cluster at once: a search that a PPM guides asks both kinds of engines."""
+        engines: set[Kind] = {"policy"} if isinstance(self.policy, str) else set()
+        return Demand(frozenset(engines | {"ppm"}), True) if any(way.guided for way in self.ways) else Demand()
+
     def searches(self) -> dict[str, list[Strategy]]:
         """The strategies by the trees that they read."""
         found: dict[str, list[Strategy]] = {}
@@ -87,6 +94,7 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
         read_task(task_folder(_task(asked, name)))  # one that cannot be read is refused before any work
     # Nothing is trained here, so engines need not make room between two searches.
     with open_run(replace(config, cluster=replace(config.cluster, keep_engines=True)), out) as run:
+        run.fleet.to_come = asked.demand()
         folders = measure(run, asked)
     rows = pooled(asked, folders, config.seed, wanted)
     write_json(out / "metrics.json", rows)

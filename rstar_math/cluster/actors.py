@@ -21,7 +21,7 @@ from rstar_math import text
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.remote import LOST, cause_of, result_of
 from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, SandboxConfig, SearchConfig
-from rstar_math.errors import EngineLost
+from rstar_math.errors import EngineError, EngineLost
 from rstar_math.ports import Judge, Policy, Sandbox, Scorer
 from rstar_math.records import Execution, Grade, Problem, Program, Proposal, Sampling, Transcript, Tree
 from rstar_math.search.expansion import Doors
@@ -54,8 +54,13 @@ class _EngineActor(ABC, Generic[Engine]):
 
     async def load(self, path: str) -> None:
         """Starts the engine, or swaps its weights and forgets cached prefixes."""
-        if self._engine is None:
+        try:
             await asyncio.wrap_future(self._libraries)
+        except (ImportError, OSError) as error:
+            raise EngineError(f"its libraries cannot be loaded: {error}") from error
+        if (
+            self._engine is None
+        ):  # nothing is waited for between this and the next line: asked twice, it would start two
             self._engine = self._start(path)
         else:
             await self._engine.load(path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -73,6 +73,11 @@ class Engines:
     def all(self) -> list[Any]:
         """Every actor, serving or not."""
         return [engine.actor for engines in self._all.values() for engine in engines]
+
+    @property
+    def kinds(self) -> Set[Kind]:
+        """Those of which some are there, serving or not."""
+        return self._all.keys()
 
     def serving(self, kind: Kind) -> list[Any]:
         """Those that serve the weights asked for."""

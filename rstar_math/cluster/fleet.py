@@ -23,7 +23,7 @@ from rstar_math.cluster.dispatch import Dispatch, Poisoned
 from rstar_math.cluster.engines import Engines
 from rstar_math.cluster.errands import Ended, Errand, Running, ended, forget, given_back, tried_again
 from rstar_math.cluster.flow import Flow, fullest
-from rstar_math.cluster.joining import connect
+from rstar_math.cluster.joining import Demand, connect, fits
 from rstar_math.cluster.remote import cause_of, result_of
 from rstar_math.cluster.standing import Standing
 from rstar_math.cluster.watch import Silence, Watched, hanging
@@ -64,9 +64,8 @@ class Fleet:
     policy_actor: type = PolicyActor
     ppm_actor: type = ScorerActor
     search_actor: type = SearchActor
-    #: What the rest of the run comes to: engines of which kinds, and the trainings of which rounds.
-    asks: Set[Kind] = frozenset()
-    trains: tuple[int, ...] = ()
+    #: What the rest of the run asks of the cluster.
+    to_come: Demand = field(default_factory=Demand)
     #: How many engines and workers died in the last `grow`, and how many problems were grown.
     _deaths: int = 0
     _grown: int = 0
@@ -188,8 +187,7 @@ class Fleet:
         return await self._standing("ppm", path)
 
     async def _standing(self, kind: Kind, path: str) -> Standing:
-        if not self.check({kind}):
-            await self._make_way({kind})
+        await self._make_way({kind}, search=False)
         self._deaths = self._grown = 0
         await self._engines.serve(kind, path)
         return Standing(self._engines, kind, Silence(self.config.cluster.silence_seconds), self._count_death)
@@ -217,31 +215,35 @@ class Fleet:
             ConfigError, EngineError: the cluster is too small, or an engine cannot be started.
         """
         weights = models.weights
-        room = self.check(weights.keys())
+        room = await self._make_way(weights.keys(), search=True)
         first = None if room else 1  # else two engines could take the place of the only worker
-        if not room:
-            await self._make_way(weights.keys())
         self._engines.seed = seed
         await asyncio.gather(*(self._engines.serve(kind, path, first) for kind, path in weights.items()))
         await self._crew.open(self._asked(models), together=room)
         self._engines.complete()
         self._crew.complete(self._asked(models))
 
-    def check(self, asked: Set[Kind] = frozenset()) -> bool:
-        """Whether the cluster has room at once for the engines of these kinds, those that the rest of the run asks, and all
-        search workers; raises as `connect`."""
-        return connect(self.config, asked | self.asks, self.trains)
+    def look_ahead(self) -> None:
+        """Whether the cluster can hold what is to come, if anything is; raises as `connect`."""
+        if self.to_come != Demand():
+            connect(self.config, self.to_come)
 
-    async def _make_way(self, asked: Set[Kind]) -> None:
-        """Ends all actors where none of a kind that is asked for is there: those of an earlier search may hold every place in
-        the cluster, and it would wait for ever."""
+    async def _make_way(self, asked: Set[Kind], *, search: bool) -> bool:
+        """Whether there is room for all at once that is asked now and later. Ends all actors where those of an earlier search
+        may be in the way of a kind that is not there: it would wait for ever."""
+        demand = self.to_come.and_now(asked, search=search)
+        room = connect(self.config, demand)
         if asked - self._engines.served.keys():
-            await self.release()
+            beside = demand.and_now(self._engines.kinds, search=search or bool(self._crew.workers))
+            if not (room and fits(self.config, beside)):
+                await self.release()
+        return room
 
     def prepare(self, kind: Kind) -> None:
-        """Starts the processes of the engines of this kind, if there are none, and returns at once."""
-        connect(self.config)
-        self._engines.prepare(kind)
+        """Starts the processes of the engines of this kind, if there are none and they will be asked, and returns at once."""
+        if kind in self.to_come.engines:
+            connect(self.config, self.to_come)
+            self._engines.prepare(kind)
 
     def _asked(self, models: Models) -> Asked:
         policy = (

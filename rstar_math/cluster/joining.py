@@ -12,10 +12,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import FrameType
+from typing import NamedTuple
 
 import ray
 from ray._private import utils
@@ -23,7 +24,7 @@ from ray._private import utils
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.placing import Wanted, left_over
 from rstar_math.cluster.remote import cause_of
-from rstar_math.config import EngineConfig, RoundConfig, RunConfig, TrainingConfig
+from rstar_math.config import EngineConfig, RunConfig, TrainingConfig
 from rstar_math.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -38,24 +39,43 @@ def gpus_each(config: EngineConfig) -> float:
     return config.gpus * config.tensor_parallel if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
-def connect(config: RunConfig, engines: Set[Kind] = frozenset({"policy", "ppm"}), trains: Collection[int] = ()) -> bool:
-    """Joins the cluster, or starts one on this machine for this run; whether it holds all that a search asks of it.
+class Demand(NamedTuple):
+    """What a run asks of its cluster: engines of which kinds, whether search workers beside them, and which trainings, by
+    their round and their stage, at other times."""
 
-    To a cluster of others nodes may be added: there it is enough that one engine of each kind and one worker find room.
-    `engines`: the kinds that are asked. `trains`: the trainings of these rounds come later, and what they ask for is looked
-    at now, before the days of a search.
+    engines: frozenset[Kind] = frozenset()
+    search: bool = False
+    trains: tuple[tuple[int, str], ...] = ()
+
+    def and_now(self, engines: Iterable[Kind], *, search: bool) -> Demand:
+        """The same, and these engines and workers before."""
+        return self._replace(engines=self.engines.union(engines), search=self.search or search)
+
+
+def connect(config: RunConfig, demand: Demand) -> bool:
+    """Joins the cluster, or starts one on this machine for this run; whether it holds at once all engines and workers.
+
+    To a cluster of others nodes may be added: there it is enough that one engine of each kind and one worker find room. What
+    trainings ask for is looked at now, before the days of a search.
 
     Raises:
         ConfigError: it can never hold what the run asks of it.
     """
     connect_to(config.cluster.address)
-    kinds, nodes = _kinds(config, engines), _nodes()
+    kinds, nodes = _kinds(config, demand), _nodes()
     room = _has_room(config, kinds)
     _check_each(kinds, nodes)
     room = room and _all_find_places(config, kinds, nodes)
-    if trains:
-        _check_ranks(config, kinds, trains)
+    _check_ranks(config, kinds, demand.trains)
     return room
+
+
+def fits(config: RunConfig, demand: Demand) -> bool:
+    """The same, where it need not hold them."""
+    try:
+        return connect(config, demand)
+    except ConfigError:
+        return False
 
 
 def connect_to(address: str | None) -> None:
@@ -134,19 +154,20 @@ def _nodes() -> list[Mapping[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _kinds(config: RunConfig, engines: Set[Kind]) -> list[Wanted]:
-    """All engines of these kinds and search workers; the first knob of each kind says how many there are."""
+def _kinds(config: RunConfig, demand: Demand) -> list[Wanted]:
+    """All engines and search workers that are asked for; the first knob of each kind says how many there are."""
     wanted = [
         Wanted(what, each.replicas, each.cpus, gpus_each(each), tuple(f"{name}.{knob}" for knob in _ENGINE_KNOBS))
         for kind, what, name, each in (
             ("policy", "policy engine", "engine", config.engine),
             ("ppm", "PPM engine", "ppm_engine", config.ppm_engine),
         )
-        if kind in engines
+        if kind in demand.engines
     ]
     cluster = config.cluster
     knobs = ("cluster.search_workers", "cluster.search_cpus")
-    return [*wanted, Wanted("search worker", cluster.search_workers, cluster.search_cpus, 0.0, knobs)]
+    workers = Wanted("search worker", cluster.search_workers, cluster.search_cpus, 0.0, knobs)
+    return [*wanted, workers] if demand.search else wanted
 
 
 def _one_each(kinds: Sequence[Wanted]) -> list[Wanted]:
@@ -229,16 +250,15 @@ def _or(knobs: Sequence[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _check_ranks(config: RunConfig, kinds: Sequence[Wanted], rounds: Collection[int]) -> None:
-    """Whether every training of these rounds finds room: beside all engines and workers, `kinds`, where those stay.
+def _check_ranks(config: RunConfig, kinds: Sequence[Wanted], trains: Iterable[tuple[int, str]]) -> None:
+    """Whether each of these trainings finds room: beside all engines and workers, `kinds`, where those stay.
 
     Raises:
         ConfigError: one does not, in a cluster that no node will join.
     """
     kind = "GPU" if ray.cluster_resources().get("GPU", 0.0) else "CPU"
     stay = kinds if config.cluster.keep_engines else ()
-    plans = ((number, config.plan(number)) for number in rounds)
-    trainings = [(f"round.r{number}.{what}", each) for number, plan in plans for what, each in _trainings(plan)]
+    trainings = [_training(config, number, stage) for number, stage in trains]
     trainings.sort(key=lambda found: _rank_asks(found[1], kind), reverse=True)
     for where, training in trainings:
         if not (lack := _lack_of_room(where, training, kind, stay)):
@@ -274,8 +294,10 @@ def _lack_of_room(where: str, training: TrainingConfig, kind: str, stay: Sequenc
     return words, f"{knobs}, or set cluster.keep_engines=false"
 
 
-def _trainings(plan: RoundConfig) -> tuple[tuple[str, TrainingConfig], ...]:
-    return ("policy", plan.policy), ("ppm", plan.ppm)
+def _training(config: RunConfig, number: int, stage: str) -> tuple[str, TrainingConfig]:
+    """What a user calls it, and how it is done; the control is trained as the round's policy is."""
+    what, plan = "ppm" if stage == "ppm" else "policy", config.plan(number)
+    return f"round.{config.plan_name(number)}.{what}", plan.ppm if what == "ppm" else plan.policy
 
 
 def _rank_asks(training: TrainingConfig, kind: str) -> float:

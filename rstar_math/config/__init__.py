@@ -121,6 +121,11 @@ class RunConfig:
             )
         return runs
 
+    @property
+    def has_control(self) -> bool:
+        """Whether one is trained: of the embedded base alone it is known which problems it saw solved."""
+        return self.control and self.base == "seedling"
+
     def plan(self, number: int) -> RoundConfig:
         """The plan of round `number` (from 1); rounds beyond the last file use the last file's plan."""
         return self.round[self.plan_name(number)]

@@ -64,7 +64,7 @@ def _rounds(run: Run) -> None:
         once(number, "scores", score, evaluation=this.evaluation, problems=problems, policy=policy, ppm=ppm)
         generator = policy
 
-    if run.config.control and run.config.base == "seedling" and policy is not None:
+    if run.config.has_control and policy is not None:
         _control(run, problems, policy)
 
 

@@ -6,7 +6,7 @@ Files and folders -> digests. What becomes of a stage whose inputs changed stand
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rstar_math.checkpoints import sample
@@ -18,10 +18,11 @@ from rstar_math.evolution.store import MANIFEST
 from rstar_math.mutual.tasks import task_folder
 from rstar_math.problems.benchmarks import benchmarks_of
 
-#: What the models that no stage made were when a run first read them, in the run's folder: sample -> file -> SHA-256.
+#: What the models that no stage made were when a run first read them, in the run's folder: sample, and SHA-256 by file.
 MODELS = "models.json"
+_NOTE_ANEW = "Delete it: the models that the run reads are noted anew"
 #: How the names of a model's files end: weights, configurations, and what a tokenizer may be made of.
-_OF_A_MODEL = {".safetensors", ".bin", ".json", ".model", ".txt"}
+_OF_A_MODEL = {".safetensors", ".bin", ".json", ".model", ".txt", ".jinja"}
 
 
 def digest_of(path: Path) -> str:
@@ -48,19 +49,28 @@ def check_foreign(given: Iterable[object], root: Path) -> None:
 
 
 def _check_model(path: Path, file: Path) -> None:
-    noted = unseal(file, "Delete it: the models that the run reads are noted anew") if file.is_file() else {}
+    noted = unseal(file, _NOTE_ANEW)["models"] if file.is_file() else {}
     name, found = digest_of(path), {each.name: digest(each) for each in _files_of_a_model(path)}
-    if name not in noted:
-        seal(file, noted | {name: found})
-    elif altered := [each for each, known in sorted(noted[name].items()) if found.get(each) != known]:
-        raise StageError(
-            f"{path / altered[0]} is damaged: its checksum is not what it was when this run first read it. Copy the model "
-            f"there again; if it was meant to change, begin another run with name=NEW"
-        )
+    # By its path, or, where a run goes on elsewhere, by its sample.
+    for own, kept in noted.items():
+        if own == str(path) or kept["sample"] == name:
+            _compare(path, kept["files"], found, file)
+    if str(path) not in noted:
+        seal(file, {"models": noted | {str(path): {"sample": name, "files": found}}})
+
+
+def _compare(path: Path, kept: Mapping[str, str], found: Mapping[str, str], file: Path) -> None:
+    for name in sorted({*kept, *found}):
+        if kept.get(name) != found.get(name):
+            what = "is damaged" if name in kept and name in found else "is new" if name in found else "is missing"
+            raise StageError(
+                f"{path / name} {what}: the model is not what it was when this run first read it. Copy it there again; if it "
+                f"was meant to change, delete {file}, and do with from= what shall go by it"
+            )
 
 
 def _files_of_a_model(path: Path) -> list[Path]:
-    return sorted(file for file in path.iterdir() if file.suffix in _OF_A_MODEL)
+    return sorted(file for file in path.iterdir() if file.suffix in _OF_A_MODEL and file.is_file())
 
 
 def files_of(knobs: object) -> dict[str, str]:

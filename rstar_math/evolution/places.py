@@ -9,6 +9,8 @@ from rstar_math.errors import StageError
 #: number of the round -> order of its stages; round 0 holds what stands before the first round.
 ORDER = {"problems": 0, "trees": 1, "harvest": 2, "policy": 3, "ppm": 4, "scores": 5, "control": 6, "control-scores": 7}
 
+_BEFORE = ("problems", "scores")
+
 
 def is_number(written: str) -> bool:
     """Whether it is a number in plain digits; `²` is a digit too, and none that `int` reads."""
@@ -60,13 +62,8 @@ class Place:
     def through(self, last: Place) -> list[Place]:
         """The stages from this one to `last`."""
         numbers = range(self.round, last.round + 1)
-        stages = (Place.of(number, stage) for number in numbers for stage in ORDER)
+        stages = (Place.of(number, stage) for number in numbers for stage in (ORDER if number else _BEFORE))
         return [each for each in stages if self <= each <= last]
-
-    def rounds_to_train(self, last: Place) -> tuple[int, ...]:
-        """The rounds of which a training is left, if at all, from this stage to `last`."""
-        trainings = (each.round for each in self.through(last) if each.round and each.stage in ("policy", "ppm"))
-        return tuple(sorted(set(trainings)))
 
     def __str__(self) -> str:
         return f"round-{self.round}/{self.stage}"

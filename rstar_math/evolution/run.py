@@ -15,6 +15,7 @@ from typing import Any
 
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.fleet import Fleet
+from rstar_math.cluster.joining import Demand
 from rstar_math.config import PolicyConfig, RunConfig, TrainingConfig
 from rstar_math.disk import seal
 from rstar_math.errors import RstarError, StageError
@@ -99,8 +100,7 @@ class Desk:
     @property
     def control_follows(self) -> bool:
         """Whether the training of the control comes after this stage."""
-        trained = self.config.control and self.config.base == "seedling"
-        return trained and self.place == Place.of(self.rounds, "scores")
+        return self.config.has_control and self.place == Place.of(self.rounds, "scores")
 
     @property
     def _room_for_others(self) -> bool:
@@ -158,12 +158,13 @@ class Run:
             UntilReached: it lies beyond `until`.
             ConfigError: the cluster cannot hold what `from=` names; nothing of it was set aside.
         """
-        place, last = Place.of(number, stage), Place.last(*(self.until or (self.config.rounds,)))
+        place, last = Place.of(number, stage), Place.last(self.config.rounds)
+        last = min(last, Place.last(*self.until)) if self.until else last
         if place > last:
             raise UntilReached
-        self.fleet.asks, self.fleet.trains = _engines_asked(place, last), place.rounds_to_train(last)
+        self.fleet.to_come = _demand(self.config, place, last)
         if self.store.is_due(place):
-            self.fleet.check()
+            self.fleet.look_ahead()
             for line in self.store.set_aside_due():
                 self.progress.say(line)
         do = partial(self._work, place, self.config.rounds, work, given)
@@ -257,11 +258,18 @@ class Run:
         return rules
 
 
-def _engines_asked(place: Place, last: Place) -> set[Kind]:
-    """By the stages from one to another."""
-    if not {"trees", "scores", "control-scores"} & {each.stage for each in place.through(last)}:
-        return set()
-    return {"policy"} if last < Place.of(1, "scores") else {"policy", "ppm"}
+def _demand(config: RunConfig, place: Place, last: Place) -> Demand:
+    """What the stages from one to another ask of the cluster."""
+    control = config.rounds if config.has_control else None
+    stages = [each for each in place.through(last) if not each.stage.startswith("control") or each.round == control]
+    searches = [each for each in stages if each.stage in ("trees", "scores", "control-scores")]
+    bootstrap, engines = Place.of(1, "trees"), set[Kind]()
+    if any(each != bootstrap or config.policy.kind != "endpoint" for each in searches):
+        engines.add("policy")
+    if any(each > bootstrap for each in searches):
+        engines.add("ppm")
+    trains = ((each.round, each.stage) for each in stages if each.stage in ("policy", "ppm", "control"))
+    return Demand(frozenset(engines), bool(searches), tuple(trains))
 
 
 def _knob_name(config: RunConfig, place: Place, name: str) -> str:

@@ -26,8 +26,6 @@ _SINGLE = (
 _APPLIED = re.compile(rf"\\(?:{'|'.join(FUNCTIONS)}|sqrt|frac|binom|pi|infty)(?![a-z])")
 #: What stands left of "=" when the answer is given a name: x, f(x), S_{ABC}, AB:CD, \angle ABC.
 _NAME = re.compile(rf"\s*{_SINGLE}\s*(?::\s*{_SINGLE})?\s*")
-#: A name stands before "=", or before a row.
-_PERHAPS_NAMED = re.compile(r"[=(\[]")
 #: A(1, 2) is a point; C(5, 2) and P(5, 2) count, and F(1, 2) may be a value.
 _POINT = re.compile(r"[ABDEI-OQ-Z]'*(?=\()")
 #: Names that say what was done to a symbol: whoever is asked for z and says that its conjugate is 5 has not said that z is.
@@ -129,8 +127,6 @@ def _is_tuple_of_names(text: str) -> bool:
 
 def as_rows(text: str, other: str) -> str:
     """ "p=5, q=2; p=7, q=2" and "p=5, q=2 or p=7, q=2" as tuples, and "x=1, y=2" as one where `other` is a tuple."""
-    if not _PERHAPS_NAMED.search(text):
-        return text
     choices = [part for part in reals.OR.split(text) if part.strip()]
     groups = [_pieces(part) for choice in choices for part in structure.split(choice, ";")]
     if len(groups) > 1 and all(len(group) > 1 for group in groups):

@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +23,8 @@ from rstar_math.cli.doctor import _machine
 from rstar_math.cli.main import main
 from rstar_math.cli.solve import _Asking, choice_of
 from rstar_math.cli.speaking import program
-from rstar_math.cluster.fleet import Models
+from rstar_math.cluster.fleet import Fleet, Models
+from rstar_math.cluster.joining import Demand
 from rstar_math.config import PolicyConfig, RunConfig
 from rstar_math.disk import seal
 from rstar_math.errors import ConfigError, StageError
@@ -58,6 +59,7 @@ class NotedRun:
     config: RunConfig
     asked: list[Any]
     label: str = ""
+    fleet: Fleet = field(default_factory=lambda: Fleet(RunConfig()))
 
     def alone(self, place, out, work, **inputs):
         self.asked.append((place, out, inputs, self.config.seed))
@@ -237,6 +239,23 @@ def test_an_evaluation_keeps_its_engines_from_search_to_search(monkeypatch, tmp_
     config = compose(["preset=paper", "cluster=1gpu"])
     evaluating.evaluate(config, {"policy": str(MODEL_PATH), "out": str(tmp_path)})
     assert (config.cluster.keep_engines, seen) == (False, [True])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "engines"), [("greedy,mcts@4", {"policy", "ppm"}), ("greedy,best-of-n@4", set()), ("greedy", set())]
+)
+def test_an_evaluation_looks_ahead_for_the_engines_that_one_of_its_searches_asks_at_once(
+    strategy, engines, monkeypatch, tmp_path
+) -> None:
+    """What a cluster cannot hold beside each other was refused after the first search, which asks the policy alone; what is
+    asked one after the other needs no place at once."""
+    run = NotedRun(compose(["preset=demo"]), [])
+    monkeypatch.setattr(evaluating, "open_run", lambda *_: nullcontext(run))
+    ppm = {"ppm": "runs"} if strategy != "greedy" else {}
+    monkeypatch.setattr(evaluating, "resolve", lambda path, _kind="policy": path)
+    given = {"policy": str(MODEL_PATH), "out": str(tmp_path), "strategy": strategy, **ppm}
+    evaluating.evaluate(run.config, given)
+    assert run.fleet.to_come == Demand(frozenset(engines), search=bool(engines))
 
 
 def test_reward_models_are_compared_on_solutions_drawn_once(monkeypatch, tmp_path) -> None:

@@ -159,6 +159,10 @@ def test_a_run_that_goes_on_elsewhere_knows_its_base_there(tmp_path) -> None:
     (base / "model.safetensors").write_bytes(bytes(20_000_000))
     open_here(root, compose([])).once(0, "scores", work, policy=base)
     base.rename(other)
+    flip_a_bit(other / "model.safetensors", 0.504)
+    with pytest.raises(StageError, match=r"other/model\.safetensors is damaged"):
+        open_here(root, compose([])).once(1, "trees", work, policy=other)
+    flip_a_bit(other / "model.safetensors", 0.504)
     open_here(root, compose([])).once(1, "trees", work, policy=other)
     (other / "vocab.txt").touch()
     with pytest.raises(StageError, match=r"vocab\.txt is new"):

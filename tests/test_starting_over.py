@@ -70,6 +70,13 @@ def test_what_from_names_stays_where_it_is_if_the_cluster_cannot_hold_it(tmp_pat
     assert [(demand.engines, len(demand.trains)) for (demand,) in asked] == [({"policy", "ppm"}, 9)]
 
 
+def test_rounds_behind_the_last_one_ask_for_nothing(tmp_path) -> None:
+    """With until= behind them the trainings of rounds that never come were looked at."""
+    run = open_here(tmp_path, compose(["control=false"]), "round-9")
+    run.once(4, "ppm", work)
+    assert run.fleet.to_come.trains == ((4, "ppm"),)
+
+
 def test_a_harvest_is_done_again_without_a_cluster(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("rstar_math.cluster.fleet.connect", None)
     run = open_here(tmp_path, compose([]), "round-1.harvest")

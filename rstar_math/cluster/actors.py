@@ -58,9 +58,8 @@ class _EngineActor(ABC, Generic[Engine]):
             await asyncio.wrap_future(self._libraries)
         except (ImportError, OSError) as error:
             raise EngineError(f"its libraries cannot be loaded: {error}") from error
-        if (
-            self._engine is None
-        ):  # nothing is waited for between this and the next line: asked twice, it would start two
+        # Nothing is waited for between these two lines: asked twice, it would start two.
+        if self._engine is None:
             self._engine = self._start(path)
         else:
             await self._engine.load(path)

@@ -8,7 +8,7 @@ from rstar_math.errors import StageError
 
 #: number of the round -> order of its stages; round 0 holds what stands before the first round.
 ORDER = {"problems": 0, "trees": 1, "harvest": 2, "policy": 3, "ppm": 4, "scores": 5, "control": 6, "control-scores": 7}
-
+#: The stages of round 0.
 _BEFORE = ("problems", "scores")
 
 

@@ -43,6 +43,12 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text.translate(_TABLE)).translate(_TABLE)
 
 
+def replaced(pattern: re.Pattern[str], replacement: str, text: str) -> str:
+    r"""`pattern.sub(replacement, text)`. It is looked for first: at every call, found or not, `sub` reads a replacement with
+    a backslash in it anew, which takes longer than most searches do."""
+    return pattern.sub(replacement, text) if pattern.search(text) else text
+
+
 def _as_command(found: re.Match[str]) -> str:
     above, _, below = unicodedata.normalize("NFKC", found[0]).partition("\u2044")
     return rf"\frac{{{above}}}{{{below}}}"

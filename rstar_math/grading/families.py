@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from rstar_math.grading import reals, structure
+from rstar_math.grading.characters import replaced
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.naming import named
 
@@ -69,7 +70,7 @@ def settled(said: str, meant: str) -> tuple[str, str, bool]:
 
 
 def _family(text: str) -> Family | None:
-    plain = _TEXT.sub(r" \1 ", text).strip()
+    plain = replaced(_TEXT, r" \1 ", text).strip()
     built = _BUILT.fullmatch(plain)
     if built:
         plain = f"{built[1]}, {built[2]}"

@@ -53,7 +53,7 @@ def shown(text: str) -> str:
     """What is seen of a text."""
     text = characters.plain(text)
     for pattern, replacement in _UNSEEN[1 if "\\begin" in text else 0 :]:
-        text = pattern.sub(replacement, text)
+        text = characters.replaced(pattern, replacement, text)
     return text
 
 

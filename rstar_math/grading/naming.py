@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 from rstar_math.grading import notations, reals, structure
+from rstar_math.grading.characters import replaced
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.trees import FUNCTIONS
 from rstar_math.grading.units import quantity
@@ -77,7 +79,11 @@ def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:
     Raises:
         Unreadable: it is not.
     """
-    text = _without_approximation(text, rounds) if rounds else text
+    return _named(_without_approximation(text, rounds) if rounds else text)
+
+
+@lru_cache(maxsize=structure.SEEN)
+def _named(text: str) -> Named:
     sides = structure.equation(text)
     if len(sides) > 1 and reals.relational(structure.outside(text)):
         return Named("", sides, text)  # "x > 1 = y"
@@ -95,7 +101,7 @@ def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:
 
 def as_named(text: str) -> str:
     r"""`x \in S` as `x = S`: whose set it is counts as much as what is in it."""
-    return text if reals.relational(text) else reals.MEMBER.sub(r"\1 = ", text)
+    return text if reals.relational(text) else replaced(reals.MEMBER, r"\1 = ", text)
 
 
 def _without_approximation(text: str, rounds: Callable[[str, str], bool]) -> str:

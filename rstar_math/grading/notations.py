@@ -11,6 +11,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from rstar_math.grading.characters import replaced
+
 #: Longest run of digits that is read as a number; a final answer has a few.
 DIGITS = 400
 #: Digits in an answer are grouped by threes, with commas or spaces, or not at all.
@@ -162,7 +164,7 @@ def in_base(text: str) -> tuple[str, int] | None:
 
 def time_of_day(text: str) -> Time | None:
     """Hour, minute, second and half of the day; None if `text` is no time."""
-    found = _TIME.fullmatch(_TEXT.sub(r"\1", text).strip())
+    found = _TIME.fullmatch(replaced(_TEXT, r"\1", text).strip())
     if not found:
         return None
     time = Time(int(found[1]), int(found[2]), int(found[3] or 0), (found[4] or "").lower())
@@ -171,7 +173,7 @@ def time_of_day(text: str) -> Time | None:
 
 def choice(gold: str) -> str | None:
     """The letter, in upper case, if a ground truth is nothing but the letter of a choice."""
-    found = _CHOICE.fullmatch(_TEXT.sub(r"\1", gold).strip())
+    found = _CHOICE.fullmatch(replaced(_TEXT, r"\1", gold).strip())
     return (found[1] or found[2]).upper() if found else None
 
 
@@ -185,14 +187,14 @@ def option(text: str) -> Option | None:
 
 def chosen(answer: str) -> str | None:
     """The letter that an answer to a multiple-choice question chooses; None if it chooses none, or more than one."""
-    found = _CHOSEN.fullmatch(_TEXT.sub(r"\1", answer).strip())
+    found = _CHOSEN.fullmatch(replaced(_TEXT, r"\1", answer).strip())
     return next(group for group in found.groups() if group).upper() if found else None
 
 
 def words(text: str) -> str | None:
     """The words of a cleaned text in lower case, without punctuation and article, but with the signs that make another
     formula or number; None if it has more than words."""
-    plain = _TEXT.sub(r" \1 ", text).strip()
+    plain = replaced(_TEXT, r" \1 ", text).strip()
     if not _WORDS.fullmatch(plain):
         return None
     return _ARTICLE.sub("", " ".join(_SIGNS.findall(plain.casefold())))
@@ -205,13 +207,13 @@ def bare(spoken: str | None) -> str | None:
 
 def spoken_number(text: str) -> Fraction | None:
     """The number that a text is, in digits or in a word; None of all else."""
-    said = _SPOKEN.get(_TEXT.sub(r"\1", text).strip().lower().rstrip("."))
+    said = _SPOKEN.get(replaced(_TEXT, r"\1", text).strip().lower().rstrip("."))
     return number(text) if said is None else Fraction(said)
 
 
 def capitals_count(answer: str, gold: str) -> bool:
     """Whether two texts of the same letters, differing in capitals, may be products of symbols: Mg is not mg."""
-    runs = [_TEXT.sub(r"\1", text).strip() for text in (answer, gold)]
+    runs = [replaced(_TEXT, r"\1", text).strip() for text in (answer, gold)]
     return runs[0] != runs[1] and any(
         re.fullmatch("[A-Za-z]{2,4}", run) and run.lower() not in _SHORT_WORDS and not _SYLLABLES.fullmatch(run.lower())
         for run in runs

@@ -13,6 +13,7 @@ from itertools import pairwise, product
 from typing import NamedTuple
 
 from rstar_math.grading import ends
+from rstar_math.grading.characters import replaced
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.levels import EITHER, Group, Items, cut, parts, shown, signed, spelt, tree
 
@@ -53,7 +54,7 @@ def check(said: str, meant: str) -> None:
     """
     if not any(map(_STRUCTURED.search, (said, meant))) or "".join(said.split()) == "".join(meant.split()):
         return
-    readings = [{text, _THOUSANDS.sub(r"\1", text)} for text in map(shown, (said, meant))]
+    readings = [{text, replaced(_THOUSANDS, r"\1", text)} for text in map(shown, (said, meant))]
     if not any(_alike(tree(one), tree(other)) for one, other in product(*readings)):
         raise Unreadable("two ways of looking at its parts disagree")
 

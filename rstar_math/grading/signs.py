@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from rstar_math.grading.characters import replaced
 from rstar_math.grading.failures import Unreadable
 
 _TOKEN = re.compile(
@@ -41,7 +42,7 @@ _BLANK = re.compile(r"(\\[A-Za-z]+ (?=[A-Za-z])|(?<=[\d.]) (?=[\d.]|,\d{3})|(?<=
 
 def squeezed(text: str) -> str:
     """`text` without the blanks that mean nothing; 2^3 5 is not 2^35."""
-    return _BLANK.sub(r"\1", text)
+    return replaced(_BLANK, r"\1", text)
 
 
 def tokens(text: str) -> list[str]:

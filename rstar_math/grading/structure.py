@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from rstar_math.grading.characters import replaced
 from rstar_math.grading.failures import Unreadable
 
 _OPEN, _CLOSE = "([{", ")]}"
@@ -134,7 +135,7 @@ def elements(text: str, *, grouping: bool = True) -> tuple[str, ...]:
     joined = [part for part in split(text, ",;", grouping=grouping) if len(list(filter(None, _AND_OR.split(part)))) > 1]
     if len(joined) > 1 or len({_joiner(found[0]) for part in joined for found in _AND_OR.finditer(part)}) > 1:
         raise Unreadable("lists within a list")
-    outer = _AND_OR.sub(";", _INNER_AND_OR.sub(r"\\text{ \1};", text))
+    outer = _AND_OR.sub(";", replaced(_INNER_AND_OR, r"\\text{ \1};", text))
     parts = split(outer, ",;", grouping=grouping or len(groups) > 1)
     if not all(parts[1:-1]):
         raise Unreadable("an empty place in a list")

@@ -103,9 +103,9 @@ def clean(text: str) -> str:
     if len(re.findall(r"(?<!\\)[$]", text)) == 1:
         text = text.replace("$", "\\$").replace("\\\\$", "\\$")  # one alone is the currency, not a delimiter
     if "\\begin" not in text:
-        text = _ESCAPED_TWICE.sub(r"\\", text)
+        text = characters.replaced(_ESCAPED_TWICE, r"\\", text)
     for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
+        text = characters.replaced(pattern, replacement, text)
     text = _grouped(text)
     while text.startswith("{") and closing(text, 0) == len(text) - 1:
         text = text[1:-1]

@@ -7,9 +7,11 @@ condition, is no unit, nor are letters that may be symbols. Units are told apart
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from rstar_math.grading import notations
+from rstar_math.grading.characters import replaced
 
 _PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*(?:percent(?:age)?|pct|%)\s*\}|\b(?:percent(?:age)?|pct)\b)\s*$")
 _DEGREES = re.compile(r"\s*(?:\^\s*\\circ)\s*(?:([CF])|\\text\{\s*([CF])\s*\})?$")
@@ -146,7 +148,7 @@ def perhaps_unit(text: str) -> str | None:
     """The number before what may be a unit or a factor, as in "5 N", or before a word; None where nothing may."""
     if quantity(text).unit:
         return None
-    bare = _EITHER.sub(r"\1", text)
+    bare = replaced(_EITHER, r"\1", text)
     if bare == text and (found := re.fullmatch(r"(.*[\d})]) ?([a-z]+)", text)) and _WORD.fullmatch(found[2]):
         bare = found[1]
     return bare if bare != text and _NUMERIC.fullmatch(bare) else None
@@ -162,9 +164,10 @@ def spelt_as_unit(text: str) -> str:
 
 def without_signs_of_names(text: str) -> str:
     r"""`\overline{AB}` and `\angle ABC` as the letters alone."""
-    return _OF_NAMES.sub(r"\1", text)
+    return replaced(_OF_NAMES, r"\1", text)
 
 
+@lru_cache(maxsize=1024)
 def quantity(text: str) -> Quantity:
     """`text` without its percent sign, degree sign or unit."""
     text = text.strip()

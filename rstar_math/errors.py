@@ -14,7 +14,7 @@ a generated program that crashes is an `Execution` with a status, an answer nobo
     ├── SandboxError     the sandbox cannot keep what it promises
     ├── GradingError     the processes that compare answers, which worked, cannot be started any more
     ├── TrainingError    a training cannot start or did not end well
-    │   └── TrainingStuck  its ranks get nowhere: others can go on from its last checkpoint
+    │   └── TrainingStuck  its ranks get nowhere, or are gone: others can go on from its last checkpoint
     ├── DiskError        a disk takes no more: full, read-only, not ours
     ├── StoreError       an object store does not answer, or refuses
     └── Interrupted      a signal asked the run to stop; everything finished is kept
@@ -70,7 +70,7 @@ class TrainingError(RstarError):
 
 
 class TrainingStuck(TrainingError):
-    """The ranks of a training get nowhere. Others can go on from its last checkpoint."""
+    """The ranks of a training get nowhere, or their machines took them along. Others can go on from its last checkpoint."""
 
 
 class DiskError(RstarError):

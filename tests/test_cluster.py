@@ -25,7 +25,8 @@ from rstar_math.cluster.engines import Engines, _Engine
 from rstar_math.cluster.errands import Errand, ended
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
-from rstar_math.cluster.joining import Demand, connect_to
+from rstar_math.cluster.holding import Demand
+from rstar_math.cluster.joining import connect_to
 from rstar_math.cluster.standing import Standing
 from rstar_math.cluster.watch import Silence, hanging, in_time, one_of
 from rstar_math.config import EngineConfig, GradingConfig, PolicyConfig, RunConfig, SandboxConfig, SearchConfig

@@ -24,7 +24,7 @@ from rstar_math.cli.main import main
 from rstar_math.cli.solve import _Asking, choice_of
 from rstar_math.cli.speaking import program
 from rstar_math.cluster.fleet import Fleet, Models
-from rstar_math.cluster.joining import Demand
+from rstar_math.cluster.holding import Demand
 from rstar_math.config import PolicyConfig, RunConfig
 from rstar_math.disk import seal
 from rstar_math.errors import ConfigError, StageError
@@ -500,3 +500,22 @@ def test_a_damaged_record_of_a_run_is_refused_and_no_question_solved_by_other_kn
     file.write_text(harmed[harm])
     with pytest.raises(StageError, match=r"run\.json (is damaged|cannot be read).*preset=NAME"):
         compose_again(file)
+
+
+def test_a_comparison_whose_trainings_find_no_place_beside_its_engines_is_refused_at_once(
+    monkeypatch, tmp_path
+) -> None:
+    """The second training waited for ever for the place of engines that stay."""
+    run = NotedRun(compose(["preset=demo"]), [])
+    monkeypatch.setattr(comparing, "open_run", lambda *_: nullcontext(run))
+    (tmp_path / "harvest").mkdir()
+    given = {"policy": str(MODEL_PATH), "data": str(tmp_path / "harvest"), "out": str(tmp_path / "out")}
+    comparing.compare(run.config, given)
+    assert run.fleet.to_come == Demand(frozenset({"policy", "ppm"}), True, ((4, "ppm"),))
+
+    def refuse() -> None:
+        raise ConfigError("no place")
+
+    desk = SimpleNamespace(fleet=SimpleNamespace(look_ahead=refuse))
+    with pytest.raises(ConfigError, match="no place"):
+        comparing._train(desk, tmp_path)  # type: ignore[arg-type]

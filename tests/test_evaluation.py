@@ -387,3 +387,12 @@ def test_what_comes_next_is_not_begun_for_trees_that_an_earlier_start_grew() -> 
     tally.hear([plant("a answer=4")], False, 0)
     tally.hear([plant("a answer=4")], False, 0)
     assert begun == ["ranks"]
+
+
+def test_the_disk_is_looked_at_while_any_trees_grow() -> None:
+    """Only those of a round's own search were; an evaluation filled the disk unannounced."""
+    looked: list[tuple[int, int]] = []
+    room = SimpleNamespace(look=lambda done, total: looked.append((done, total)))
+    bar = SimpleNamespace(found=lambda _: None, advance=lambda _, **__: None, total=3, done=2)
+    Tally(bar, graded=False, room=room).hear([plant("a answer=4")], False, 0)  # type: ignore[arg-type]
+    assert looked == [(2, 3)]

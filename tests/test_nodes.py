@@ -17,7 +17,8 @@ from rstar_math.cli.survey import Node, examine_cluster, to_mend
 from rstar_math.cluster import survey as surveying
 from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
-from rstar_math.cluster.joining import Demand, connect_to
+from rstar_math.cluster.holding import Demand
+from rstar_math.cluster.joining import connect_to
 from rstar_math.cluster.survey import Seen
 from rstar_math.config import RunConfig, SearchConfig
 from rstar_math.errors import ConfigError
@@ -156,6 +157,29 @@ def test_a_run_without_an_address_joins_no_cluster_that_happens_to_be_there(monk
     monkeypatch.setattr(ray, "init", lambda **given: asked.update(given))
     connect_to(None)
     assert asked["address"] == "local"
+
+
+@pytest.mark.parametrize(
+    ("address", "raised", "said"),
+    [
+        ("head", None, r"cluster\.address=head: Ray cannot join it \(.*\)\. Write HOST:PORT"),
+        (
+            "auto",
+            RuntimeError("Version mismatch: The cluster was started with Ray 2.0"),
+            "the same Ray and Python on all",
+        ),
+    ],
+)
+def test_a_cluster_that_cannot_be_joined_is_no_traceback(address, raised, said, monkeypatch) -> None:
+    ray.shutdown()
+    if raised:
+
+        def refuse(**_: object) -> None:
+            raise raised
+
+        monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(ConfigError, match=said):
+        connect_to(address)
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])

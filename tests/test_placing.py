@@ -2,19 +2,20 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
 from rstar_math.cli.compose import compose
-from rstar_math.cluster import joining
+from rstar_math.cluster import holding
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.cluster.joining import Demand, connect, fits
+from rstar_math.cluster.holding import Demand, connect, finds_place_beside, fits, gpus_each
 from rstar_math.cluster.placing import Wanted, left_over
 from rstar_math.errors import ConfigError
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import _demand
+from rstar_math.training import devices
 from rstar_math.training.launch import _RAY_TRAIN, Trainings
 
 GPUS_8 = {"CPU": 64.0, "GPU": 8.0}
@@ -55,17 +56,19 @@ def test_engines_of_two_kinds_share_a_gpu() -> None:
 
 
 @pytest.fixture
-def made_up(monkeypatch) -> Callable[..., None]:
+def made_up(monkeypatch) -> Iterator[Callable[..., None]]:
     """Stands where a cluster does: nodes with so much each."""
 
     def make(*nodes: dict[str, float]) -> None:
         whole = {kind: sum(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU")}
-        monkeypatch.setattr(joining, "connect_to", lambda _: None)
-        monkeypatch.setattr(joining.ray, "nodes", lambda: [{"Alive": True, "Resources": node} for node in nodes])
-        monkeypatch.setattr(joining.ray, "cluster_resources", lambda: whole)
-        joining._say_once.cache_clear()
+        devices.forget()
+        monkeypatch.setattr(holding, "connect_to", lambda _, needs_gpus: devices.need_gpus() if needs_gpus else None)
+        monkeypatch.setattr(holding.ray, "nodes", lambda: [{"Alive": True, "Resources": node} for node in nodes])
+        monkeypatch.setattr(holding.ray, "cluster_resources", lambda: whole)
+        holding._say_once.cache_clear()
 
-    return make
+    yield make
+    devices.forget()
 
 
 ALL = Demand(frozenset({"policy", "ppm"}), search=True)
@@ -254,3 +257,76 @@ def test_ranks_that_find_no_place_beside_engines_that_stay_are_refused_before_th
 def test_each_clusters_preset_finds_its_places_where_it_says_that_it_does(cluster, nodes, made_up) -> None:
     made_up(*nodes)
     assert connect(compose([f"cluster={cluster}"]), FOUR)
+
+
+def test_where_the_only_gpus_are_gone_what_is_started_waits_for_others(made_up, monkeypatch) -> None:
+    """It was started on CPUs, where its GPU build fails, and the run ended while the node was being replaced."""
+    made_up({"CPU": 8.0, "GPU": 1.0})
+    assert gpus_each(compose([]).engine) == 1.0
+    monkeypatch.setattr(holding.ray, "cluster_resources", lambda: {"CPU": 8.0})
+    assert gpus_each(compose([]).engine) == 1.0
+    made_up({"CPU": 8.0})  # another start
+    assert gpus_each(compose([]).engine) == 0.0
+
+
+@pytest.mark.parametrize("cluster", ["1gpu", "8gpu", "multi-node"])
+def test_a_run_for_gpus_does_not_begin_on_cpus(cluster, made_up) -> None:
+    """One that came before the nodes with GPUs began on those that were there, without one."""
+    made_up(*[{"CPU": 64.0}] * 3)
+    with pytest.raises(ConfigError, match=r"asks for [\d.]+ GPUs at once and the cluster has 0; .*cluster=laptop none"):
+        connect(compose([f"cluster={cluster}", "cluster.join_minutes=0"]), ALL)
+
+
+def test_a_cluster_that_is_still_filling_up_is_waited_for_and_told_of_once(made_up, monkeypatch, caplog) -> None:
+    made_up({"CPU": 4.0})
+    config, waited = compose(["cluster=multi-node"]), []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            made_up(*[GPUS_8] * 4)
+
+    monkeypatch.setattr(holding.time, "sleep", sleep)
+    assert not fits(config, ALL)  # asks, and does not wait
+    with caplog.at_level(logging.WARNING):
+        assert connect(config, ALL)
+    assert len(waited) == 3
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "and the cluster has " in said and "waits 10 minutes for nodes to join (cluster.join_minutes)" in said
+
+
+def test_a_cluster_of_its_own_is_not_waited_for(made_up, monkeypatch) -> None:
+    made_up({"CPU": 1.0})
+    monkeypatch.setattr(holding.time, "sleep", None)
+    with pytest.raises(ConfigError, match="asks for"):
+        connect(compose(["cluster=1gpu", "cluster.join_minutes=10"]), ALL)
+
+
+def test_ranks_are_started_early_only_where_they_take_no_place_of_an_engine(made_up) -> None:
+    """An engine died, the ranks that waited for a place took its own, and it waited for them for ever."""
+    config = compose(["preset=paper", "cluster=1gpu", "cluster.address=others", "cluster.keep_engines=true"])
+    made_up({"CPU": 8.0, "GPU": 1.0})
+    assert not finds_place_beside(config, FOUR, 2, "policy")
+    made_up({"CPU": 8.0, "GPU": 2.0})
+    assert finds_place_beside(config, FOUR, 2, "policy")
+
+
+def test_ranks_wait_for_the_nodes_that_will_hold_them(monkeypatch) -> None:
+    """A node that was lost in a training ended the run, though another was on its way."""
+    tried, said = [], []
+
+    def start(*_: object) -> str:
+        tried.append(1)
+        if len(tried) < 3:
+            raise ConfigError("the cluster has places for 1.")
+        return "ranks"
+
+    os.environ.update(_RAY_TRAIN)
+    monkeypatch.setattr("rstar_math.training.workers.Ranks", start)
+    monkeypatch.setattr("rstar_math.training.launch._LOOK_SECONDS", 0.01)
+    training = compose([]).plan(1).policy
+    with pytest.raises(ConfigError):
+        Trainings()._start(training)
+    tried.clear()
+    assert Trainings(join_seconds=600.0, say=said.append)._start(training) == "ranks"  # type: ignore[comparison-overlap]
+    assert said == ["the cluster has places for 1. It waits 10 minutes for them (cluster.join_minutes)."]

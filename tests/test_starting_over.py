@@ -31,6 +31,8 @@ def folders(root: Path) -> list[str]:
         (["from=round-3", "rounds=2"], "from=round-3 lies behind rounds=2"),
         (["from=round-1", "seed=7"], "made with another setting"),
         (["from=round-²"], "names no stage"),
+        (["from=round-2.control"], "this run's round 2 has no such stage; it has trees, harvest, policy, ppm, scores"),
+        (["from=round-0.policy"], "this run's round 0 has no such stage; it has problems, scores"),
     ],
 )
 def test_a_start_that_is_refused_sets_nothing_aside(overrides, said, tmp_path, monkeypatch) -> None:

@@ -115,6 +115,27 @@ def test_the_manifest_holds_every_files_checksum(tmp_path) -> None:
     assert kept == {"bytes": 9, "sha256": digest_of(done.folder / "result.txt")}
 
 
+def test_a_stop_while_the_manifest_is_written_leaves_no_file_that_is_then_missing(tmp_path, monkeypatch) -> None:
+    """What was left of the manifest stood in the next one, which had taken its name: no later stage would read the trees."""
+
+    def stopped(path: Path, content: object) -> None:
+        if path.name == MANIFEST:
+            path.with_suffix(".unfinished").write_text("{")
+            raise Kill
+        seal(path, content)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched, pytest.raises(Kill):
+        patched.setattr(store, "seal", stopped)
+        once(tmp_path / "trees", PRINT, write_one)
+    store.check_whole(once(tmp_path / "trees", PRINT, write_one).folder)
+
+
+def test_a_stage_that_makes_no_file_is_finished(tmp_path) -> None:
+    """Its folder was taken for that of one that failed, and its end with it."""
+    assert once(tmp_path / "trees", PRINT, lambda _: {"held_out": 0}).metrics == {"held_out": 0}
+    assert once(tmp_path / "trees", PRINT, never).before
+
+
 def test_a_stage_that_failed_on_bad_input_leaves_nothing_half_made(tmp_path) -> None:
     def refuse(folder: Path) -> dict[str, float]:
         raise StageError("no such column")
@@ -245,7 +266,9 @@ def test_the_same_from_after_a_stop_goes_on_instead_of_starting_over_again(tmp_p
     store.once(place, PRINT, write_one)
     assert store.start_over("round-1") == []
     assert store.folder(place).exists()
-    store.forget_start()
+    store.forget_start(Place.of(0, "scores"))  # another start came to its end before that
+    assert store.start_over("round-1") == []
+    store.forget_start(Place.last(4))
     assert len(store.start_over("round-1")) == 1
 
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread, Timer
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import psutil
@@ -29,7 +30,7 @@ from worked_rows import QUICK, STEPS, pair, plain, write_rows
 from rstar_math import checkpoints
 from rstar_math.cli.compose import compose
 from rstar_math.cluster.fleet import Fleet, Models
-from rstar_math.cluster.joining import quoted_interpreter
+from rstar_math.cluster.joining import leave, quoted_interpreter
 from rstar_math.errors import TrainingError, TrainingStuck
 from rstar_math.forecast.stages import checkpoint_bytes
 from rstar_math.grace import Grace
@@ -445,12 +446,14 @@ def test_an_untrained_ppm_waits_for_no_cpu_that_waiting_ranks_hold(cluster: None
 
 
 @pytest.mark.slow
-def test_two_ranks_learn_what_one_learns_and_where_one_hangs_others_go_on_from_the_last_checkpoint(
+def test_two_ranks_learn_what_one_learns_and_where_one_hangs_or_dies_others_go_on_from_the_last_checkpoint(
     trained: Trained, job: TrainingJob
 ) -> None:
     """The other ranks waited for one that hung for hours, then the run ended."""
     config = replace(QUICK, ranks=2, micro_batch_size=2, deepspeed="zero2", cpus_per_rank=0.5)
-    two, again = (replace(job, out=job.out.with_name(name), config=config) for name in ("two", "hung"))
+    two, again, killed = (
+        replace(job, out=job.out.with_name(name), config=config) for name in ("two", "hung", "lost-a-rank")
+    )
     said, stopped = list[str](), list[psutil.Process]()
 
     def stop_rank_1(progress: Progress) -> None:
@@ -462,18 +465,31 @@ def test_two_ranks_learn_what_one_learns_and_where_one_hangs_others_go_on_from_t
             stopped.append(psutil.Process(ray.get(actor.execute.remote(os.getpid))))
             stopped[0].suspend()
 
+    def kill_rank_1(progress: Progress) -> None:
+        if progress.done == 4 and len(stopped) == 1:  # found early: it is done before long
+            ranks = trainings._at_work
+            assert ranks is not None
+            actor = ray.get(ranks._exchange.actors.remote())[1]
+            stopped.append(psutil.Process(ray.get(actor.execute.remote(os.getpid))))
+        if progress.done == 12 and stopped[1].is_running():
+            stopped[1].kill()
+
     with Trainings(beside=0.0, say=said.append) as trainings:
         losses = [loss for _, loss in trainings.train(two, lambda _: None)["loss_curve"]]
         assert losses == pytest.approx([loss for _, loss in trained.metrics["loss_curve"]], rel=0.02)
         assert not said
         metrics = trainings.train(again, stop_rank_1)
-    (told,) = said
+        after_a_death = trainings.train(killed, kill_rank_1)
+
+    told, gone = said
     assert re.search(r"no step finished for \d+ s: .*\brank 0 of 2 stuck after ", told)
     assert "rank 1 of 2 not answering after " in told
     assert psutil.wait_procs(stopped, timeout=0)[1] == []
-    assert metrics["resumed_from_step"] in (8, 16)
-    straight, resumed = weights_of(two.out), weights_of(again.out)
-    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+    assert re.search(r"its ranks are gone \(rank 1: .*\)\. It is started again, from its last checkpoint", gone)
+    for numbers, out in ((metrics, again.out), (after_a_death, killed.out)):
+        assert numbers["resumed_from_step"] in (8, 16)
+        straight, resumed = weights_of(two.out), weights_of(out)
+        assert all(torch.equal(straight[name], resumed[name]) for name in straight)
 
 
 def test_ranks_that_hang_again_and_again_end_the_training_with_the_way_out(job: TrainingJob, monkeypatch) -> None:
@@ -486,7 +502,8 @@ def test_ranks_that_hang_again_and_again_end_the_training_with_the_way_out(job: 
     with (
         Trainings(silence_seconds=60, say=said.append) as trainings,
         pytest.raises(
-            TrainingError, match=r"hung 4 times.*rank 0 of 1 not.*raise cluster\.training_silence_seconds, now 60"
+            TrainingError,
+            match=r"hung or died 4 times.*rank 0 of 1 not.*raise cluster\.training_silence_seconds, now 60",
         ),
     ):
         trainings.train(job, lambda _: None)
@@ -607,4 +624,64 @@ def test_a_training_takes_the_gpus_that_a_search_gives_back(job: TrainingJob) ->
             assert failed is None or re.search("NCCL|CUDA", str(failed))
     finally:
         asyncio.run(fleet.release())
-        ray.shutdown()
+        leave()
+
+
+def test_what_a_machine_took_along_is_told_from_an_error_that_would_come_again() -> None:
+    from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+    from ray.train.v2.api.exceptions import WorkerGroupError
+
+    from rstar_math.training.failures import reason, were_lost
+
+    gone = WorkerHealthCheckFailedError("no answer", RayActorError(error_msg="The actor died: its node was drained."))
+    alone = RuntimeError("[gloo/pair.cc:538] Connection closed by peer [10.0.0.7]:4711")
+    own = RuntimeError("CUDA out of memory")
+    both = WorkerGroupError("", {0: alone, 1: gone})
+    assert were_lost(both)
+    assert reason(both) == "rank 1: The actor died: its node was drained."
+    assert were_lost(WorkerGroupError("", {0: alone}))
+    assert not were_lost(WorkerGroupError("", {0: alone, 1: own}))
+    assert not were_lost(WorkerGroupError("", {0: gone, 1: own}))
+    assert not were_lost(RayActorError(error_msg="the controller died"))
+
+
+def test_all_ranks_go_on_from_the_checkpoint_that_the_first_sees(job: TrainingJob, monkeypatch, tmp_path) -> None:
+    """Each looked for itself, and a shared file system may show one rank another newest checkpoint than the next."""
+    from rstar_math.training import rank
+
+    firsts = tmp_path / "checkpoint-8"
+    monkeypatch.setattr(rank, "last_complete", lambda _: pytest.fail("this rank looked for itself"))
+    monkeypatch.setattr(rank.ranks, "broadcast_object_list", lambda found, src: found.__setitem__(0, firsts))
+    monkeypatch.setattr(rank.ranks, "get_rank", lambda: 1)
+    with pytest.raises(TrainingError, match=r"Rank 1 on .* does not see .*checkpoint-8.*all nodes share"):
+        rank._going_on_from(job, first=False)
+    firsts.mkdir()
+    assert rank._going_on_from(job, first=False) == firsts
+
+
+def test_a_model_is_on_disk_before_its_checkpoints_go(job: TrainingJob, monkeypatch, tmp_path) -> None:
+    """A loss of power could take the model after its checkpoints were deleted, and so the whole training."""
+    from rstar_math.training import kept
+
+    told: list[str] = []
+    done = replace(job, out=tmp_path / "model")
+    done.out.mkdir()
+    (done.out / "model.safetensors").write_bytes(b"weights")
+    monkeypatch.setattr(kept, "sync", lambda path: told.append(path.name))
+    monkeypatch.setattr(kept, "drop_all", lambda _: told.append("checkpoints go"))
+    kept.finish(done, {"steps": 1})
+    assert told.index("model.safetensors") < told.index("model") < told.index("checkpoints go")
+
+
+def test_an_untrained_ppm_whose_node_is_lost_is_no_traceback(job: TrainingJob, monkeypatch) -> None:
+    from rstar_math.training import untrained
+
+    def lost(*_: object, **__: object) -> None:
+        raise RayActorError(error_msg="The node was drained")
+
+    monkeypatch.setattr(
+        untrained.ray, "remote", lambda _: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=print))
+    )
+    monkeypatch.setattr(untrained.ray, "get", lost)
+    with pytest.raises(TrainingError, match=r"No untrained PPM could be written to .*The node was drained"):
+        untrained.leave_untrained(job, 1.0)

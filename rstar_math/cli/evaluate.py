@@ -16,7 +16,7 @@ from typing import Any
 from rstar_math.checkpoints import Kind
 from rstar_math.cli.alone import round_of
 from rstar_math.cli.launch import open_run
-from rstar_math.cluster.joining import Demand
+from rstar_math.cluster.holding import Demand
 from rstar_math.config import EvaluationConfig, MutualConfig, PolicyConfig, ProblemsConfig, RunConfig
 from rstar_math.disk import write_json
 from rstar_math.errors import ConfigError
@@ -96,11 +96,11 @@ def evaluate(config: RunConfig, given: Mapping[str, str]) -> None:
     with open_run(replace(config, cluster=replace(config.cluster, keep_engines=True)), out) as run:
         run.fleet.to_come = asked.demand()
         folders = measure(run, asked)
-    rows = pooled(asked, folders, config.seed, wanted)
-    write_json(out / "metrics.json", rows)
-    write_evaluation(out / "report.md", rows)
+        rows = pooled(asked, folders, config.seed, wanted)
+        write_json(out / "metrics.json", rows)
+        write_evaluation(out / "report.md", rows)
+        plotted = plot_scaling(out / "scaling.svg", folders)
     show_evaluation(rows)
-    plotted = plot_scaling(out / "scaling.svg", folders)
     run.progress.say(
         f"Everything is in {out}; the table is report.md" + (", the plot scaling.svg." if plotted else ".")
     )

@@ -82,6 +82,7 @@ def _trainings(config: RunConfig, grace: Grace, say: Callable[[str], None]) -> T
         beside=_beside_ranks(config),
         grace=grace,
         silence_seconds=cluster.training_silence_seconds,
+        join_seconds=60 * cluster.join_minutes if cluster.address is not None else 0.0,
         say=say,
     )
 

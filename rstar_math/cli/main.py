@@ -52,7 +52,7 @@ def evolve(overrides: tuple[str, ...]) -> None:
     root = Path(config.runs) / config.name
     with open_run(config, root, until=start.get("until"), mirror=config.mirror) as run:
         run_all(run, start.get("from"))
-        run.store.forget_start()
+        run.store.forget_start(run.last)
     cluster = "1gpu" if shutil.which("nvidia-smi") else "laptop"
     own = f"preset=paper cluster={cluster} name=mine base=MODEL_FOLDER problems.path=PROBLEMS.jsonl"
     show_summary(config, root, f"{program()} {shlex.join(['evolve', *rest])}", f"{program()} evolve {own}")

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayTaskError
 
 from rstar_math.checkpoints import Kind
-from rstar_math.cluster.joining import gpus_each
+from rstar_math.cluster.holding import gpus_each
 from rstar_math.cluster.remote import LOST, OF_ACTORS, cause_of, is_failure, node_of, result_of
 from rstar_math.cluster.watch import in_time, one_of, pause_before
 from rstar_math.config import EngineConfig, RunConfig

@@ -23,7 +23,7 @@ from rstar_math.cluster.dispatch import Dispatch, Poisoned
 from rstar_math.cluster.engines import Engines
 from rstar_math.cluster.errands import Ended, Errand, Running, ended, forget, given_back, tried_again
 from rstar_math.cluster.flow import Flow, fullest
-from rstar_math.cluster.joining import Demand, connect, fits
+from rstar_math.cluster.holding import Demand, connect, fits
 from rstar_math.cluster.remote import cause_of, result_of
 from rstar_math.cluster.standing import Standing
 from rstar_math.cluster.watch import Silence, Watched, hanging
@@ -241,8 +241,7 @@ class Fleet:
 
     def prepare(self, kind: Kind) -> None:
         """Starts the processes of the engines of this kind, if there are none and they will be asked, and returns at once."""
-        if kind in self.to_come.engines:
-            connect(self.config, self.to_come)
+        if kind in self.to_come.engines and fits(self.config, self.to_come):
             self._engines.prepare(kind)
 
     def _asked(self, models: Models) -> Asked:

@@ -151,6 +151,11 @@ class ClusterConfig:
 
     #: Ray cluster to join ("auto": the one RAY_ADDRESS names or that runs here); None: a local one for this run only.
     address: str | None = None
+    #: Minutes that nodes of such a cluster may take to join before a run that it cannot hold yet is refused.
+    join_minutes: NotNegative = 0.0
+    #: Ask for GPUs even where the cluster has none yet: a run that comes before its nodes, or stands on the wrong machine,
+    #: would else begin on CPUs.
+    needs_gpus: bool = False
     #: Search workers (Ray actors), and trees that each grows at once; "auto": as many as keep full what they all wait for (an
     #: engine's batch, or the workers' sandboxes or judges), found out while they grow.
     search_workers: Count = 1

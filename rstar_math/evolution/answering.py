@@ -15,6 +15,7 @@ from rstar_math.cluster.fleet import Fleet, Models
 from rstar_math.cluster.growth import Order, grow_into
 from rstar_math.config import MaskingConfig, PolicyConfig, SearchConfig
 from rstar_math.evaluation.worths import weigh_all
+from rstar_math.evolution.room import Watch
 from rstar_math.evolution.run import Desk
 from rstar_math.evolution.stages import Metrics
 from rstar_math.evolution.tally import Tally, note_sandbox, say_poisoned
@@ -43,7 +44,7 @@ async def answer(
 ) -> None:
     """Grows a tree for each of the problems into `folder`; `what` names the search in progress."""
     with desk.bar(len(problems), "problems", what) as bar:
-        tally = Tally(bar, graded=False, near_the_end=near_the_end)
+        tally = Tally(bar, False, near_the_end, Watch(folder, desk.progress.say))
         await grow_into({folder: problems}, desk.fleet, order, tally.hear)
     tally.say_speechless(desk.progress.say)
     say_poisoned(desk, folder)

@@ -8,8 +8,9 @@ from rstar_math.errors import StageError
 
 #: number of the round -> order of its stages; round 0 holds what stands before the first round.
 ORDER = {"problems": 0, "trees": 1, "harvest": 2, "policy": 3, "ppm": 4, "scores": 5, "control": 6, "control-scores": 7}
-#: The stages of round 0.
+#: The stages of round 0, and of any other.
 _BEFORE = ("problems", "scores")
+_ROUND = tuple(ORDER)[1:]
 
 
 def is_number(written: str) -> bool:
@@ -62,7 +63,7 @@ class Place:
     def through(self, last: Place) -> list[Place]:
         """The stages from this one to `last`."""
         numbers = range(self.round, last.round + 1)
-        stages = (Place.of(number, stage) for number in numbers for stage in (ORDER if number else _BEFORE))
+        stages = (Place.of(number, stage) for number in numbers for stage in (_ROUND if number else _BEFORE))
         return [each for each in stages if self <= each <= last]
 
     def __str__(self) -> str:

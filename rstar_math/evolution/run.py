@@ -15,7 +15,7 @@ from typing import Any
 
 from rstar_math.checkpoints import Kind
 from rstar_math.cluster.fleet import Fleet
-from rstar_math.cluster.joining import Demand
+from rstar_math.cluster.holding import Demand, finds_place_beside
 from rstar_math.config import PolicyConfig, RunConfig, TrainingConfig
 from rstar_math.disk import seal
 from rstar_math.errors import RstarError, StageError
@@ -88,7 +88,9 @@ class Desk:
     def soon(self, kind: Kind) -> None:
         """A training of this round follows in the same run: its ranks may load their libraries now, if that takes no device
         away from the engines."""
-        if self._room_for_others:
+        # Where there is none beside all that stays, they might take that of an engine that dies.
+        beside = self.fleet.to_come
+        if self._room_for_others and finds_place_beside(self.config, beside, self.place.round, kind):
             plan = self.config.plan(self.place.round)
             self.trainings.prepare(plan.policy if kind == "policy" else plan.ppm)
 
@@ -134,6 +136,12 @@ class Run:
         policy = self.config.policy
         return policy if policy.kind == "endpoint" else resolve(policy.path or self.config.base)
 
+    @property
+    def last(self) -> Place:
+        """The last stage that this start may come to."""
+        last = Place.last(self.config.rounds)
+        return min(last, Place.last(*self.until)) if self.until else last
+
     def start_over(self, start: str) -> None:
         """`from=`: what it names is set aside once its first stage is reached, so after all that stands before it was found
         to be as this start wants it.
@@ -141,13 +149,19 @@ class Run:
         Raises:
             StageError: it names no stage, a round that the run has not begun, or one that this start does not come to.
         """
+        first = Place.first(start)
         ends = {f"rounds={self.config.rounds}": Place.last(self.config.rounds)}
         if self.until:
             number, stage = self.until
             ends |= {f"until=round-{number}{f'.{stage}' if stage else ''}": Place.last(number, stage)}
         for end, last in ends.items():
-            if Place.first(start) > last:
+            if first > last:
                 raise StageError(f"from={start} lies behind {end}, so nothing would be done again; change one of them")
+        if not _stages(self.config, first, first):
+            own = ", ".join(
+                each.stage for each in _stages(self.config, Place.of(first.round, "problems"), Place.last(first.round))
+            )
+            raise StageError(f"from={start}: this run's round {first.round} has no such stage; it has {own}")
         self.store.ask_for(start)
 
     def once(self, number: int, stage: str, work: Callable[..., Mapping[str, Any]], **given: Any) -> Path:
@@ -158,11 +172,10 @@ class Run:
             UntilReached: it lies beyond `until`.
             ConfigError: the cluster cannot hold what `from=` names; nothing of it was set aside.
         """
-        place, last = Place.of(number, stage), Place.last(self.config.rounds)
-        last = min(last, Place.last(*self.until)) if self.until else last
-        if place > last:
+        place = Place.of(number, stage)
+        if place > self.last:
             raise UntilReached
-        self.fleet.to_come = _demand(self.config, place, last)
+        self.fleet.to_come = _demand(self.config, place, self.last)
         if self.store.is_due(place):
             self.fleet.look_ahead()
             for line in self.store.set_aside_due():
@@ -258,10 +271,15 @@ class Run:
         return rules
 
 
+def _stages(config: RunConfig, first: Place, last: Place) -> list[Place]:
+    """Those of the run from one to another."""
+    control = config.rounds if config.has_control else None
+    return [each for each in first.through(last) if not each.stage.startswith("control") or each.round == control]
+
+
 def _demand(config: RunConfig, place: Place, last: Place) -> Demand:
     """What the stages from one to another ask of the cluster."""
-    control = config.rounds if config.has_control else None
-    stages = [each for each in place.through(last) if not each.stage.startswith("control") or each.round == control]
+    stages = _stages(config, place, last)
     searches = [each for each in stages if each.stage in ("trees", "scores", "control-scores")]
     bootstrap, engines = Place.of(1, "trees"), set[Kind]()
     if any(each != bootstrap or config.policy.kind != "endpoint" for each in searches):

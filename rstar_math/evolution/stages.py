@@ -40,7 +40,7 @@ from rstar_math.problems import problem_sets
 from rstar_math.problems.benchmarks import benchmarks_of, read_benchmark
 from rstar_math.problems.contamination import decontaminate
 from rstar_math.problems.sets import read_set, write_set
-from rstar_math.records import Problem, Tree
+from rstar_math.records import Problem
 from rstar_math.seedling import solved_problems
 from rstar_math.training.job import TrainingJob
 
@@ -110,16 +110,11 @@ def grow(
     scorer = str(ppm) if search.annotation == "ppm" else None
     order = Order(Models(generator, scorer), search, desk.seed, graded=True)
     sets = {name: read_set(problems / f"{name}.jsonl") for name in ("train", "validation")}
-    count, room = sum(map(len, sets.values())), Watch(folder, desk.progress.say)
-    with desk.bar(count, "problems") as bar:
-        tally = Tally(bar, graded=True, near_the_end=partial(desk.soon, "policy"))
-
-        def hear(trees: list[Tree], before: bool, unwritten: int) -> None:
-            tally.hear(trees, before, unwritten)
-            room.look(bar.done, count)
+    with desk.bar(sum(map(len, sets.values())), "problems") as bar:
+        tally = Tally(bar, True, partial(desk.soon, "policy"), Watch(folder, desk.progress.say))
 
         async def work() -> None:
-            await grow_into({folder / name: chosen for name, chosen in sets.items()}, desk.fleet, order, hear)
+            await grow_into({folder / name: chosen for name, chosen in sets.items()}, desk.fleet, order, tally.hear)
             await desk.fleet.stage_over()
 
         asyncio.run(work())
@@ -196,7 +191,7 @@ def train_ppm(desk: Desk, folder: Path, *, training: PPMConfig, policy: Path | s
     )
     from rstar_math.training.untrained import leave_untrained
 
-    connect_to(desk.config.cluster.address)
+    connect_to(desk.config.cluster.address, needs_gpus=desk.config.cluster.needs_gpus)
     return leave_untrained(job, desk.config.cluster.training_silence_seconds)
 
 
@@ -211,7 +206,7 @@ def train_control(desk: Desk, folder: Path, *, training: TrainingConfig, base: s
 
 def _train(desk: Desk, job: TrainingJob, begun: Callable[[], None] = lambda: None) -> Metrics:
     check_room(job.out, job.base, job.config)
-    connect_to(desk.config.cluster.address)
+    connect_to(desk.config.cluster.address, needs_gpus=desk.config.cluster.needs_gpus)
     with desk.bar(None, "steps") as bar:
 
         def hear(progress: Progress) -> None:

@@ -99,9 +99,11 @@ class Store:
         marker.write_text(start)
         return moved
 
-    def forget_start(self) -> None:
-        """The run came to its end: the same `from=` means to redo once more."""
-        (self.root / FROM).unlink(missing_ok=True)
+    def forget_start(self, last: Place) -> None:
+        """The run came to its end, or to `last`: the same `from=` means to redo once more, if it did not lie behind that."""
+        marker = self.root / FROM
+        if marker.is_file() and Place.first(marker.read_text()) <= last:
+            marker.unlink()
 
     def set_aside(self, start: str) -> list[Path]:
         """Moves the named stage and all later ones to dated names, so that they are done again (`from=`)."""
@@ -146,14 +148,14 @@ def once(final: Path, fingerprint: Fingerprint, work: Work, redo: str = "name an
         raise StageError(f"{final} exists and is no finished stage (it has no {MANIFEST}); move it away, or {redo}")
     partial = final.with_name(final.name + PARTIAL)
     begun = _begin(partial, fingerprint, redo)
-    started = time.monotonic()
+    started, metrics = time.monotonic(), None
     try:
         metrics = dict(work(partial))
     finally:
         begun["seconds"] += time.monotonic() - started
         seal(partial / BEGUN, begun)
         made = [path.name for path in partial.rglob("*") if path.is_file()]
-        if made == [BEGUN]:  # it failed before it made anything
+        if metrics is None and made == [BEGUN]:  # it failed before it made anything
             shutil.rmtree(partial)
     _finish(final, partial, fingerprint, metrics, begun["seconds"])
     return Done(final, metrics, begun["seconds"], before=False)
@@ -202,6 +204,8 @@ def attempt_of(partial: Path) -> str:
 
 
 def _finish(final: Path, partial: Path, fingerprint: Fingerprint, metrics: Mapping[str, Any], seconds: float) -> None:
+    for left in partial.rglob("*.unfinished"):  # a stop came while it was written; no file of a finished stage
+        left.unlink()
     files = {
         str(path.relative_to(partial)): {"bytes": path.stat().st_size, "sha256": digest_on_disk(path)}
         for path in sorted(partial.rglob("*"))

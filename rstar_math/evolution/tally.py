@@ -15,6 +15,7 @@ from typing import Any
 from rstar_math.cluster.growth import POISONED, poisoned
 from rstar_math.disk import write_json
 from rstar_math.errors import StageError
+from rstar_math.evolution.room import Watch
 from rstar_math.evolution.run import Desk
 from rstar_math.records import Tree
 from rstar_math.report.progress import Bar
@@ -59,6 +60,8 @@ class Tally:
     bar: Bar
     graded: bool
     near_the_end: Callable[[], None] | None = None
+    #: Looks whether the rest will fit on the disk.
+    room: Watch | None = None
     solved: int = 0
     speechless: int = 0
     sums: Counter[str] = field(default_factory=Counter)
@@ -77,6 +80,8 @@ class Tally:
             return
         solved: dict[str, str | float] = {"solved": f"{self.solved / self.sums['problems']:.0%}"} if self.graded else {}
         self.bar.advance(1, **solved, unwritten=unwritten)
+        if self.room and self.bar.total:
+            self.room.look(self.bar.done, self.bar.total)
         if self.near_the_end and self.bar.total and self.bar.done >= _NEAR_THE_END * self.bar.total:
             self.near_the_end()
             self.near_the_end = None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rstar_math.disk import write_json
+from rstar_math.disk import sync, write_json
 from rstar_math.training.job import TrainingJob
 
 _MARK = "complete"
@@ -87,7 +87,11 @@ def finish(job: TrainingJob, metrics: dict[str, Any]) -> None:
     what a continuation would have needed."""
     write_json(job.metrics, metrics)
     files = {file.name for pattern in _OF_A_MODEL for file in job.out.glob(pattern)}
-    mark(job.out, {name: known_by(job.out / name) for name in sorted(files)})
+    known = {name: known_by(job.out / name) for name in sorted(files)}
+    for path in (*map(job.out.joinpath, known), job.out):
+        sync(path)  # with the checkpoints goes all that a loss of power would leave
+    mark(job.out, known)
+    sync(job.out)
     drop_all(job)
 
 

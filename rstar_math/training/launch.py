@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rstar_math.config import TrainingConfig
-from rstar_math.errors import TrainingError, TrainingStuck
+from rstar_math.errors import ConfigError, TrainingError, TrainingStuck
 from rstar_math.grace import Grace
 from rstar_math.training.job import TrainingJob, check
 from rstar_math.training.kept import drop_unusable, finished
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 #: So often ranks that hang are started again for one training; then something is wrong that another start does not mend.
 _RESTARTS = 3
+#: So often is looked whether a node has joined.
+_LOOK_SECONDS = 2.0
 #: Ranks that are no longer needed have so long to end; of the grace so much is kept for ends that take their time.
 _LAST_SECONDS, _ENDING_SECONDS = 15.0, 8.0
 #: Ray Train, told to look often whether its ranks have ended (it waits 2 s otherwise), to let them wait for their place (more
@@ -50,8 +54,9 @@ class Trainings:
 
     With `beside`, the CPUs that others need between trainings, ranks that leave so many wait for the next training instead
     of ending: a small one is shorter than their start. A training that is stopped may take what is left of the `grace`, but
-    for what its end takes, to save what it has; one whose ranks have done nothing for `silence_seconds` is started again
-    from its last checkpoint. `say` hears what a person should know.
+    for what its end takes, to save what it has; one whose ranks have done nothing for `silence_seconds`, or have died, is
+    started again from its last checkpoint. Where there is no place for its ranks, nodes may take `join_seconds` to bring
+    one. `say` hears what a person should know.
     """
 
     def __init__(
@@ -60,10 +65,12 @@ class Trainings:
         beside: float | None = None,
         grace: Grace | None = None,
         silence_seconds: float = 1800.0,
+        join_seconds: float = 0.0,
         say: Callable[[str], None] = _log.warning,
     ) -> None:
         self._beside, self._say = beside, say
-        self._grace, self._silence_seconds = grace or Grace(30.0), silence_seconds
+        self._grace, self._silence_seconds, self._join_seconds = grace or Grace(30.0), silence_seconds, join_seconds
+        self._over = Event()
         # On a thread: the first start imports torch, and the caller may have others to serve.
         self._starting = ThreadPoolExecutor(1, thread_name_prefix="trainings")
         self._prepared: Future[Ranks] | None = None
@@ -75,6 +82,7 @@ class Trainings:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
         self._let_go()
         self._starting.shutdown()
 
@@ -95,7 +103,7 @@ class Trainings:
 
         Raises:
             ConfigError, InputError: the job cannot start.
-            TrainingError: a rank failed, and the message is its error's; or the ranks hung too often.
+            TrainingError: a rank failed, and the message is its error's; or the ranks hung or died too often.
         """
         check(job)
         hung = 0
@@ -134,7 +142,7 @@ class Trainings:
     def _ranks(self, config: TrainingConfig) -> Ranks:
         """Those that were prepared if they suit, else new ones."""
         prepared, self._prepared = self._prepared, None
-        if prepared is not None:
+        if prepared is not None and prepared.exception() is None:  # there may be room by now where there was none
             ranks = prepared.result()
             if ranks.suit(config):
                 return ranks
@@ -145,7 +153,16 @@ class Trainings:
         os.environ.update(_RAY_TRAIN)
         from rstar_math.training.workers import Ranks
 
-        return Ranks(config, self._silence_seconds, self._say)
+        until, said = time.monotonic() + self._join_seconds, False
+        while True:
+            try:
+                return Ranks(config, self._silence_seconds, self._say)
+            except ConfigError as error:
+                if time.monotonic() >= until or self._over.wait(_LOOK_SECONDS):
+                    raise
+                if not said:
+                    self._say(f"{error} It waits {self._join_seconds / 60:g} minutes for them (cluster.join_minutes).")
+                said = True
 
     def _let_go(self) -> None:
         prepared, self._prepared = self._prepared, None
@@ -158,10 +175,10 @@ class Trainings:
 
 def _hangs(job: TrainingJob, times: int, error: TrainingStuck, limit: float) -> str:
     return (
-        f"The training of the {job.kind} in {job.out} hung {times} times, the last time so: {error}. Look at the machines of "
-        "the ranks that are named (what their network, their GPUs and the folder of the run are doing; NCCL_DEBUG=INFO says "
-        f"more), or raise cluster.training_silence_seconds, now {limit:g}, where a step or a checkpoint takes longer than "
-        "that. Its complete checkpoints are kept: the same command goes on from the last one."
+        f"The training of the {job.kind} in {job.out} hung or died {times} times, the last time so: {error}. Look at the "
+        "machines of the ranks that are named (what their network, memory and GPUs and the folder of the run are doing; "
+        f"NCCL_DEBUG=INFO says more), or raise cluster.training_silence_seconds, now {limit:g}, where a step or a checkpoint "
+        "takes longer than that. Its complete checkpoints are kept: the same command goes on from the last one."
     )
 
 

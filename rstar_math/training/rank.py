@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,7 @@ from transformers import PrinterCallback, TrainingArguments
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from rstar_math import checkpoints
-from rstar_math.errors import InputError
+from rstar_math.errors import InputError, TrainingError
 from rstar_math.training import policy, ppm, rows
 from rstar_math.training.callbacks import EpochOrder, Living, Progress, Reporting, Saving
 from rstar_math.training.card import card
@@ -48,7 +49,7 @@ def run(
 
     Raises:
         InputError: no row is short enough to be trained on.
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, or the ranks share no folder.
     """
     did("it took its job")
     _prepare_process(job.config.threads_per_rank)
@@ -65,7 +66,7 @@ def run(
     trainer.add_callback(Living(did))
     if first:
         trainer.add_callback(Reporting(post))
-    resumed = last_complete(job.checkpoints)
+    resumed = _going_on_from(job, first)
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     if saving.stopped:
         return
@@ -118,6 +119,23 @@ def _rows(job: TrainingJob, recipe: Recipe, tokenizer: Any, first: bool, did: Ca
             "search more problems."
         )
     return counts
+
+
+def _going_on_from(job: TrainingJob, first: bool) -> Path | None:
+    """The checkpoint that the first rank sees as the last complete one; on a shared file system others may see one less.
+
+    Raises:
+        TrainingError: this rank does not see it.
+    """
+    found = list[Any]([last_complete(job.checkpoints) if first else None])
+    ranks.broadcast_object_list(found, src=0)
+    resumed: Path | None = found[0]
+    if resumed is not None and not resumed.is_dir():
+        raise TrainingError(
+            f"Rank {ranks.get_rank()} on {platform.node()} does not see {resumed}, which rank 0 goes on from: the run's "
+            "folder has to be on a file system that all nodes share (`rstar-math doctor cluster.address=… runs=FOLDER` looks)"
+        )
+    return resumed
 
 
 def _told(items: Iterable[_T], words: str, did: Callable[[str], None]) -> Iterator[_T]:

@@ -19,7 +19,7 @@ def leave_untrained(job: TrainingJob, seconds: float) -> dict[str, Any]:
 
     Raises:
         ConfigError, InputError: the policy it starts from is not whole.
-        TrainingError: nothing came of it in time.
+        TrainingError: nothing came of it, or not in time.
     """
     check(job)
     # No CPU of its own: ranks that wait for another training may hold what there is.
@@ -31,6 +31,11 @@ def leave_untrained(job: TrainingJob, seconds: float) -> dict[str, Any]:
         raise TrainingError(
             f"No untrained PPM was written to {job.out} within {seconds:g} s (cluster.training_silence_seconds): its node "
             "or the disk does not answer. See `rstar-math doctor`, and start the same command again."
+        ) from error
+    except ray.exceptions.RayError as error:
+        why = str(error).strip().splitlines()[-1]
+        raise TrainingError(
+            f"No untrained PPM could be written to {job.out}: {why}. Start the same command again."
         ) from error
     return {"steps": 0, "rows": 0}
 

@@ -18,17 +18,20 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError
+from ray.exceptions import GetTimeoutError, RayError
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.callback import WorkerGroupCallback
-from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
+from ray.train.v2.api.exceptions import TrainingFailedError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rstar_math.config import TrainingConfig
-from rstar_math.errors import ConfigError, TrainingError, TrainingStuck
+from rstar_math.errors import ConfigError, TrainingStuck
+from rstar_math.training.devices import on_gpus
 from rstar_math.training.exchange import Exchange, Job, JobDone, Pulse
+from rstar_math.training.failures import failed, reason, were_lost
 from rstar_math.training.job import TrainingJob, deepspeed_config
 
 if TYPE_CHECKING:
@@ -89,10 +92,11 @@ class Ranks:
             ConfigError: the cluster's nodes, were they empty, had no places for all of them.
         """
         self._config, self.silence_seconds, self._say = config, silence_seconds, say
-        self._on_gpus = bool(int(ray.cluster_resources().get("GPU", 0)))
+        self._on_gpus = on_gpus()
         self._each = {"GPU": 1.0, "CPU": 1.0} if self._on_gpus else {"CPU": config.cpus_per_rank}
         self._check_places()
-        self._exchange: Any = ray.remote(Exchange).options(num_cpus=0).remote()
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        self._exchange: Any = ray.remote(Exchange).options(num_cpus=0, scheduling_strategy=here).remote()
         self._at_work = False
         self._ended = Future[None]()
         # A daemon: where ranks never find their places this does not return, and the program has to end all the same.
@@ -113,7 +117,7 @@ class Ranks:
         """Does the job; returns at its end. `progress` is called in this thread.
 
         Raises:
-            TrainingStuck: they hang; the message says who does what.
+            TrainingStuck: they hang, or have died; the message says who does what.
             TrainingError: a rank failed; the message is its error's.
         """
         self._at_work = True
@@ -126,8 +130,10 @@ class Ranks:
                 progress(report)
             self._ended.result()
         except (TrainingFailedError, RayError) as error:
-            raise _failed(job, _reason(error)) from error
-        raise _failed(job, "its ranks ended before it did")
+            if were_lost(error) and self._is_carried():
+                raise TrainingStuck(f"its ranks are gone ({reason(error)})") from error
+            raise failed(job, reason(error)) from error
+        raise failed(job, "its ranks ended before it did")
 
     def stop(self, seconds: float) -> None:
         """Where they are between two steps of a job, lets them save a checkpoint after the step that they are in; waits for
@@ -204,6 +210,14 @@ class Ranks:
             for actor in ray.get(self._exchange.actors.remote(), timeout=min(_ANSWER_SECONDS, seconds)):
                 ray.kill(actor)
         ray.kill(self._exchange)
+
+    def _is_carried(self) -> bool:
+        """Whether who carries the jobs still answers: it lives on this machine, without which nothing can go on."""
+        try:
+            ray.get(self._exchange.actors.remote(), timeout=_ANSWER_SECONDS)
+        except RayError:
+            return False
+        return True
 
     def _leave(self, job: Job | None, seconds: float) -> None:
         ray.get(self._exchange.leave_job.remote(job, self._config.ranks), timeout=seconds)
@@ -301,18 +315,3 @@ class _Asked:
 def _form(config: TrainingConfig) -> tuple[Any, ...]:
     """What a process of a rank cannot change once it has trained: accelerate and DeepSpeed keep it for the process."""
     return config.ranks, config.threads_per_rank, config.cpus_per_rank, config.deepspeed, config.precision
-
-
-def _failed(job: TrainingJob, why: str) -> TrainingError:
-    return TrainingError(
-        f"The training of the {job.kind} in {job.out} failed: {why}\nIts complete checkpoints are kept: once the cause is "
-        "gone, the same command goes on from the last one."
-    )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, WorkerGroupError) and error.worker_failures:
-        number, failure = min(error.worker_failures.items())
-        return f"rank {number}: {str(failure).strip().splitlines()[-1]}"
-    last = str(error).strip().splitlines()[-1]
-    return f"a part of Ray is gone: {last}" if isinstance(error, RayActorError) else last

@@ -111,6 +111,10 @@ def test_a_note_of_what_was_to_be_done_again_that_is_no_text_is_of_another_from(
     )
     (tmp_path / FROM).write_bytes(b"\xff\xfe")
     assert len(Store(tmp_path).start_over("round-1")) == 1
+    for damaged in (b"\xff\xfe", b"round-1.tre"):  # nor does a run that is done end with an error about it
+        (tmp_path / FROM).write_bytes(damaged)
+        Store(tmp_path).forget_start(Place.last(4))
+        assert not (tmp_path / FROM).exists()
 
 
 @pytest.mark.parametrize("written", ["round-²", "round-٣", "round-", "round-1.tree"])

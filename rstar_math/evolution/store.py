@@ -102,8 +102,12 @@ class Store:
     def forget_start(self, last: Place) -> None:
         """The run came to its end, or to `last`: the same `from=` means to redo once more, if it did not lie behind that."""
         marker = self.root / FROM
-        if marker.is_file() and Place.first(marker.read_text()) <= last:
-            marker.unlink()
+        try:
+            behind = Place.first(marker.read_text()) > last
+        except (FileNotFoundError, UnicodeDecodeError, StageError):  # none, or a damaged one, which is of no `from=`
+            behind = False
+        if not behind:
+            marker.unlink(missing_ok=True)
 
     def set_aside(self, start: str) -> list[Path]:
         """Moves the named stage and all later ones to dated names, so that they are done again (`from=`)."""

@@ -4,6 +4,7 @@ is real. Two runs of the same problems find equal trees, so what interrupts one 
     python tests/scripted_evolve.py evolve KEY=VALUE…     # problems that ask for the sum of two numbers
 """
 
+import faulthandler
 import os
 import sys
 from functools import partial
@@ -16,6 +17,8 @@ if __name__ == "__main__":
     if CLOCK not in sys.path:  # once more, so that this process has it from its start, as those that it starts do
         path = os.pathsep.join(filter(None, (CLOCK, os.environ.get("PYTHONPATH"))))
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"PYTHONPATH": path})
+
+    faulthandler.enable()  # one that crashes, as one has once when it had done everything, says where
 
     from rstar_math.cli import launch
     from rstar_math.cli.main import main

@@ -295,6 +295,19 @@ def test_a_cluster_that_is_still_filling_up_is_waited_for_and_told_of_once(made_
     assert "and the cluster has " in said and "waits 10 minutes for nodes to join (cluster.join_minutes)" in said
 
 
+def test_a_cluster_that_is_not_there_is_not_waited_for(monkeypatch) -> None:
+    """A wrong address was asked for ten minutes whether nodes had joined."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConfigError("no Ray cluster answers there")
+
+    monkeypatch.setattr(holding, "connect_to", refuse)
+    monkeypatch.setattr(holding.time, "sleep", None)
+    with pytest.raises(ConfigError, match="no Ray cluster answers"):
+        connect(compose(["cluster=multi-node"]), ALL)
+    assert not fits(compose(["cluster=multi-node"]), ALL)
+
+
 def test_a_cluster_of_its_own_is_not_waited_for(made_up, monkeypatch) -> None:
     made_up({"CPU": 1.0})
     monkeypatch.setattr(holding.time, "sleep", None)

@@ -53,8 +53,9 @@ def connect(config: RunConfig, demand: Demand) -> bool:
     for these it waits `cluster.join_minutes`. What trainings ask for is looked at now, before the days of a search.
 
     Raises:
-        ConfigError: it can never hold what the run asks of it.
+        ConfigError: there is no cluster, or it can never hold what the run asks of it.
     """
+    _join(config)
     minutes = config.cluster.join_minutes if config.cluster.address is not None else 0.0
     until = time.monotonic() + 60 * minutes
     while True:
@@ -67,8 +68,11 @@ def connect(config: RunConfig, demand: Demand) -> bool:
             time.sleep(_LOOK_SECONDS)
 
 
-def _holds(config: RunConfig, demand: Demand) -> bool:
+def _join(config: RunConfig) -> None:
     connect_to(config.cluster.address, needs_gpus=config.cluster.needs_gpus)
+
+
+def _holds(config: RunConfig, demand: Demand) -> bool:
     kinds, nodes = _kinds(config, demand), _nodes()
     room = _has_room(config, kinds)
     _check_each(kinds, nodes)
@@ -78,8 +82,9 @@ def _holds(config: RunConfig, demand: Demand) -> bool:
 
 
 def fits(config: RunConfig, demand: Demand) -> bool:
-    """The same, where it need not hold them: now, and without a word."""
+    """The same, where it need not hold them; it waits for nobody."""
     try:
+        _join(config)
         return _holds(config, demand)
     except ConfigError:
         return False

@@ -55,7 +55,7 @@ ENGINES = {
         [str(Path(__file__).with_name("scripted_evolve.py"))],
         ["problems.path=sums.jsonl", "problems.held_out_count=12"],
     ),
-    "real": (["-m", "rstar_math.cli.main"], ["problems.count=60", "problems.held_out_count=12"]),
+    "real": (["-m", "rstar_math"], ["problems.count=60", "problems.held_out_count=12"]),
 }
 #: Problems of a scripted run.
 SUMS = 400

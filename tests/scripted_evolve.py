@@ -21,10 +21,10 @@ if __name__ == "__main__":
     faulthandler.enable()  # one that crashes, as one has once when it had done everything, says where
 
     from rstar_math.cli import launch
-    from rstar_math.cli.main import main
+    from rstar_math.cli.process import run
     from rstar_math.cluster.fleet import Fleet
     from rstar_math.scripted import ScriptedEngine
 
     scripted = patch.object(launch, "Fleet", partial(Fleet, policy_actor=ScriptedEngine, ppm_actor=ScriptedEngine))
     with scripted:
-        main()
+        run()

@@ -344,7 +344,7 @@ def test_the_doctor_looks_at_the_disk_of_a_folder_that_is_yet_to_be_made(tmp_pat
     [
         (["python", ".venv/bin/rstar-math", "evolve"], False, ".venv/bin/rstar-math"),
         (["python", ".venv/bin/rstar-math", "evolve"], True, "rstar-math"),
-        (["/a b/python", "-m", "rstar_math.cli.main", "evolve"], False, "'/a b/python' -m rstar_math.cli.main"),
+        (["/a b/python", "-m", "rstar_math", "evolve"], False, "'/a b/python' -m rstar_math"),
     ],
 )
 def test_the_way_to_go_on_names_the_program_as_it_can_be_started(started, on_path, said, monkeypatch, tmp_path) -> None:
@@ -355,7 +355,7 @@ def test_the_way_to_go_on_names_the_program_as_it_can_be_started(started, on_pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(script.parent if on_path else tmp_path))
     monkeypatch.setattr(sys, "orig_argv", started)
-    monkeypatch.setattr(sys, "argv", [started[1] if "-m" not in started else "/x/main.py", "evolve"])
+    monkeypatch.setattr(sys, "argv", [started[1] if "-m" not in started else "/x/__main__.py", "evolve"])
     assert program() == said
 
 

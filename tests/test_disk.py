@@ -26,7 +26,7 @@ from rstar_math.search.storage import write_trees
 from rstar_math.seedling import MODEL_PATH, solved_problems
 
 Usage = namedtuple("Usage", "total used free")
-HARVEST = f"{shlex.quote(sys.executable)} -m rstar_math.cli.main harvest trees=trees out=disk/crop tracking.wandb=false"
+HARVEST = f"{shlex.quote(sys.executable)} -m rstar_math harvest trees=trees out=disk/crop tracking.wandb=false"
 #: A disk of two megabytes of one's own, in namespaces that an ordinary user may have too.
 MOUNT = "mount -t tmpfs -o size=2m tmpfs disk"
 DRAWN = "good q=1 n=1\n  print code=4\n    four answer=4 correct\nbad q=-1 n=1\n  print code=5\n    five answer=5 wrong"

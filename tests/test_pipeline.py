@@ -43,7 +43,7 @@ def rstar(*arguments: str, cwd: Path, check: int = 0) -> str:
 
 
 def command(*arguments: str) -> Sequence[str]:
-    return [sys.executable, "-m", "rstar_math.cli.main", *arguments]
+    return [sys.executable, "-m", "rstar_math", *arguments]
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_the_held_out_trees_never_saw_the_ground_truth(run) -> None:
 @pytest.mark.slow
 def test_the_run_ends_with_its_table_and_how_to_go_on(run) -> None:
     printed = (run.parent.parent / "printed.txt").read_text()
-    for part in ("base", "round 1", "round 2", "control", "report.md", "rstar_math.cli.main evolve", "problems.path="):
+    for part in ("base", "round 1", "round 2", "control", "report.md", "rstar_math evolve", "problems.path="):
         assert part in printed
     assert (run / "report.md").is_file()
     assert len((run / "metrics.jsonl").read_text().splitlines()) > 10
@@ -137,7 +137,7 @@ def test_the_run_ends_with_its_table_and_how_to_go_on(run) -> None:
 def test_a_finished_run_started_again_does_nothing_and_loads_no_torch(run) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.glob("round-*/**/*") if path.is_file()}
     again = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "rstar_math.cli.main", "evolve", *SMALL],
+        [sys.executable, "-X", "importtime", "-m", "rstar_math", "evolve", *SMALL],
         cwd=run.parent.parent,
         capture_output=True,
         text=True,

@@ -28,7 +28,7 @@ def test_programs_run_and_are_held_where_no_proc_can_be_mounted() -> None:
     if subprocess.run([*command, "true"], capture_output=True).returncode:
         pytest.skip("this user may not mask /proc")
     rows = "".join(json.dumps({"id": number, "steps": [code]}) + "\n" for number, (code, _, _) in enumerate(PROGRAMS))
-    command += [sys.executable, "-m", "rstar_math.cli.main", "run-code"]
+    command += [sys.executable, "-m", "rstar_math", "run-code"]
     done = subprocess.run(command, input=rows, capture_output=True, text=True, timeout=120)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(row["status"], row["stdout"]) for row in found] == [each[1:] for each in PROGRAMS], done.stderr

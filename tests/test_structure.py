@@ -14,6 +14,7 @@ import rstar_math
 PACKAGE = Path(rstar_math.__file__).parent
 #: Floor of every room; imports go to the same room or to a lower floor.
 FLOORS = {
+    "__main__": 7,
     "cli": 6,
     "evolution": 5,
     "bench": 5,

@@ -264,6 +264,3 @@ def _alone(
 
 
 main.add_command(bench)
-
-if __name__ == "__main__":
-    main()

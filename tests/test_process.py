@@ -34,20 +34,17 @@ def test_the_library_of_that_test_does_crash_a_process() -> None:
     assert subprocess.run([sys.executable, "-c", f"import sys\n{CRASH}"], timeout=60).returncode == -11
 
 
-def test_what_is_registered_for_the_end_is_called_and_threads_are_waited_for() -> None:
+def test_nothing_that_a_library_wants_at_the_end_holds_a_command_up() -> None:
+    """Arrow's end of what it has for object stores can wait for ever (apache/arrow 50188)."""
     before = """import atexit, threading, time
-atexit.register(lambda: None)
-def late():
-    time.sleep(1)
-    print('a thread')
 from rstar_math.cli import main as program
 @program.main.command()
 def own():
-    atexit.register(lambda: print('registered'))
-    threading.Thread(target=late).start()
+    atexit.register(time.sleep, 1000)
+    threading.Thread(target=time.sleep, args=[1000]).start()
     print('done')"""
     end = ended("'own'", before)
-    assert (end.returncode, end.stdout) == (0, "done\na thread\nregistered\n")
+    assert (end.returncode, end.stdout) == (0, "done\n")
 
 
 def test_an_error_nobody_foresaw_shows_its_traceback_and_ends_with_one() -> None:
@@ -55,7 +52,7 @@ def test_an_error_nobody_foresaw_shows_its_traceback_and_ends_with_one() -> None
 @program.main.command()
 def own():
     raise RuntimeError('nobody foresaw')"""
-    end = ended("'own'", f"{CRASH}\n{before}")
+    end = ended("'own'", before)
     assert end.returncode == 1
     assert "Traceback" in end.stderr and "nobody foresaw" in end.stderr
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +44,7 @@ from rstar_math.training.job import TrainingJob
 from rstar_math.training.launch import Trainings
 from rstar_math.training.ppm import collate, pair_accuracy, rewards_of
 from rstar_math.training.untrained import leave_untrained
+from rstar_math.training.workers import Ranks
 
 #: Ray Train sets up Ray Data, whose own defaults trip its deprecation warnings.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
@@ -571,6 +572,25 @@ def test_a_rank_whose_node_is_taken_away_ends_its_training() -> None:
     gone = RayActorError(error_msg="The node was drained", preempted=True)
     policy = create_failure_policy(ONE_LIFE)
     assert policy.make_decision(WorkerGroupError("rank 1 is lost", {1: gone})) is FailureDecision.RAISE
+
+
+@pytest.mark.parametrize("failure", [None, RuntimeError("no room")], ids=["in peace", "of an error"])
+def test_ranks_have_said_their_last_word_before_anybody_hears_that_they_ended(tmp_path, monkeypatch, failure) -> None:
+    """The program could end in between, and the word, which found no Ray any more, started another in a process that was
+    being taken apart."""
+
+    def fit() -> None:
+        if failure is not None:
+            raise failure
+
+    ranks, ended_before = object.__new__(Ranks), []
+    ranks._ended = Future()
+    monkeypatch.setattr("rstar_math.training.workers._session", lambda: tmp_path)
+    monkeypatch.setattr(ranks, "_trainer", lambda _: SimpleNamespace(fit=fit))
+    monkeypatch.setattr(ranks, "_say_the_end", lambda: ended_before.append(ranks._ended.done()))
+    ranks._run()
+    assert ended_before == [False]
+    assert ranks._ended.exception(timeout=0) is failure
 
 
 @pytest.mark.parametrize("at_work", [True, False])

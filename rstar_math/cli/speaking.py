@@ -7,7 +7,6 @@ stands here.
 from __future__ import annotations
 
 import errno
-import os
 import shlex
 import shutil
 import signal
@@ -19,6 +18,7 @@ from typing import ParamSpec
 
 import click
 
+from rstar_math.cli.process import leave
 from rstar_math.errors import ConfigError, DiskError, Interrupted, RstarError
 from rstar_math.report.errors import show_error
 
@@ -53,8 +53,7 @@ def spoken(command: Callable[_P, None]) -> Callable[_P, None]:
         except KeyboardInterrupt:
             stopped = Interrupted(f"Everything finished is kept. Go on with: {program()} {shlex.join(sys.argv[1:])}")
             show_error(stopped)
-            sys.stdout.flush()
-            os._exit(stopped.exit_code)  # an engine's threads may outlive the request to end
+            leave(stopped.exit_code)  # an engine's threads may outlive the request to end
         finally:
             signal.signal(signal.SIGTERM, before)
 

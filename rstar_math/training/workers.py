@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -152,6 +153,8 @@ class Ranks:
                 self._let_go(seconds / 2)
         # Ray Train, still asking for its ranks after the caller has left the cluster, would start another.
         wait([self._ended], max(until - time.monotonic(), 1.0))
+        with suppress(RayError):
+            ray.kill(self._exchange)  # nobody else has a word for it, and its process would last as long as this object
 
     def _next_report(self) -> Progress | JobDone | None:
         """Waits for it, as long as the ranks do something.
@@ -236,15 +239,14 @@ class Ranks:
             )
 
     def _run(self) -> None:
+        say = partial(self._ended.set_result, None)
         try:
             with TemporaryDirectory(prefix="ranks-", dir=_session()) as own_state:
                 self._trainer(own_state).fit()
         except Exception as error:  # noqa: BLE001 - whoever waits for their end raises it again
-            self._ended.set_exception(error)
-        else:
-            self._ended.set_result(None)
-        finally:
-            self._say_the_end()
+            say = partial(self._ended.set_exception, error)
+        self._say_the_end()
+        say()  # last of all: who waits for it may leave Ray next, and a word after that would start another cluster
 
     def _trainer(self, own_state: str) -> _Trainer:
         environment = _RANK | ({} if self._on_gpus else {"DS_ACCELERATOR": "cpu"})

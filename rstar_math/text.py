@@ -36,7 +36,9 @@ ANSWER_END = "<end_of_answer>"
 DELIMITERS = (STEP_END, CODE_END, ANSWER_END)
 OUTPUT_START, OUTPUT_END = "<output>", "<end_of_output>"
 CODE_START, ANSWER_START = "<code>", "<answer>"
-_MARKUP = re.compile("|".join(re.escape(mark) for mark in (CODE_START, OUTPUT_START, OUTPUT_END, *DELIMITERS)))
+#: All that is written around steps, outputs and answers.
+MARKS = (CODE_START, OUTPUT_START, OUTPUT_END, ANSWER_START, *DELIMITERS)
+_MARKUP = re.compile("|".join(re.escape(mark) for mark in MARKS if mark != ANSWER_START))
 _OUTPUT = re.compile(f"{re.escape(OUTPUT_START)}(.*?){re.escape(OUTPUT_END)}", re.DOTALL)
 _BOX = "\\boxed{"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from rstar_math.errors import ConfigError
 from rstar_math.records import Transcript
 
 #: Distinct segments remembered. The transcripts of a tree share their prompt and most of their steps; a segment takes
@@ -17,8 +18,32 @@ from rstar_math.records import Transcript
 _REMEMBERED = 65_536
 
 
+#: What SentencePiece writes for a space, and what stands before a text that should begin without one.
+_SPACE, _ANCHOR = "\u2581", "\n"
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def _segment(tokenizer: Any, text: str) -> tuple[int, ...]:
+    anchor = _anchor(tokenizer)
+    tokens = _tokens(tokenizer, _ANCHOR + text if anchor else text)
+    if tokens[: len(anchor)] != anchor:
+        raise ConfigError(
+            f"the tokenizer of {tokenizer.name_or_path} puts a space before every text and joins line breaks with what "
+            "follows them, so no step can be written in it as it is; take another model"
+        )
+    return tokens[len(anchor) :]
+
+
+@lru_cache(maxsize=8)
+def _anchor(tokenizer: Any) -> tuple[int, ...]:
+    """The tokens of a line break at the beginning of a text, where this tokenizer puts a space before every text, as Llama's
+    and Phi-3's do; else none. Taken for a text of its own, every step would begin with that space: a policy learns to write
+    it, has it before what it wrote, and from the second round on its code is indented where it may not be."""
+    (first, *_) = tokenizer.convert_ids_to_tokens(_tokens(tokenizer, "x"))
+    return _tokens(tokenizer, _ANCHOR) if first.startswith(_SPACE) else ()
+
+
+def _tokens(tokenizer: Any, text: str) -> tuple[int, ...]:
     return tuple(tokenizer.encode(text, add_special_tokens=False, verbose=False))
 
 

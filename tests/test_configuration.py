@@ -60,7 +60,6 @@ def test_a_fifth_round_uses_the_fourth_rounds_plan() -> None:
         ("engine={gpus: 0.5, tensor_parallel: 2}", ["gpus=0.5 with tensor_parallel=2", "set gpus=1"]),
         ("ppm_engine.gpus=1.5", ["gpus=1.5", "set gpus=1"]),
         ("policy=endpoint", ["policy.url=", "policy.model="]),
-        ("policy.few_shot=bootstrap", ["policy.few_shot", "policy=endpoint"]),
         ("rounds", ["rounds"]),
     ],
 )

@@ -92,11 +92,11 @@ async def propose(url: str, transcript: Transcript = ROOT, count: int = 2, **kno
         return [(said.text, said.tokens) for said in await endpoint.propose(transcript, count, Sampling(max_tokens=9))]
 
 
-async def test_the_request_is_few_shot_and_transcript_and_tokens_are_shared_out(server: Server) -> None:
+async def test_the_request_is_the_transcript_and_tokens_are_shared_out(server: Server) -> None:
     server.script = [choices("x = 1\n<end_of_step>", "y = 2\n<end_of_code> more", tokens=9)]
-    assert await propose(server.url, few_shot="bootstrap") == [("x = 1\n<end_of_step>", 5), ("y = 2\n<end_of_code>", 4)]
+    assert await propose(server.url) == [("x = 1\n<end_of_step>", 5), ("y = 2\n<end_of_code>", 4)]
     (asked,) = server.asked
-    assert asked["prompt"] == few_shot("bootstrap") + text.join(ROOT)
+    assert asked["prompt"] == text.join(ROOT)
     assert (asked["n"], asked["max_tokens"], asked["model"]) == (2, 9, "tiny")
     assert asked["stop"] == list(text.DELIMITERS)
 

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -283,3 +284,47 @@ def test_delimiters_stop_by_token_only_where_each_is_one(tmp_path: Path) -> None
     )
     split = AutoTokenizer.from_pretrained(write_policy(tmp_path / "qwen2", 1, "qwen2"))
     assert delimiter_tokens(split) == []
+
+
+def sentencepiece() -> Any:
+    """A tokenizer that puts a space before every text, as Llama's and Phi-3's do."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    back = [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    tokenizer.decoder = decoders.Sequence(back)
+    every = [f"<0x{number:02X}>" for number in range(256)]
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=["<unk>", "</s>", *every], show_progress=False)
+    tokenizer.train_from_iterator(["<code>", "x = 1 + 2", "print(x)", "<end_of_step>", "# 1: the x y = x * 3"], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>")
+
+
+def test_a_tokenizer_that_begins_texts_with_a_space_adds_none_to_steps() -> None:
+    """Every round of training put one more space before every step, and code that begins with one does not run."""
+    tokenizer = sentencepiece()
+    assert tokenizer.decode(tokenizer.encode("y", add_special_tokens=False) * 2) == "y y"
+    step = "y = x * 3\n<end_of_step>"
+    pieces = (Segment("x = 1\n", by_policy=False), Segment(step, by_policy=True), Segment("\n\n", by_policy=False))
+    for piece in pieces:
+        assert tokenizer.decode(encode(tokenizer, (piece,))) == piece.text
+    written = tokenizer.convert_ids_to_tokens(encode(tokenizer, (*pieces, *pieces)))
+    assert (
+        "".join(written).replace("<0x0A>", "\n").replace("\u2581", " ") == "".join(piece.text for piece in pieces) * 2
+    )
+
+
+def test_marks_that_are_special_tokens_are_read_and_the_end_of_a_text_is_not(tmp_path: Path) -> None:
+    """Of a policy trained with the released script every step lost its end, and none was kept."""
+    from transformers import AutoTokenizer
+
+    from rstar_math.engines.vllm_policy import VllmPolicy, unwritten_tokens
+
+    tokenizer = AutoTokenizer.from_pretrained(write_policy(tmp_path, 1))
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<code>", "<end_of_step>", "<|im_end|>"]})
+    policy = object.__new__(VllmPolicy)
+    policy._tokenizer, policy._unwritten = tokenizer, unwritten_tokens(tokenizer)
+    drawn = encode(tokenizer, (Segment("<code>\nx = 1\n<end_of_step>", by_policy=True),))
+    ends = [tokenizer.convert_tokens_to_ids("<|im_end|>"), tokenizer.eos_token_id]
+    assert policy._read(SimpleNamespace(token_ids=[*drawn, *ends]), True) == "<code>\nx = 1\n<end_of_step>"

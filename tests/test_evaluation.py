@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -13,7 +14,7 @@ from hypothesis import strategies as drawn
 from planting import plant
 
 from rstar_math.config import EvaluationConfig, GradingConfig, MutualConfig, ProblemsConfig
-from rstar_math.errors import ConfigError, QuestionKills
+from rstar_math.errors import ConfigError, QuestionKills, StageError
 from rstar_math.evaluation.choice import choose, solutions
 from rstar_math.evaluation.metrics import accuracy, doublings, pass_at
 from rstar_math.evaluation.pooled import pool
@@ -34,7 +35,7 @@ from rstar_math.grading import ProcessJudge
 from rstar_math.mutual.reading import read_ways
 from rstar_math.mutual.ways import ways
 from rstar_math.problems import read_problems
-from rstar_math.records import End, Rollout, Tree
+from rstar_math.records import Cost, End, Rollout, Tree
 from rstar_math.report.scaling import plot_scaling
 from rstar_math.scripted import ExactJudge, ScriptedScorer
 from rstar_math.search.agreement import alike
@@ -52,7 +53,7 @@ def scored(*priors: float, leaves: tuple[int, ...] = (1, 2, 3, 4)) -> Tree:
 
 
 def chosen(tree: Tree, rule: str, top: int = 8, *, drawn: bool = False) -> str | None:
-    choice = choose(solutions(tree, drawn=drawn), rule, top, ITSELF)
+    choice = choose(solutions(tree, drawn=drawn), rule, top, ITSELF, drawn=drawn)
     return choice.answer if choice else None
 
 
@@ -83,6 +84,14 @@ def test_a_weighted_majority_weighs_each_vote_by_its_score() -> None:
 def test_an_answer_that_no_rollout_reached_is_not_given() -> None:
     assert chosen(scored(0.1, 0.2, 0.3, 0.9, leaves=(1, 2)), "best") == "5"
     assert chosen(replace(DRAWN, rollouts=()), "best") is None
+
+
+def test_a_majority_of_draws_asks_no_ppm_not_even_in_a_tie() -> None:
+    """Where a PPM was asked for another strategy it broke the ties: of two draws the majority was the best of two."""
+    tree = scored(0.1, 0.9, 0.0, 0.0, leaves=(1, 2))
+    assert chosen(tree, "majority", drawn=True) == "4"
+    assert chosen(scored(0.1, 0.9, 0.8, 0.0, leaves=(1, 2, 3)), "majority", 3, drawn=True) == "5"
+    assert chosen(tree, "majority", drawn=False) == "5"
 
 
 def test_a_draw_counts_each_time_and_a_trajectory_of_a_search_once() -> None:
@@ -239,6 +248,13 @@ def test_the_interval_holds_the_value_and_narrows_with_more_problems() -> None:
     assert many.high - many.low < (few.high - few.low) / 5
 
 
+@pytest.mark.parametrize(("right", "low", "high"), [(False, 0.0, 0.1157), (True, 0.8843, 1.0)])
+def test_none_of_thirty_right_is_no_proof_that_none_ever_is(right, low, high) -> None:
+    """0.0 ± 0.0 stood in the table: a resampling of equal outcomes knows no other."""
+    found = accuracy([right] * 30, resamples=100, seed=0)
+    assert (found.value, found.low, found.high) == pytest.approx((float(right), low, high), abs=1e-4)
+
+
 @pytest.mark.parametrize(("limit", "counts"), [(1, [1]), (8, [1, 2, 4, 8]), (12, [1, 2, 4, 8, 12])])
 def test_trajectories_are_counted_in_doublings_up_to_all(limit, counts) -> None:
     assert doublings(limit) == counts
@@ -371,10 +387,29 @@ def test_problems_that_leave_the_policy_no_room_are_told_of_and_not_just_wrong()
     uncounted = plant("dead q=-1 n=1 code=1")  # a server that counts no tokens
     for trees in ([silent], [silent, silent], [uncounted], [silent, uncounted]):
         tally.hear(trees, trees == [silent], 0)
-    tally.say_speechless(said.append)
+    tally.say_what_is_wrong(said.append)
     assert len(said) == 1 and said[0].startswith("For 2 of 4 problems the policy generated nothing,")
-    Tally(bar, graded=False).say_speechless(said.append)  # type: ignore[arg-type]
+    Tally(bar, graded=False).say_what_is_wrong(said.append)  # type: ignore[arg-type]
     assert len(said) == 1
+
+
+def test_a_policy_that_never_writes_a_step_ends_its_search_early_with_the_way_out() -> None:
+    """It went on through four rounds, for every rollout of every problem, and taught nothing."""
+    bar = SimpleNamespace(total=0, found=lambda _: None, advance=lambda _, **__: None)
+    said: list[str] = []
+    nothing = replace(plant(""), cost=Cost(tokens=8000))
+    for others, fails in ((64, True), (63, False)):
+        tally = Tally(bar, graded=True)  # type: ignore[arg-type]
+        if not fails:
+            tally.hear([DRAWN], False, 0)
+        with pytest.raises(StageError, match=r"not one step.*policy\.few_shot=FILE") if fails else nullcontext():
+            for _ in range(others):
+                tally.hear([nothing], False, 0)
+        tally.say_what_is_wrong(said.append)
+    assert len(said) == 1 and said[0].startswith("For all 64 problems the policy wrote not one step")
+    blind = Tally(bar, graded=False)  # type: ignore[arg-type]
+    for _ in range(100):  # an evaluation has its table all the same
+        blind.hear([nothing], False, 0)
 
 
 def test_what_comes_next_is_not_begun_for_trees_that_an_earlier_start_grew() -> None:

@@ -25,7 +25,7 @@ from rstar_math.config import (
 from rstar_math.disk import seal
 from rstar_math.errors import ConfigError, InputError, StageError
 from rstar_math.evolution.forecasting import foresee
-from rstar_math.evolution.habits import measured
+from rstar_math.evolution.habits import _whole_seconds, measured
 from rstar_math.forecast.machines import DEVICES, cache_tokens, speeds, training_gb
 from rstar_math.forecast.work import expansions, search_work, tree_work
 from rstar_math.records import Problem, Proposal, Sampling, Transcript
@@ -290,3 +290,11 @@ def test_the_table_has_a_row_a_stage_its_sums_and_what_it_goes_by() -> None:
     log = io.StringIO()
     show_forecast(*foresee(RunConfig(forecast=ForecastConfig(hardware="cpu"))), Console(file=log, width=120))
     assert "measured=runs/NAME" in log.getvalue()
+
+
+def test_a_training_that_was_stopped_is_not_taken_for_a_fast_one() -> None:
+    """Its last start's seconds counted for all its steps: killed at nine tenths, it had trained ten times as fast."""
+    assert _whole_seconds({"seconds": 60.0, "steps": 100, "resumed_from_step": 90}) == 600.0
+    assert _whole_seconds({"seconds": 60.0, "steps": 100, "resumed_from_step": 0}) == 60.0
+    assert _whole_seconds({"seconds": 1.0, "steps": 100, "resumed_from_step": 100}) == 1.0
+    assert _whole_seconds({}) == 0.0

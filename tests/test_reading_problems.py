@@ -104,6 +104,18 @@ def test_usual_names_and_forms_of_answers_are_understood(tmp_path: Path) -> None
     )
 
 
+def test_rows_say_themselves_whether_they_are_synthetic(tmp_path: Path) -> None:
+    """One word held for a whole file: a mixed set lost its hard human problems to the noise filter, or had none."""
+    rows = [
+        {"problem": f"{n}?", "answer": "1", "synthetic": said} for n, said in enumerate((True, False, "yes", "0", None))
+    ]
+    file = lines(tmp_path / "mixed.jsonl", *rows)
+    assert [each.synthetic for each in read(file)] == [True, False, True, False, False]
+    assert [each.synthetic for each in read(file, synthetic=True)] == [True, False, True, False, True]
+    with pytest.raises(InputError, match="synthetic: got text \\('perhaps'\\), expected true or false"):
+        read(lines(tmp_path / "odd.jsonl", {"problem": "?", "answer": "1", "synthetic": "perhaps"}))
+
+
 @pytest.mark.parametrize(
     ("written", "expected"),
     [

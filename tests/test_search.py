@@ -191,6 +191,32 @@ async def test_an_unsolved_problem_gets_another_tree_with_another_seed() -> None
     assert len(await grow(PROBLEM, doors(), plan, seed=1)) == 1
 
 
+async def test_a_synthetic_problem_gets_no_rollouts_that_the_noise_filter_would_throw_away() -> None:
+    """Solved after 80 of 128 rollouts, at most 38% of its trajectories are right, and it is dropped for that."""
+    plan = SearchConfig(rollouts=2, candidates=16, escalate_to=(4, 6), trees=2)
+    (tree,) = await grow(PROBLEM._replace(answer="5", synthetic=True), doors(), plan, seed=1)
+    assert len(tree.rollouts) == 2
+
+
+async def test_worked_examples_stand_before_the_problem_for_the_policy_and_not_for_the_ppm() -> None:
+    """A model of one's own that was never trained in the text format was asked without any, and all four rounds ran on
+    trees of nothing."""
+    seen: dict[str, list[str]] = {"policy": [], "ppm": []}
+
+    def heard(who: str, transcript: str) -> None:
+        seen[who].append(transcript)
+
+    def policy(transcript: str) -> list[str]:
+        heard("policy", transcript)
+        return tell(transcript)
+
+    scorer = ScriptedScorer(lambda transcript: heard("ppm", transcript) or 0.5)
+    plan = SearchConfig(rollouts=2, annotation="ppm", few_shot="Like this.\n")
+    await grow_one(plan, doors(policy, scorer=scorer))
+    assert all(each.startswith("Like this.\n<|user|>:") and each.count("Like this.") == 1 for each in seen["policy"])
+    assert seen["ppm"] and all(each.startswith("<|user|>:") for each in seen["ppm"])
+
+
 async def test_two_runs_write_equal_bytes(tmp_path) -> None:
     for number in range(2):
         trees = await grow(PROBLEM, doors(), SearchConfig(rollouts=12, candidates=4), seed=3)

@@ -1,13 +1,23 @@
 """What a stage tells the person at the keyboard."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from rstar_math.errors import StageError
-from rstar_math.evolution.stages import lacks
+from rstar_math.cli.compose import compose
+from rstar_math.config import PolicyConfig
+from rstar_math.engines.few_shot import few_shot
+from rstar_math.errors import ConfigError, StageError
+from rstar_math.evolution import evolve as evolving
+from rstar_math.evolution.models import examples_for
+from rstar_math.evolution.stages import _say_rewordings, lacks
 from rstar_math.evolution.tally import note_sandbox
+from rstar_math.problems import ProblemSets
+from rstar_math.records import Problem
+from rstar_math.seedling import MODEL_PATH
 
 PLENTY = {"problems": 200, "policy_examples": 120, "pairs": 300, "validation_pairs": 20}
 
@@ -48,6 +58,58 @@ def test_what_the_sandbox_promised_stays_with_the_trees_over_several_starts(tmp_
         "no connection": ["seccomp"],
         "no datagram": ["not held (seccomp none)", "seccomp"],
     }
+
+
+def test_held_out_problems_that_have_rewordings_among_the_others_are_told_of() -> None:
+    """A set of rewordings was split at random, and its held-out column measured memory without a word."""
+    words = "has {} boxes of pencils and gives three of them to each of her four friends"
+    ours, like, other = (
+        Problem(name, question, "1")
+        for name, question in (
+            ("a", f"Ann {words.format(7)}. How many are left?"),
+            ("b", f"Bea {words.format(7)}. What remains?"),
+            ("c", "What is the area of a circle of radius three?"),
+        )
+    )
+    said: list[str] = []
+    desk = SimpleNamespace(progress=SimpleNamespace(say=said.append))
+    _say_rewordings(ProblemSets((like, other), (ours,), ()), desk)
+    _say_rewordings(ProblemSets((other,), (ours,), ()), desk)
+    (told,) = said
+    assert told.startswith(
+        "1 of 2 training problems are like a held-out or validation problem: b and the held-out problem a"
+    )
+
+
+def test_a_model_that_does_not_know_the_text_format_is_shown_it(tmp_path) -> None:
+    """Only servers were: one's own base was asked without any example, and four rounds ran on nothing."""
+    (made := tmp_path / "policy").mkdir()
+    (made / "manifest.json").touch()
+    server = PolicyConfig(kind="endpoint", url="http://x/v1", model="m")
+    for model, shown in ((MODEL_PATH, False), (str(made), False), (tmp_path, True), (server, True)):
+        assert (examples_for(model, PolicyConfig()) == few_shot("bootstrap")) is shown
+        assert examples_for(model, PolicyConfig(few_shot=None)) == ""
+    with pytest.raises(ConfigError, match=r"policy\.few_shot=nonsense: no such file"):
+        examples_for(tmp_path, PolicyConfig(few_shot="nonsense"))
+
+
+def test_a_run_shows_examples_to_its_base_and_to_who_begins_and_to_nobody_after(tmp_path, monkeypatch) -> None:
+    asked: list[tuple[int, str, str | None]] = []
+
+    def once(number: int, stage: str, _work: object, **given: Any) -> Path:
+        plan = given.get("search") or given.get("evaluation")
+        asked.append((number, stage, plan.few_shot if plan else None))
+        made = tmp_path / f"{number}-{stage}"
+        made.mkdir()
+        (made / "manifest.json").touch()
+        return made
+
+    (base := tmp_path / "base").mkdir()
+    config = compose(["rounds=2", "policy.few_shot=bootstrap"])
+    monkeypatch.setattr(evolving, "say_if_short", lambda _: None)
+    evolving._rounds(SimpleNamespace(once=once, config=config, base=str(base), bootstrap=str(base)))
+    shown = [(number, stage) for number, stage, seen in asked if seen]
+    assert shown == [(0, "scores"), (1, "trees")]
 
 
 @pytest.mark.parametrize("content", [b'{"no datagram": ["sec', b"", b"\xff"])

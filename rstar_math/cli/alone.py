@@ -7,6 +7,7 @@ are those of a whole run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from rstar_math.checkpoints import Kind
@@ -14,7 +15,7 @@ from rstar_math.cli.launch import open_run
 from rstar_math.config import Objective, RunConfig
 from rstar_math.errors import ConfigError
 from rstar_math.evolution import stages
-from rstar_math.evolution.models import resolve
+from rstar_math.evolution.models import examples_for, resolve
 from rstar_math.evolution.places import Place
 from rstar_math.report.progress import Bar, Progress
 from rstar_math.training.reading import check_rows
@@ -30,7 +31,8 @@ def grow_alone(config: RunConfig, given: Given) -> None:
             Place.of(0, "problems"), out / "problems", stages.gather_problems, problems=config.problems
         )
         ppm = Path(resolve(given["ppm"], "ppm")) if "ppm" in given else None
-        place, search = Place.of(number, "trees"), config.plan(number).search
+        shown = examples_for(run.bootstrap, config.policy)
+        place, search = Place.of(number, "trees"), replace(config.plan(number).search, few_shot=shown)
         run.alone(place, out / "trees", stages.grow, search=search, problems=problems, policy=run.bootstrap, ppm=ppm)
 
 

@@ -23,7 +23,7 @@ from rstar_math.errors import ConfigError
 from rstar_math.evaluation.pooled import pool
 from rstar_math.evaluation.strategies import Strategy, all_readings, strategies
 from rstar_math.evolution import answering, scoring, stages
-from rstar_math.evolution.models import model_or_server, resolve, with_examples
+from rstar_math.evolution.models import examples_for, model_or_server, resolve
 from rstar_math.evolution.places import Place
 from rstar_math.evolution.run import Run
 from rstar_math.mutual.tasks import read_task, task_folder
@@ -187,8 +187,8 @@ class _Measured:
             self._place.part("answers"),
             root / "trees",
             answering.draw,
-            evaluation=strategy.plan,
-            policy=with_examples(asked.policy),
+            evaluation=replace(strategy.plan, few_shot=examples_for(asked.policy, self.run.config.policy)),
+            policy=asked.policy,
             ppm=asked.ppm if strategy.guided else None,
             problems=self.problems,
         )

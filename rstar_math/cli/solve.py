@@ -25,7 +25,7 @@ from rstar_math.evaluation.choice import Choice, choose, solutions
 from rstar_math.evaluation.strategies import Strategy, strategies
 from rstar_math.evaluation.worths import weigh, with_worths
 from rstar_math.evolution.answering import second_model
-from rstar_math.evolution.models import model_or_server, resolve, with_examples
+from rstar_math.evolution.models import examples_for, model_or_server, resolve
 from rstar_math.evolution.store import MANIFEST, check_inputs
 from rstar_math.grading import ProcessJudge
 from rstar_math.mutual.choice import choose_consistent
@@ -114,7 +114,8 @@ class _Asking:
                 consistent = await self._consistent(fleet, tree, judge) if strategy.name == "mutual" else []
                 return tree, choose_consistent(tree, consistent, await _alike(tree, judge), drawn=strategy.drawn)
             guide = self.models.ppm if strategy.guided else None
-            tree = await self._grown(fleet, strategy.plan, Models(with_examples(self.models.policy), guide))
+            shown = examples_for(self.models.policy, self.config.policy)
+            tree = await self._grown(fleet, replace(strategy.plan, few_shot=shown), Models(self.models.policy, guide))
             if strategy.scored and not strategy.guided and self.models.ppm:
                 weighed = await weigh(tree, await fleet.scorer(self.models.ppm))
                 (tree,) = with_worths([tree], {tree.problem.id: weighed})
@@ -149,7 +150,8 @@ class _Asking:
 
 async def choice_of(tree: Tree, strategy: Strategy, judge: Judge) -> Choice | None:
     """What the strategy's rule chooses."""
-    return choose(solutions(tree, drawn=strategy.drawn), strategy.rule, strategy.top, await _alike(tree, judge))
+    found, same = solutions(tree, drawn=strategy.drawn), await _alike(tree, judge)
+    return choose(found, strategy.rule, strategy.top, same, drawn=strategy.drawn)
 
 
 async def _alike(tree: Tree, judge: Judge) -> dict[str, str]:

@@ -32,15 +32,14 @@ class PolicyConfig:
     requests_per_minute: Count | None = None
     tries: Count = 6
     timeout_seconds: Positive = 120.0
-    #: File with the few-shot prompt that stands before the problem: the bootstrap model has never seen the text format.
-    few_shot: str | None = None
+    #: Worked examples, a name in conf/prompts or a file: they stand before the problem where a model was never trained in the
+    #: text format, so for all but the embedded one and those that a training of ours has made. null: none.
+    few_shot: str | None = "bootstrap"
 
     @model_validator(mode="after")
     def _reachable(self) -> PolicyConfig:
         if self.kind == "endpoint" and not (self.url and self.model):
             raise ValueError("an endpoint needs url=http://HOST:PORT/v1 and model=NAME (policy.url=…, policy.model=…)")
-        if self.kind == "local" and self.few_shot:
-            raise ValueError("policy.few_shot goes with policy=endpoint; serve the model with vLLM and name its url")
         return self
 
 

@@ -26,7 +26,8 @@ class ProblemsConfig:
     columns: dict[str, str] = Field(default_factory=dict)
     #: Read only the first so many problems; None: all.
     limit: Count | None = None
-    #: The problems were written by a model, so their answers are suspect and the noise filter applies (paper §3.4).
+    #: The problems were written by a model, so their answers are suspect and the noise filter applies (paper §3.4). Rows may
+    #: say it themselves, in a column `synthetic`; this holds for those that do not.
     synthetic: bool = False
     #: Benchmarks, as files of problems or by their names in conf/benchmark: training problems that match one of theirs are
     #: left out, counted and listed.

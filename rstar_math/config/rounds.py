@@ -46,6 +46,8 @@ class SearchConfig:
     escalate_to: tuple[int, ...] = ()
     #: Trees at most, each from its own random seed; the next is planted only if the one before did not solve it.
     trees: Count = 1
+    #: What stands before the problem where the policy does not know the text format; filled in by what policy.few_shot names.
+    few_shot: str = ""
 
     @model_validator(mode="after")
     def _rising(self) -> SearchConfig:
@@ -158,6 +160,8 @@ class EvaluationConfig:
     top: Count = 8
     #: Resamples behind a 95% interval.
     bootstrap: Count = 1000
+    #: As `SearchConfig.few_shot`.
+    few_shot: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,8 +1,8 @@
 """What would a model on some server say next?
 
 transcript -> sampled next steps, from any server that speaks OpenAI's `/v1/completions` (vLLM, SGLang, llama.cpp, a hosted
-one). Meant for round 1, where a larger model that has never seen the text format generates after a few-shot prompt
-(paper §3.4). Failed requests are tried again by the openai client: exponential pauses, or as long as the server asks.
+one). Meant for round 1, where a larger model generates (paper §3.4). Failed requests are tried again by the openai client:
+exponential pauses, or as long as the server asks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import openai
 
 from rstar_math import text
 from rstar_math.config import PolicyConfig
-from rstar_math.engines.few_shot import few_shot
 from rstar_math.errors import EngineError
 from rstar_math.records import Proposal, Sampling, Transcript
 
@@ -34,13 +33,8 @@ class EndpointPolicy:
     """
 
     def __init__(self, config: PolicyConfig, knobs: str = "policy") -> None:
-        """Connects to nothing yet. `knobs`: what a user writes before the knobs in `config`.
-
-        Raises:
-            ConfigError: the few-shot prompt cannot be found.
-        """
+        """Connects to nothing yet. `knobs`: what a user writes before the knobs in `config`."""
         self._config, self._knobs = config, knobs
-        self._few_shot = few_shot(config.few_shot) if config.few_shot else ""
         self._slots = asyncio.Semaphore(config.concurrency)
         self._next_start = 0.0
         #: Whether the server is asked to stop at delimiters: as long as it lets us know which one it met.
@@ -73,7 +67,7 @@ class EndpointPolicy:
         drawn = count if sampling.temperature > 0 else 1
         request = {
             "model": self._config.model,
-            "prompt": self._few_shot + text.join(transcript),
+            "prompt": text.join(transcript),
             "n": drawn,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -83,7 +77,7 @@ class EndpointPolicy:
             async with self._slots:
                 steps, tokens = await self._draw(request, sampling.stops or text.DELIMITERS)
         except openai.OpenAIError as error:
-            if _is_too_long(error) and len(transcript) > 1:
+            if _is_too_long(error) and any(segment.by_policy for segment in transcript):
                 return []
             raise await self._explain(error) from error
         shares = [tokens // len(steps) + (position < tokens % len(steps)) for position in range(len(steps))]

@@ -24,6 +24,7 @@ class VllmPolicy:
         self._engine = EngineLoop(path, config, "policy")
         self._tokenizer = self._engine.tokenizer
         self._stop = delimiter_tokens(self._tokenizer)
+        self._unwritten = unwritten_tokens(self._tokenizer)
         self._params = lru_cache(maxsize=1024)(self._fresh_params)
         #: Sequences that are asked for and have not ended.
         self.under_way = 0
@@ -77,9 +78,8 @@ class VllmPolicy:
     def _read(self, sample: Any, by_token: bool) -> str:
         if not by_token:
             return str(sample.text)
-        return str(
-            self._tokenizer.decode(sample.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        )
+        tokens = [token for token in sample.token_ids if token not in self._unwritten]
+        return str(self._tokenizer.decode(tokens, clean_up_tokenization_spaces=False))
 
     def _fresh_params(self, drawn: int, max_tokens: int, sampling: Sampling) -> Any:
         from vllm import SamplingParams
@@ -97,6 +97,13 @@ class VllmPolicy:
             detokenize=not by_token,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
+
+
+def unwritten_tokens(tokenizer: Any) -> frozenset[int]:
+    """The tokens that stand for no text, such as the one that ends it. The text format's own marks do, also where a model's
+    trainer has made special tokens of them, as the released script does: left out, no step would ever have an end."""
+    special = ((number, token.content) for number, token in tokenizer.added_tokens_decoder.items() if token.special)
+    return frozenset(number for number, content in special if content not in text.MARKS)
 
 
 def delimiter_tokens(tokenizer: Any) -> list[int]:

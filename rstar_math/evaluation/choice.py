@@ -35,16 +35,21 @@ def solutions(tree: Tree, *, drawn: bool, first: int | None = None) -> list[Choi
     return [Choice(leaf, tree.nodes[leaf].answer or "", tree.nodes[leaf].prior or 0.0) for leaf in counted]
 
 
-def choose(found: Sequence[Choice], rule: Rule, top: int, same: Mapping[str, str]) -> Choice | None:
+def choose(
+    found: Sequence[Choice], rule: Rule, top: int, same: Mapping[str, str], *, drawn: bool = False
+) -> Choice | None:
     """The chosen one of `found`, None of nothing.
 
     Votes are counted over the `top` with the highest scores; of answers with equally many the one with the higher score wins,
-    then the one found first. `same`: for each answer the one that stands for all that mean the same (`alike`).
+    then the one found first. A majority of draws (`drawn`) is one of answers alone, whatever a PPM was asked for others: of
+    two draws its score would make it the better one. `same`: for each answer the one that stands for all that mean the same
+    (`alike`).
     """
-    ranked = sorted(found, key=lambda choice: -choice.score)
+    blind = drawn and rule == "majority"
+    ranked = list(found) if blind else sorted(found, key=lambda choice: -choice.score)
     if not ranked or rule == "best":
         return ranked[0] if ranked else None
     votes: dict[str, float] = defaultdict(float)
     for choice in ranked[:top]:
         votes[same[choice.answer]] += 1.0 if rule == "majority" else (choice.score + 1) / 2
-    return max(ranked[:top], key=lambda choice: (votes[same[choice.answer]], choice.score))
+    return max(ranked[:top], key=lambda choice: (votes[same[choice.answer]], 0.0 if blind else choice.score))

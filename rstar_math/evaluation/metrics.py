@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+#: Beyond either end of a 95% interval.
+_TAIL = 0.025
+
 
 class Accuracy(NamedTuple):
     """Share of right answers with its 95% bootstrap interval, over so many problems."""
@@ -27,10 +30,15 @@ class Accuracy(NamedTuple):
 
 def accuracy(right: Sequence[float], *, resamples: int, seed: int) -> Accuracy:
     """The mean over problems (each right, wrong, or right in a share of the draws), with the 2.5th and 97.5th percentile over
-    `resamples` resamplings of the problems."""
+    `resamples` resamplings of the problems. Where all are right, or none is, resamplings are all alike: there it is the exact
+    binomial interval (Clopper-Pearson), which 30 problems without a right answer leave at 0 to 11.6%."""
     if not right:
         return Accuracy(0.0, 0.0, 0.0, 0)
     outcomes = np.asarray(right, dtype=np.float64)
+    if outcomes.min() == outcomes.max() and outcomes[0] in (0.0, 1.0):
+        reach = 1 - _TAIL ** (1 / len(outcomes))
+        low, high = (1 - reach, 1.0) if outcomes[0] else (0.0, reach)
+        return Accuracy(float(outcomes[0]), float(low), float(high), len(outcomes))
     random = np.random.default_rng(seed)
     means = [outcomes[random.integers(0, len(outcomes), len(outcomes))].mean() for _ in range(resamples)]
     low, high = np.percentile(means, [2.5, 97.5])

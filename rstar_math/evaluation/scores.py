@@ -101,12 +101,14 @@ def _read(tree: Tree, strategy: Strategy, same: Mapping[str, str], grades: Mappi
         return choice is not None and grades[choice.answer].verdict is Verdict.CORRECT
 
     found = solutions(tree, drawn=strategy.drawn)
-    choice = choose(found, strategy.rule, strategy.top, same)
+    choice = choose(found, strategy.rule, strategy.top, same, drawn=strategy.drawn)
     by_count: dict[tuple[str, int], bool] = {}
     for count in doublings(strategy.plan.rollouts) if strategy.plan.kind != "beam" else ():
         early = solutions(tree, drawn=strategy.drawn, first=count)
         rules = _SCORED if strategy.scored else _UNSCORED
-        by_count |= {(rule, count): is_right(choose(early, rule, strategy.top, same)) for rule in rules}
+        by_count |= {
+            (rule, count): is_right(choose(early, rule, strategy.top, same, drawn=strategy.drawn)) for rule in rules
+        }
         by_count["oracle", count] = any(map(is_right, early))
     return grade_choice(tree, choice, grades, by_count, drawn=strategy.drawn)
 

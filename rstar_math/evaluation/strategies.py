@@ -144,4 +144,5 @@ def _plan(name: str, kind: _Kind, count: int, evaluation: EvaluationConfig) -> S
         depth=evaluation.depth,
         max_step_tokens=evaluation.max_step_tokens,
         descents=1 if drawn or kind.kind == "beam" else evaluation.descents,
+        few_shot=evaluation.few_shot,
     )

@@ -46,7 +46,7 @@ async def answer(
     with desk.bar(len(problems), "problems", what) as bar:
         tally = Tally(bar, False, near_the_end, Watch(folder, desk.progress.say))
         await grow_into({folder: problems}, desk.fleet, order, tally.hear)
-    tally.say_speechless(desk.progress.say)
+    tally.say_what_is_wrong(desk.progress.say)
     say_poisoned(desk, folder)
     note_sandbox(desk, folder)
 

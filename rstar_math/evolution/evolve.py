@@ -10,10 +10,13 @@ stages only paths travel. What a stage does stands in `stages`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rstar_math.config import PolicyConfig
 from rstar_math.evolution.feasible import check_plan, check_problems
+from rstar_math.evolution.models import examples_for
 from rstar_math.evolution.room import say_if_short
 from rstar_math.evolution.run import Run, UntilReached
 from rstar_math.evolution.scoring import score
@@ -52,12 +55,15 @@ def _rounds(run: Run) -> None:
     base = run.base  # a folder that is no model is refused here, before any work
     problems = once(0, "problems", gather_problems, problems=run.config.problems)
     say_if_short(run)
-    once(0, "scores", score, evaluation=plan(1).evaluation, problems=problems, policy=base, ppm=None)
+    shown = partial(examples_for, asked=run.config.policy)
+    evaluation = replace(plan(1).evaluation, few_shot=shown(base))
+    once(0, "scores", score, evaluation=evaluation, problems=problems, policy=base, ppm=None)
 
     policy = ppm = None
     for number in range(1, run.config.rounds + 1):
         this = plan(number)
-        trees = once(number, "trees", grow, search=this.search, problems=problems, policy=generator, ppm=ppm)
+        search = replace(this.search, few_shot=shown(generator))
+        trees = once(number, "trees", grow, search=search, problems=problems, policy=generator, ppm=ppm)
         crop = once(number, "harvest", harvest, harvest=this.harvest, trees=trees)
         policy = once(number, "policy", train_policy, training=this.policy, base=base, crop=crop)
         ppm = once(number, "ppm", train_ppm, training=this.ppm, policy=policy, crop=crop)

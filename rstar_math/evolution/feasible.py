@@ -25,7 +25,7 @@ def check_plan(config: RunConfig) -> None:
     Raises:
         ConfigError: a knob is impossible; the message names it and the way out.
     """
-    if config.policy.few_shot:
+    if config.policy.few_shot is not None:
         few_shot(config.policy.few_shot)
     for name in dict.fromkeys(map(config.plan_name, range(1, config.rounds + 1))):
         _check_round(f"round.{name}", config.round[name])

@@ -91,7 +91,7 @@ class _Round:
         rounds: Mapping[str, Any] = unseal(folder.parent / "run.json", _WAY_OUT)["config"]["round"]
         plan = rounds[f"r{min(number, len(rounds))}"]
         self._candidates = plan["search"]["candidates"]
-        self.rank_seconds = self.policy.get("seconds", 0.0) * plan["policy"]["ranks"]
+        self.rank_seconds = _whole_seconds(self.policy) * plan["policy"]["ranks"]
         self._batch = {kind: plan[kind]["batch_size"] for kind in ("policy", "ppm")}
         self.wanted = self.crop["coverage"] * self.crop["problems"] * plan["harvest"]["trajectories"]
         self.mixed = self.crop["problems"] - self.crop.get("problems_all_alike", 0)
@@ -115,6 +115,12 @@ class _Round:
     def size(self, stage: str) -> float:
         """Bytes of a stage's folder."""
         return float(sum(file.stat().st_size for file in (self._folder / stage).rglob("*") if file.is_file()))
+
+
+def _whole_seconds(training: Mapping[str, Any]) -> float:
+    """What all of a training's steps take, by those that its last start made: `seconds` are that start's alone."""
+    steps, before = training.get("steps", 0), training.get("resumed_from_step", 0)
+    return float(training.get("seconds", 0.0) * (steps / (steps - before) if before < steps else 1.0))
 
 
 def _told(folder: Path) -> tuple[Mapping[str, Any], float]:

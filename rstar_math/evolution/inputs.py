@@ -12,7 +12,6 @@ from pathlib import Path
 from rstar_math.checkpoints import sample
 from rstar_math.config import MutualConfig, PolicyConfig, ProblemsConfig
 from rstar_math.disk import digest, seal, unseal
-from rstar_math.engines.few_shot import few_shot
 from rstar_math.errors import StageError
 from rstar_math.evolution.store import MANIFEST
 from rstar_math.mutual.tasks import task_folder
@@ -91,9 +90,8 @@ def _content(folder: Path) -> str:
 
 
 def endpoint_of(policy: PolicyConfig) -> str:
-    """The model and its prompt; a server may move to another address."""
-    prompt = few_shot(policy.few_shot) if policy.few_shot else ""
-    return f"{policy.model} {hashlib.sha256(prompt.encode()).hexdigest()}"
+    """The model; a server may move to another address."""
+    return str(policy.model)
 
 
 def known_by(given: Path | str) -> str:

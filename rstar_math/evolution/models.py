@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from rstar_math.checkpoints import Kind, check_model_folder, locate
 from rstar_math.config import PolicyConfig
+from rstar_math.engines.few_shot import few_shot
 from rstar_math.errors import ConfigError
+from rstar_math.evolution.store import MANIFEST
 from rstar_math.seedling import MODEL_PATH
 
 
@@ -42,6 +45,15 @@ def model_or_server(name: str, given: str, server: PolicyConfig) -> str | Policy
         raise ConfigError(f"{name}=endpoint needs {name}.url=http://HOST:PORT/v1 and {name}.model=NAME") from None
 
 
-def with_examples(policy: str | PolicyConfig) -> str | PolicyConfig:
-    """The same for steps of code: a server's model has never seen the text format, and is shown examples of it."""
-    return policy if isinstance(policy, str) else replace(policy, few_shot=policy.few_shot or "bootstrap")
+def examples_for(model: str | Path | PolicyConfig, asked: PolicyConfig) -> str:
+    """What stands before a problem that this model is to solve in steps of code: nothing where it knows the text format.
+
+    Raises:
+        ConfigError: `policy.few_shot` names no examples.
+    """
+    return "" if asked.few_shot is None or _knows_the_format(model) else few_shot(asked.few_shot)
+
+
+def _knows_the_format(model: str | Path | PolicyConfig) -> bool:
+    """Whether it was trained in it, by us: the embedded model, and what a training has made."""
+    return not isinstance(model, PolicyConfig) and (Path(model) == MODEL_PATH or (Path(model) / MANIFEST).is_file())

@@ -36,7 +36,7 @@ from rstar_math.evolution.run import Desk
 from rstar_math.evolution.store import read_manifest
 from rstar_math.evolution.tally import Tally, note_sandbox, say_poisoned
 from rstar_math.harvest.crop import gather, write_examples
-from rstar_math.problems import problem_sets
+from rstar_math.problems import ProblemSets, problem_sets
 from rstar_math.problems.benchmarks import benchmarks_of, read_benchmark
 from rstar_math.problems.contamination import decontaminate
 from rstar_math.problems.sets import read_set, write_set
@@ -58,11 +58,25 @@ def gather_problems(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Me
     sets = problem_sets(problems, desk.config.seed)
     for note in sets.notes:
         desk.progress.say(note)
+    if problems.path or problems.dataset:  # the embedded ones are made by rules, and are alike by design
+        _say_rewordings(sets, desk)
     named = dict(sets.named()) | {"train": _uncontaminated(sets.train, problems, folder, desk)}
     kept = gradable(named, folder, desk.config.grading, desk.progress.say)
     for name, chosen in kept.items():
         write_set(folder / f"{name}.jsonl", chosen)
     return {name: len(chosen) for name, chosen in kept.items()}
+
+
+def _say_rewordings(sets: ProblemSets, desk: Desk) -> None:
+    """Says how many training problems are like those that are measured on; a random split takes rewordings apart."""
+    _, matches = decontaminate(sets.train, {"held-out": sets.held_out, "validation": sets.validation})
+    if matches:
+        one, name, like, why = matches[0]
+        desk.progress.say(
+            f"{len(matches)} of {len(sets.train)} training problems are like a held-out or validation problem: {one.id} and "
+            f"the {name} problem {like.id} share {why}. They are trained on, so part of what is measured is memory. "
+            "problems.held_out_path=FILE names other problems, problems.decontaminate=[FILE] leaves out what is like those."
+        )
 
 
 def _uncontaminated(train: Sequence[Problem], problems: ProblemsConfig, folder: Path, desk: Desk) -> Sequence[Problem]:
@@ -118,7 +132,7 @@ def grow(
             await desk.fleet.stage_over()
 
         asyncio.run(work())
-    tally.say_speechless(desk.progress.say)
+    tally.say_what_is_wrong(desk.progress.say)
     for name in sets:
         note_sandbox(desk, folder / name)
     return tally.metrics() | {"poisoned": sum(say_poisoned(desk, folder / name) for name in sets)}

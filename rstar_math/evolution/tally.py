@@ -24,6 +24,13 @@ from rstar_math.report.progress import Bar
 SANDBOX = "sandbox.json"
 #: The last trees are slow and leave cores idle: by then what comes next may be prepared.
 _NEAR_THE_END = 0.85
+_BARREN = (
+    "the policy wrote not one step in the text format whose code ran. policy.few_shot=FILE shows it other worked examples "
+    "(a model that was not trained here sees conf/prompts/bootstrap.txt), policy.few_shot=null none; policy=endpoint has a "
+    "larger model begin; round.*.search.max_step_tokens may be too few for a step."
+)
+#: Problems after which a policy that has not written one step for any of them will not write one for the others.
+_ENOUGH_TO_TELL = 64
 
 
 def say_poisoned(desk: Desk, folder: Path) -> int:
@@ -64,6 +71,8 @@ class Tally:
     room: Watch | None = None
     solved: int = 0
     speechless: int = 0
+    #: Problems whose trees have a root alone: no step that was generated had the text format and ran.
+    barren: int = 0
     sums: Counter[str] = field(default_factory=Counter)
 
     def hear(self, trees: list[Tree], before: bool, unwritten: int) -> None:
@@ -71,6 +80,7 @@ class Tally:
         self.solved += any(rollout.value > 0 for rollout in trees[-1].rollouts)
         # Tokens alone would not tell: some servers do not count them.
         self.speechless += all(tree.cost.tokens == 0 and len(tree.nodes) == 1 for tree in trees)
+        self.barren += all(len(tree.nodes) == 1 for tree in trees)
         self.sums["problems"] += 1
         for tree in trees:
             self.sums.update({name: value for name, value in asdict(tree.cost).items() if name != "seconds"})
@@ -80,14 +90,22 @@ class Tally:
             return
         solved: dict[str, str | float] = {"solved": f"{self.solved / self.sums['problems']:.0%}"} if self.graded else {}
         self.bar.advance(1, **solved, unwritten=unwritten)
+        self._check_format()
         if self.room and self.bar.total:
             self.room.look(self.bar.done, self.bar.total)
         if self.near_the_end and self.bar.total and self.bar.done >= _NEAR_THE_END * self.bar.total:
             self.near_the_end()
             self.near_the_end = None
 
-    def say_speechless(self, say: Callable[[str], None]) -> None:
-        """Says how many problems the policy had not one token for."""
+    def _check_format(self) -> None:
+        """Raises StageError where the policy does not write steps at all: it would cost the whole plan and teach nothing."""
+        if self.graded and self.barren == self.sums["problems"] >= _ENOUGH_TO_TELL:
+            raise StageError(f"For the first {self.barren} problems {_BARREN} Trees that were grown stay.")
+
+    def say_what_is_wrong(self, say: Callable[[str], None]) -> None:
+        """Says for how many problems the policy had not one token, or no step."""
+        if self.barren and self.barren == self.sums["problems"] != self.speechless:
+            say(f"For all {self.barren} problems {_BARREN}")
         if self.speechless:
             say(
                 f"For {self.speechless} of {self.sums['problems']} problems the policy generated nothing, as where the "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.signs import ACCENTS, GREEK, HALVES, NAMES_OF_FUNCTIONS, NUMBER, OVER, TIMES, tokens
@@ -15,8 +16,11 @@ from rstar_math.grading.trees import FUNCTIONS, INVERSES, MINUS_ONE, TWO, Node, 
 
 #: Levels of a tree: 1/1/1/1 has as many as there are bars, and who computes it goes as deep.
 _DEEPEST = 100
+#: Trees that are kept: one comparison reads the same formula up to four times.
+_SEEN = 512
 
 
+@lru_cache(maxsize=_SEEN)
 def parse(text: str) -> Node:
     """The tree of a formula.
 

@@ -30,10 +30,12 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "subject": ("subject", "type", "topic"),
     "source": ("source", "data_source"),
     "tolerance": ("tolerance",),
+    "synthetic": ("synthetic", "is_synthetic"),
 }
 #: Of these the rows that are read may lack the column that was named: few problems have any.
-_SELDOM = ("tolerance",)
+_SELDOM = ("tolerance", "synthetic")
 _REQUIRED = ("question", "answer")
+_YES_OR_NO = {"": None, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _FINAL = re.compile(r"####\s*(.+?)\s*$")
 _WAY_OUT = "Correct or remove these rows and start again."
 
@@ -162,9 +164,17 @@ class _Reader:
             level=optional["level"].removeprefix("Level ").strip(),
             subject=optional["subject"],
             source=source,
-            synthetic=self._synthetic,
+            synthetic=self._is_synthetic(row.fields.get(self._columns.get("synthetic", ""))),
             tolerance=_tolerance(row.fields.get(self._columns.get("tolerance", "")), self._columns),
         )
+
+    def _is_synthetic(self, value: Any) -> bool:
+        """What the row says, else what is said of all of them: a file may hold both kinds."""
+        written = _label(value).lower()
+        if written not in _YES_OR_NO:
+            raise _RowError(f"{self._columns['synthetic']}: got {_shown(value)}, expected true or false")
+        told = _YES_OR_NO[written]
+        return self._synthetic if told is None else told
 
     def _value(self, row: Row, field: str) -> Any:
         column = self._columns[field]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rstar_math import text
 from rstar_math.config import SearchConfig
 from rstar_math.ports import Judge, Policy, Sandbox, Scorer
-from rstar_math.records import End, Proposal, Sampling, Status, Step, Verdict
+from rstar_math.records import End, Proposal, Sampling, Segment, Status, Step, Verdict
 from rstar_math.search.tree import GrowingTree
 
 
@@ -49,7 +49,10 @@ async def expand(
     if count is None:
         count = plan.answer_candidates if answering else plan.candidates
     sampling = Sampling(plan.temperature, plan.top_p, plan.max_step_tokens)
-    proposals = await doors.policy.propose(text.transcript(question, path, for_next=True), count, sampling)
+    seen = text.transcript(question, path, for_next=True)
+    if plan.few_shot:
+        seen = (Segment(plan.few_shot, by_policy=False), *seen)
+    proposals = await doors.policy.propose(seen, count, sampling)
     tree.expansions += 1
     tree.tokens += sum(proposal.tokens for proposal in proposals)
     said = _well_formed(proposals, answering)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from rstar_math.config import SearchConfig
 from rstar_math.records import Problem, Tree
@@ -28,8 +29,12 @@ async def grow(problem: Problem, doors: Doors, plan: SearchConfig, seed: int) ->
     """All trees of one problem under a round's plan.
 
     A problem that no trajectory solved (a hard one) goes on to the totals in `plan.escalate_to`; one that is still unsolved
-    then gets another tree with another seed, up to `plan.trees` (paper §3.4). Without a judge nothing counts as unsolved.
+    then gets another tree with another seed, up to `plan.trees` (paper §3.4). Without a judge nothing counts as unsolved. A
+    synthetic problem gets `plan.rollouts` and no more: right ones that came after so many wrong ones could not make up half
+    of all, and it would be dropped as one with a wrong label whatever they cost (the noise filter, `harvest.crop`).
     """
+    if problem.synthetic:
+        plan = replace(plan, escalate_to=(), trees=1)
     search = SEARCHES[plan.kind]
     trees: list[Tree] = []
     for number in range(plan.trees):

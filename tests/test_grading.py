@@ -31,6 +31,17 @@ REAL_PAIRS = pytest.mark.skipif(
 EXACT = GradingConfig()
 
 RIGHT = r"""
+\vec{AB}                 | \overrightarrow{AB}
+18\text{ sec}            | 18\text{ seconds}
+18 sec                   | 18
+18\text{ ft/sec}         | 18
+(a) \boxed{3} (b) \boxed{4} | 3, 4
+\boxed{3}; \boxed{4}     | 3, 4
+-x > -1                  | x < 1
+|x|>3                    | (-\infty,-3)\cup(3,\infty)
+5\%                      | 0.05
+1+5\%                    | 1+5\%
+cost = 5                 | 5
 1/2                      | 0.5
 \dfrac12                 | \frac{1}{2}
 1\frac{1}{2}             | 1.5
@@ -397,6 +408,55 @@ HOSTILE = {
     "nulls": "\0" * 700,
     "other scripts": "٣" * 300,
 }
+
+
+#: Each was accepted once: a branch lost far from zero, a sign of the last term for the whole, a function for a name, an order
+#: that counts, the question for its answer, one of several boxes.
+ACCEPTED_ONCE = r"""
+|x+3|=5                  | x=2
+z+3=2                    | |z+3|=2
+|x+3|+|x+4|=11           | x=2
+\frac{|3x+4y+12|}{5}=1   | 3x+4y+7=0
+|a+3|=|b+4|              | a-b=1
+2y=|x+4|                 | 2y=x+4
+\sqrt{x^2+6x+9}          | x+3
+\sqrt[4]{(x+3)^4}        | x+3
+\sqrt{\frac{1+\cos x}{2}} | \cos\frac{x}{2}
+2\cos\frac{x}{2}         | \sqrt{2+2\cos x}
+\sqrt{x^2-x^4}           | x\sqrt{1-x^2}
+\arccos x                | \arcsin\sqrt{1-x^2}
+\ln(x^2)=4               | \ln x=2
+1+5\%                    | 6
+50+10\%                  | 60
+1+5\%                    | 6\%
+100\cdot 5\%             | 500
+80+5 percent             | 85
+lnx = 5                  | 5
+sinx = 1                 | 1
+arctan(x) = 1            | 1
+abs(x)=5                 | 5
+floor(x)=5               | 5
+\text{answer plus one}=5 | 5
+a_{n+1}=2n+1             | 2n+1
+a_{2n}=2n+1              | 2n+1
+A^{-1}B^{-1}             | B^{-1}A^{-1}
+A^TB^T                   | B^TA^T
+3x-7=8                   | x=5
+3x-7>8                   | x>5
+-7<2x+1<9                | (-4,4)
+|x-1|<2                  | (-1,3)
+\boxed{6} (or \boxed{5}) | 5
+\boxed{6}; \boxed{5}     | 5
+\boxed{6}. Alternatively, \boxed{5} | 5
+\boxed{6} \boxed{5}      | 5
+5\text{ }6               | 56
+5 percents               | 5
+5 powers                 | 5
+"""
+
+
+def test_what_was_accepted_once_is_no_more() -> None:
+    assert [pair for pair in table(ACCEPTED_ONCE) if grade(*pair).verdict is Verdict.CORRECT] == []
 
 
 @pytest.mark.parametrize("reply", HOSTILE.values(), ids=HOSTILE)

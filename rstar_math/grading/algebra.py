@@ -8,6 +8,7 @@ misreads on both sides. A difference needs no second: no witness makes a wrong a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -29,6 +30,10 @@ def warm_up() -> None:
             witness(shape, f"{shape}+0")
 
 
+_CAPITAL = re.compile(r"(?<![\\A-Za-z])[A-Z]|(?<=[A-Z])[A-Z]")
+_INVERTED = re.compile(r"[A-Z]\s*\^\s*(?:\{\s*(?:-\s*1|T|\\top)\s*\}|T)")
+
+
 class Algebra:
     """Compares formulas by their values and with math-verify (see `formulas.Formulas`)."""
 
@@ -42,6 +47,8 @@ class Algebra:
             return self._exact.same(said, meant)
         except NeedsAlgebra:
             pass
+        if any(map(_of_matrices, (said, meant))) and squeezed(said) != squeezed(meant):
+            raise Unreadable("a product of what may be matrices, whose order counts")
         if close := self._near(said, meant):
             return True
         own = formulas.same_fraction(said, meant)
@@ -92,6 +99,11 @@ class Algebra:
         if distance * bound.denominator > bound.numerator:
             return False
         return symbolic.near(said, meant, bound) or None
+
+
+def _of_matrices(text: str) -> bool:
+    """Whether there is an inverse or a transpose in a formula of several capitals."""
+    return bool(_INVERTED.search(text)) and len(set(_CAPITAL.findall(text)) - {"T"}) > 1
 
 
 def _agreed(own: Testimony, *witnesses: Callable[[], Testimony]) -> bool:

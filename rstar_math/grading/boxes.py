@@ -14,9 +14,14 @@ _MENTION = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\.|(?P<open>\{)|(?P<close>\})", re.DOTALL)
 #: Between two boxes: markup that shows nothing.
 _MARKUP = re.compile(r"\\[()\[\];:,! ]|\\q?quad(?![a-z])|\\text(?:bf|rm|it|normal)?\s*\{([^{}]*)\}|[${}*~]|\s+")
-#: What stands behind the first box (its unit, a part's name), the joiner, and a name with "=" before the second.
+#: Nothing at all, or the next part's number; what takes the first one back; or what stands behind the first box (its unit, a
+#: part's name), the joiner, and a name with "=" before the second.
 _JOINED = re.compile(
-    r"(?:\w+\b\s?|\(\w+\)\s?){0,4}(?:,\s?(?:and|or)?|\band\b|\bor\b(?:\s\w+){0,3})\s?(?:\\?[A-Za-z]+(?:_?\w+)?\s?=)?"
+    r"|(?:\(\w{1,3}\)|\w{1,3}[.)])|"
+    r"\.?\s?,?\s?(?i:alternatively|otherwise|or else|(?:but\s)?(?:possibly|maybe|perhaps))\b,?|"
+    r"(?:\w+\b\s?|\(\w+\)\s?){0,4}"
+    r"(?:,\s?(?:and|or)?|;|/|&|\\vee|\\lor|\(?\band(?:/or)?\b|\(?\bor\b(?:\s\w+){0,3})\s?"
+    r"(?:\\?[A-Za-z]+(?:_?\w+)?\s?=)?"
 )
 #: Longer texts between two boxes are sentences.
 _LONGEST_JOINER = 200

@@ -221,7 +221,11 @@ class Comparison:
         if any(reals.relational(side) for side in (*said.sides, *meant.sides)):
             raise Unreadable("an equation and an inequality at once")
         sides = (said.sides[0], said.sides[1]), (meant.sides[0], meant.sides[1])
-        return "" if self._formulas.proportional(*sides) else "another equation"
+        if not self._formulas.proportional(*sides):
+            return "another equation"
+        if meant.name and not (said.name or reals.symbols(meant.value)):
+            raise Unreadable("an equation that is yet to be solved")
+        return ""
 
     def _value(self, said: str, meant: str) -> Difference:
         """Why two values without a name differ: sets of reals, matrices, tuples, ratios, quantities."""
@@ -264,6 +268,8 @@ class Comparison:
             if sets[0].symbol and sets[1].symbol and sets[0].symbol != sets[1].symbol and not bound:
                 return "inequalities of different symbols"
             answers.append(sets[0].same(sets[1]))
+            if answers[-1] and sets[1].solved and not sets[0].solved:
+                raise Unreadable("inequalities that are yet to be solved")
         if len(set(answers)) > 1:
             raise Unreadable("two ways of placing the boundaries disagree")
         return "" if answers[0] else "another set of real numbers"

@@ -275,6 +275,8 @@ class _Reader:
                 base = self._argument()
             else:
                 raise Unreadable(f"an index of \\{name}")
+        if exponent == MINUS_ONE and name.endswith("h"):
+            raise Unreadable(f"an inverse of \\{name} that nobody here computes")
         if exponent == MINUS_ONE and name in INVERSES:
             name, exponent = INVERSES[name], None
         applied = Node(name, (self._operand(name), *([base] if base else [])))

@@ -33,13 +33,16 @@ _POINT = re.compile(r"[ABDEI-OQ-Z]'*(?=\()")
 #: Names that say what was done to a symbol: whoever is asked for z and says that its conjugate is 5 has not said that z is.
 _DONE_TO = re.compile(
     r"\|[A-Za-z]+\||\\overline\s*\{?\s*[A-Za-z]\s*\}?(?![A-Za-z])|(?<![A-Za-z])[A-Z]\^(?:\{-1\}|-1)(?!\()|"
-    r"(?<![A-Za-z])(?:Re|Im)(?![a-z])"
+    r"(?<![A-Za-z])(?:Re|Im)(?![a-z])|"
+    r"^\s*(?:(?:arc|a)?(?:sin|cos|tan|cot|sec|csc)h?|log|ln|lg|exp)(?:[A-Zxyz]|\([^()]*\))\s*$|"
+    r"^\s*(?:abs|floor|ceil|ceiling|sgn|sign|conj|sqrt|cbrt|fact|factorial|inv|neg|norm)\([^()]*\)\s*$|"
+    r"_(?:\d+[a-z]|[a-z][-+])"
 )
 #: Words in a name that say that it is not so, or name another value than the one that was asked for.
 _DENIED = re.compile(
-    r"(?i)(?<![a-z])(?:not?|non|neither|nor|wrong|incorrect|false|invalid|never|minus|negat\w+|opposite|inverse|"
-    r"reciprocal|squared|cubed|(?:square|cube) roots?|doubled?|twice|thrice|tripled?|half|halved|conjugate|without|"
-    r"except|excluding)(?![a-z])"
+    r"(?i)(?<![a-z])(?:not?|non|neither|nor|wrong|incorrect|false|invalid|never|minus|negat\w+|opposite|inverse|reciprocal|"
+    r"plus|errors?|more|less|fewer|squared|cubed|(?:square|cube) roots?|doubled?|twice|thrice|tripled?|half|halved|"
+    r"conjugate|without|except|excluding)(?![a-z])"
 )
 _APPROXIMATELY = re.compile(r"\s*\\(?:approx|simeq|sim|doteq)(?![a-z])\s*")
 

@@ -10,7 +10,15 @@ from rstar_math.grading import doubts
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import Formulas, fraction
 from rstar_math.grading.kinds import Difference
-from rstar_math.grading.units import Quantity, in_angles, perhaps_unit, quantity, spelt_as_unit, without_signs_of_names
+from rstar_math.grading.units import (
+    Quantity,
+    computes,
+    in_angles,
+    perhaps_unit,
+    quantity,
+    spelt_as_unit,
+    without_signs_of_names,
+)
 
 
 def differ(said: str, meant: str, formulas: Formulas) -> Difference:
@@ -41,6 +49,8 @@ def differ(said: str, meant: str, formulas: Formulas) -> Difference:
 
 def _amounts(said: Quantity, meant: Quantity, formulas: Formulas) -> Difference:
     same = formulas.same
+    if said != meant and any(amount.percent and computes(amount.text) for amount in (said, meant)):
+        raise Unreadable("a percent sign behind a sum or a product")
     if said.unit != meant.unit and (said.unsure() or meant.unsure()):
         raise Unreadable("letters or words that may be no unit")
     if said.percent != meant.percent:

@@ -7,6 +7,7 @@ numbers; nothing is computed here.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -37,6 +38,7 @@ _INFINITE = re.compile(r"[+-]?\s*\\infty")
 #: f(x) between two bounds is what an inequality speaks of.
 _APPLIED = re.compile(r"[A-Za-z]\s*\(\s*[a-z](?:\s*,\s*[a-z])*\s*\)")
 _ABSOLUTE = re.compile(r"\|([^|]+)\|")
+_TESTS = {"<": operator.lt, ">": operator.gt, "\\leq": operator.le, "\\geq": operator.ge, "\\neq": operator.ne}
 _OPERATIONS = (("\\cup", "or"), ("\\cap", "and"), ("\\setminus", "not"), ("\\backslash", "not"))
 
 
@@ -57,11 +59,12 @@ class Line(Protocol):
 
 
 class Reals(NamedTuple):
-    """A set of real numbers; `symbol` is what an inequality speaks of, "" for an interval."""
+    """A set of real numbers; `symbol` is what an inequality speaks of, "" for an interval. Not `solved`: 3x - 7 > 8."""
 
     boundaries: tuple[Place, ...]
     holds: Callable[[Place], bool]
     symbol: str = ""
+    solved: bool = True
 
     def same(self, other: Reals) -> bool:
         """Whether both hold the same numbers."""
@@ -247,7 +250,8 @@ class Reader:
         if factor == 0:
             raise Unreadable("an inequality without a symbol")
         boundary, sign = self._placed(rest / factor), sign if factor > 0 else _FLIPPED[sign]
-        return Reals((boundary,), lambda place: _compare(place, sign, boundary), said[0] or meant[0])
+        alone = _is_bare(said, meant) or _is_bare(meant, said)
+        return Reals((boundary,), lambda place: _compare(place, sign, boundary), said[0] or meant[0], alone)
 
     def _form(self, side: str) -> tuple[str, Place, Place]:
         if _APPLIED.fullmatch(side):
@@ -284,6 +288,11 @@ def _without_domain(text: str) -> str:
     return re.sub(rf"\s*,\s*[A-Za-z]\s*\\in\s*(?:{_REAL})\s*$", "", shorter)
 
 
+def _is_bare(one: tuple[str, Place, Place], other: tuple[str, Place, Place]) -> bool:
+    """Whether a side is a symbol alone, and the other a number. Sympy's numbers equal no others; a zero is false."""
+    return bool(one[0]) and not (other[0] or one[2] or abs(one[1]) - 1)
+
+
 def _points(places: list[Place]) -> Reals:
     return Reals(tuple(places), lambda place: place in places)
 
@@ -295,22 +304,15 @@ def _combined(sets: list[Reals], operation: str) -> Reals:
     boundaries = tuple(place for part in sets for place in part.boundaries)
     tests = [part.holds for part in sets]
     symbol = symbols.pop() if symbols else ""
+    solved = all(part.solved for part in sets)
     if operation == "or":
-        return Reals(boundaries, lambda place: any(test(place) for test in tests), symbol)
+        return Reals(boundaries, lambda place: any(test(place) for test in tests), symbol, solved)
     if operation == "and":
-        return Reals(boundaries, lambda place: all(test(place) for test in tests), symbol)
-    return Reals(boundaries, lambda place: tests[0](place) and not any(test(place) for test in tests[1:]), symbol)
+        return Reals(boundaries, lambda place: all(test(place) for test in tests), symbol, solved)
+    return Reals(
+        boundaries, lambda place: tests[0](place) and not any(test(place) for test in tests[1:]), symbol, solved
+    )
 
 
 def _compare(place: Place, sign: str, boundary: Place | None) -> bool:
-    if boundary is None:
-        return True
-    return bool(
-        {
-            "<": place < boundary,
-            ">": place > boundary,
-            "\\leq": place <= boundary,
-            "\\geq": place >= boundary,
-            "\\neq": place != boundary,
-        }[sign]
-    )
+    return boundary is None or bool(_TESTS[sign](place, boundary))

@@ -14,8 +14,14 @@ from rstar_math.grading import grammar, notations, trees, values
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import half_unit
 
-#: Points where all symbols are positive: near one, far from zero, near it and farther; and points where some are negative.
-_POSITIVE, _SIGNED = (1, 3, 4, 5), (2, 8, 14, 20)
+#: Points where all symbols are positive: near one, far from zero, near it and farther; points where some are negative; and
+#: where all are, far from zero and near it, for |x + 9| is x + 9 near one, and a root of 1 - x^2 has no value beyond.
+_POSITIVE, _SIGNED, _BELOW = (1, 3, 4, 5), (2, 8, 14, 20), (9, 11, 10)
+#: More points far from zero, for what comes back again and again: cos(x/2) is the root of its square in half of all places.
+_FAR = (15, 21, 27, 33, 39, 45)
+_PERIODIC = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
+#: What follows one law here and another, or none, there; so does a power that is no whole number.
+_BENT = frozenset(("abs", "root", "ln", "log", "lg", *(f"arc{name}" for name in _PERIODIC), *_PERIODIC))
 #: Two values are the same if they agree to all their digits but so many, which rounding may take.
 _ROUNDING = 30
 #: Digits that a solution of an equation is looked for with.
@@ -53,7 +59,7 @@ def same(said: str, meant: str) -> Testimony:
     if one is None or other is None:
         return None
     names = values.symbols_of(one) | values.symbols_of(other)
-    points = _points(names)
+    points = _points(names, one, other)
     agreed = 0
     for found in _pairs(one, other, points):
         if not alike(*found):
@@ -109,14 +115,29 @@ def _alike_at_whole_numbers(one: trees.Node, other: trees.Node) -> bool:
     return len(found) > 1 and all(alike(*pair) for pair in found)
 
 
-def _points(names: set[str]) -> list[values.Point]:
+def _points(names: set[str], *formulas: trees.Node) -> list[values.Point]:
     """Where to value formulas of these symbols; every symbol is below zero somewhere, and any two of the first three of
     different signs."""
     if not names:
         return [values.Point(_POSITIVE[0])]
     masks = [{name for at, name in enumerate(sorted(names)) if mask >> at % 3 & 1} for mask in (7, 1, 2, 4)]
     signed = [values.Point(number, frozenset(mask)) for number, mask in zip(_SIGNED, masks, strict=True) if mask]
-    return [*map(values.Point, _POSITIVE), *signed]
+    below = _BELOW if any(_is_bent(formula, _BENT) for formula in formulas) else ()
+    far = _FAR if any(_is_bent(formula, _PERIODIC) for formula in formulas) else ()
+    negative = frozenset(names)
+    return [
+        *map(values.Point, _POSITIVE),
+        *signed,
+        *(values.Point(at, negative) for at in below),
+        *map(values.Point, far),
+    ]
+
+
+def _is_bent(node: trees.Node, bent: frozenset[str]) -> bool:
+    """Whether a formula has one of these operations on a symbol, or a power of `bent` ones that is no whole number."""
+    if node.op == "power" and bent is _BENT and node.parts[1].op != "number":
+        return True
+    return (node.op in bent and bool(values.symbols_of(node))) or any(_is_bent(part, bent) for part in node.parts)
 
 
 def proportional(said: tuple[str, str], meant: tuple[str, str], *, positive: bool) -> Testimony:
@@ -126,7 +147,11 @@ def proportional(said: tuple[str, str], meant: tuple[str, str], *, positive: boo
         return None
     if values.symbols_of(one) != values.symbols_of(other):
         return False
-    pairs = _pairs(one, other, _points(values.symbols_of(one)))
+    points = _points(values.symbols_of(one), one, other)
+    bent = _is_bent(one, _BENT) or _is_bent(other, _BENT)
+    if bent and any(_is_defined(one, point) != _is_defined(other, point) for point in points if point.negative):
+        raise Unreadable("an equation that says nothing where the other one does")
+    pairs = _pairs(one, other, points)
     ratios = [
         (pair.one / pair.other, pair.margin) for pair in pairs if min(abs(pair.one), abs(pair.other)) > pair.margin
     ]
@@ -135,6 +160,17 @@ def proportional(said: tuple[str, str], meant: tuple[str, str], *, positive: boo
     if positive and not (ratios[0][0].imag == 0 and ratios[0][0].real > 0):
         return False
     return all(alike(ratio / ratios[0][0], 1, max(margin, ratios[0][1])) for ratio, margin in ratios)
+
+
+def _is_defined(formula: trees.Node, point: values.Point) -> bool:
+    """Whether it has a value there, or one that would take long."""
+    try:
+        point.at(formula)
+    except values.Undefined:
+        return False
+    except values.TooLarge:
+        return True
+    return True
 
 
 def share_a_solution(said: tuple[str, str], meant: tuple[str, str]) -> bool:

@@ -14,6 +14,7 @@ from rstar_math.grading import notations
 from rstar_math.grading.characters import replaced
 
 _PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*(?:percent(?:age)?|pct|%)\s*\}|\b(?:percent(?:age)?|pct)\b)\s*$")
+_COMPUTES = re.compile(r"(?<=[^\s(^{])\s*[-+]|\\(?:times|cdot)|\*")
 _DEGREES = re.compile(r"\s*(?:\^\s*\\circ)\s*(?:([CF])|\\text\{\s*([CF])\s*\})?$")
 _APPLIED = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
 _PLAIN_UNIT = re.compile(
@@ -47,7 +48,8 @@ _NOT_UNITS = re.compile(
     r"and|if|for|when|where|not?|otherwise|unless|maybe|is|to|mod|pi|sin|cos|tan|log|ln|exp|half|quarters?|infinity|"
     r"each|least|most|more|less|fewer|than|about|approximately|roughly|almost|around|nearly|plus|minus|times|over|then|"
     r"squared|cubed|factorials?|transpose|wrong|incorrect|false|rejected|extraneous|excluded|invalid|impossible|repeating|"
-    r"recurring|odd|even|prime|composite|lost|lower|higher|down|ad|bc|short|backwards?|reversed|"
+    r"percents|minuses|plusses|powers|exponents?|radicals?|complements?|logs|errors?|wrongs|grands|mils|duos|trios|"
+    r"quartets?|quintets?|twins|recurring|odd|even|prime|composite|lost|lower|higher|down|ad|bc|short|backwards?|reversed|"
     r"point|only|base|but|from|through|until|between|choose|with|without"
 )
 #: Letters that are units; any other behind a number is a factor, or a million.
@@ -142,6 +144,11 @@ class Quantity(NamedTuple):
 def in_angles(text: str) -> bool:
     r"""Whether a formula computes with degrees (`90^\circ - x`), or a degree sign behind it would belong to its last term."""
     return not _APPLIED.search(text) and bool(re.search(r"\\circ|(?<=[^\s(^{])\s*[-+]", text))
+
+
+def computes(text: str) -> bool:
+    """Whether a formula is a sum or a product, so that a sign behind it may belong to its last part alone."""
+    return bool(_COMPUTES.search(text))
 
 
 def perhaps_unit(text: str) -> str | None:

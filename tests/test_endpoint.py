@@ -101,6 +101,16 @@ async def test_the_request_is_the_transcript_and_tokens_are_shared_out(server: S
     assert asked["stop"] == list(text.DELIMITERS)
 
 
+async def test_tokens_are_drawn_by_the_search_s_knobs_alone_and_not_by_what_a_model_s_folder_says(
+    server: Server,
+) -> None:
+    """A server took what it was not told from there: a penalty for names and numbers that come again, in code."""
+    server.script = [choices("x = 1\n<end_of_step>")]
+    await propose(server.url)
+    (asked,) = server.asked
+    assert (asked["top_k"], asked["min_p"], asked["repetition_penalty"]) == (-1, 0.0, 1.0)
+
+
 async def test_a_line_ends_where_the_search_says_and_not_at_the_text_formats_delimiters(server: Server) -> None:
     server.script = [choices("two<end_of_step> of\nfive", "two", stop_reason="\n", tokens=4)]
     sampling = Sampling(stops=("\n",))
@@ -138,8 +148,9 @@ async def test_a_server_that_hides_the_delimiter_is_asked_without_stops_and_cut(
     assert ["stop" in asked for asked in server.asked] == [True, False, False]
 
 
-async def test_a_server_that_refuses_the_extension_is_asked_without_it(server: Server) -> None:
-    refusal = failure(400, "Unrecognized request argument supplied: include_stop_str_in_output")
+@pytest.mark.parametrize("name", ["include_stop_str_in_output", "top_k"])
+async def test_a_server_that_refuses_an_extension_is_asked_without_them(server: Server, name: str) -> None:
+    refusal = failure(400, f"Unrecognized request argument supplied: {name}")
     server.script = [refusal, choices("x = 1\n<end_of_step>")]
     assert (await propose(server.url))[0][0] == "x = 1\n<end_of_step>"
 

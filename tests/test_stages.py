@@ -107,7 +107,10 @@ def test_a_run_shows_examples_to_its_base_and_to_who_begins_and_to_nobody_after(
     (base := tmp_path / "base").mkdir()
     config = compose(["rounds=2", "policy.few_shot=bootstrap"])
     monkeypatch.setattr(evolving, "say_if_short", lambda _: None)
-    evolving._rounds(SimpleNamespace(once=once, config=config, base=str(base), bootstrap=str(base)))
+    said: list[str] = []
+    progress = SimpleNamespace(say=said.append)
+    evolving._rounds(SimpleNamespace(once=once, config=config, base=str(base), bootstrap=str(base), progress=progress))
+    assert len(said) == 1 and "worked examples stand before every problem" in said[0]
     shown = [(number, stage) for number, stage, seen in asked if seen]
     assert shown == [(0, "scores"), (1, "trees")]
 

@@ -20,8 +20,10 @@ from rstar_math.errors import EngineError
 from rstar_math.records import Proposal, Sampling, Transcript
 
 _LOG = logging.getLogger(__name__)
-#: An extension of vLLM's: the text keeps the delimiter that ended it.
-_INCLUDE = "include_stop_str_in_output"
+#: Extensions of vLLM's and SGLang's: the text keeps the delimiter that ended it, and all tokens are drawn by their
+#: probabilities alone. Left unsaid, vLLM takes what the model's generation_config.json says, such as a penalty for what
+#: comes again, as names and numbers do in code.
+_EXTRA = {"include_stop_str_in_output": True, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 #: Where servers name the delimiter that ended a choice (vLLM, SGLang); null there means the model ended its text itself.
 _NAMES_STOP = ("stop_reason", "matched_stop")
 
@@ -87,11 +89,11 @@ class EndpointPolicy:
     async def _draw(self, request: dict[str, Any], marks: tuple[str, ...]) -> tuple[list[str], int]:
         """The steps, each ended by one of `marks`, and the tokens paid for all of them."""
         if self._stops:
-            stopping: dict[str, Any] = {"stop": list(marks), "extra_body": {_INCLUDE: True}}
+            stopping: dict[str, Any] = {"stop": list(marks), "extra_body": _EXTRA}
             try:
                 completion = await self._client.completions.create(**request, **stopping)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                if _INCLUDE not in str(error):
+                if not any(name in str(error) for name in _EXTRA):
                     raise
             else:
                 read = [_read(choice, marks) for choice in self._choices(completion)]

@@ -56,6 +56,11 @@ def _rounds(run: Run) -> None:
     problems = once(0, "problems", gather_problems, problems=run.config.problems)
     say_if_short(run)
     shown = partial(examples_for, asked=run.config.policy)
+    if shown(generator):
+        run.progress.say(
+            "Round 1's model was not trained in the text format here: worked examples stand before every problem "
+            "(policy.few_shot=FILE: others; null: none)."
+        )
     evaluation = replace(plan(1).evaluation, few_shot=shown(base))
     once(0, "scores", score, evaluation=evaluation, problems=problems, policy=base, ppm=None)
 

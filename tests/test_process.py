@@ -59,3 +59,21 @@ def own():
 
 def test_output_that_could_not_be_written_is_no_success() -> None:
     assert ended("'--version'", out="/dev/full").returncode != 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ranks", "another"])
+def test_ray_is_left_unless_ranks_that_have_not_ended_are_still_in_it(name: str) -> None:
+    """Their thread's next word met a Ray that was gone, and the process of a run that had done everything ended with 1."""
+    before = f"""import os, threading, time
+from rstar_math.cli import main as program
+from rstar_math.cluster import joining
+@program.main.command()
+def own():
+    joining.connect_to(None)
+    threading.Thread(target=time.sleep, args=[1000], name={name!r}, daemon=True).start()
+    left = joining.leave
+    joining.leave = lambda: (print('left'), left())
+    print('done')"""
+    end = ended("'own'", before)
+    assert (end.returncode, end.stdout) == (0, "done\n" if name == "ranks" else "done\nleft\n"), end.stderr

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import NoReturn
 
 #: What Python itself ends with where the last of its output could not be written.
@@ -40,7 +41,13 @@ def leave(code: int) -> NoReturn:
 
 
 def _leave_ray() -> None:
-    """Ends a cluster of this machine's own at once; without a word some of its processes would last for half a minute."""
+    """Ends a cluster of this machine's own at once; without a word some of its processes would last for half a minute. They
+    do where ranks that have not ended in time keep a thread in Ray: left under it, Ray ends the process with a code of its
+    own, or by SIGSEGV."""
     joining = sys.modules.get("rstar_math.cluster.joining")
-    if joining is not None:  # else the command had nothing to do with Ray, whose import takes a second
+    if joining is None:  # the command had nothing to do with Ray, whose import takes a second
+        return
+    from rstar_math.training.exchange import THREAD
+
+    if not any(thread.name == THREAD for thread in threading.enumerate()):
         joining.leave()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: A rank speaks every so many seconds; one that has not for so long is not answering. A library that loads weights may hold
 #: up the thread for a while.
 _EVERY_SECONDS, _DEAF_SECONDS = 2.0, 30.0
+#: Name of the caller's thread that is in Ray as long as its ranks are there.
+THREAD = "ranks"
 #: Ranks that are named one by one.
 _NAMED = 4
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rstar_math.config import TrainingConfig
 from rstar_math.errors import ConfigError, TrainingStuck
 from rstar_math.training.devices import on_gpus
-from rstar_math.training.exchange import Exchange, Job, JobDone, Pulse
+from rstar_math.training.exchange import THREAD, Exchange, Job, JobDone, Pulse
 from rstar_math.training.failures import failed, reason, were_lost
 from rstar_math.training.job import TrainingJob, deepspeed_config
 
@@ -101,7 +101,8 @@ class Ranks:
         self._at_work = False
         self._ended = Future[None]()
         # A daemon: where ranks never find their places this does not return, and the program has to end all the same.
-        Thread(target=self._run, name="ranks", daemon=True).start()
+        self._thread = Thread(target=self._run, name=THREAD, daemon=True)
+        self._thread.start()
 
     def suit(self, config: TrainingConfig) -> bool:
         """Whether they can do a training of that kind, and have not ended."""
@@ -151,8 +152,7 @@ class Ranks:
                 self._kill(seconds / 2)
             else:
                 self._let_go(seconds / 2)
-        # Ray Train, still asking for its ranks after the caller has left the cluster, would start another.
-        wait([self._ended], max(until - time.monotonic(), 1.0))
+        self._thread.join(max(until - time.monotonic(), 1.0))
         with suppress(RayError):
             ray.kill(self._exchange)  # nobody else has a word for it, and its process would last as long as this object
 

@@ -100,7 +100,9 @@ class Tally:
     def _check_format(self) -> None:
         """Raises StageError where the policy does not write steps at all: it would cost the whole plan and teach nothing."""
         if self.graded and self.barren == self.sums["problems"] >= _ENOUGH_TO_TELL:
-            raise StageError(f"For the first {self.barren} problems {_BARREN} Trees that were grown stay.")
+            raise StageError(
+                f"For the first {self.barren} problems {_BARREN} from=round-N.trees begins these trees anew."
+            )
 
     def say_what_is_wrong(self, say: Callable[[str], None]) -> None:
         """Says for how many problems the policy had not one token, or no step."""

@@ -40,7 +40,6 @@ CODE_START, ANSWER_START = "<code>", "<answer>"
 MARKS = (CODE_START, OUTPUT_START, OUTPUT_END, ANSWER_START, *DELIMITERS)
 _MARKUP = re.compile("|".join(re.escape(mark) for mark in MARKS if mark != ANSWER_START))
 _OUTPUT = re.compile(f"{re.escape(OUTPUT_START)}(.*?){re.escape(OUTPUT_END)}", re.DOTALL)
-_BOX = "\\boxed{"
 
 
 def prompt(question: str) -> str:
@@ -64,19 +63,6 @@ def code_of(step: str) -> str:
     if ANSWER_START in step:
         return ""
     return _MARKUP.sub("", step).strip("\n") + "\n"
-
-
-def answer_of(step: str) -> str | None:
-    """The content of the last complete `\\boxed{...}` in `step`, braces balanced; None if there is none."""
-    start = step.rfind(_BOX)
-    while start >= 0:
-        depth = 1
-        for position in range(start + len(_BOX), len(step)):
-            depth += {"{": 1, "}": -1}.get(step[position], 0)
-            if depth == 0:
-                return step[start + len(_BOX) : position].strip()
-        start = step.rfind(_BOX, 0, start)
-    return None
 
 
 def after(step: Step) -> str:

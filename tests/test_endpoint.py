@@ -19,7 +19,7 @@ import pytest
 from aiohttp import web
 from tiny_models import write_policy
 
-from rstar_math import text
+from rstar_math import boxes, text
 from rstar_math.config import PolicyConfig
 from rstar_math.engines.endpoint import EndpointPolicy
 from rstar_math.engines.environment import find_numa
@@ -227,7 +227,7 @@ def test_the_bootstrap_examples_are_written_as_the_text_format_says_and_print_wh
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec("".join(text.code_of(step.text) for step in steps), {})
-        assert printed.getvalue().strip() == steps[-2].output == text.answer_of(steps[-1].text)
+        assert printed.getvalue().strip() == steps[-2].output == boxes.boxed(steps[-1].text)
 
 
 def test_an_unknown_few_shot_prompt_names_those_there_are() -> None:

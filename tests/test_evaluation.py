@@ -43,7 +43,9 @@ from rstar_math.search.task import Task
 from rstar_math.text import join
 
 DRAWN = plant("a answer=4\nb answer=5\nc answer=5\nd answer=6")
-KNOBS = EvaluationConfig(candidates=5, rollouts=4, temperature=0.6, top_p=0.8, depth=7, max_step_tokens=33)
+KNOBS = EvaluationConfig(
+    candidates=5, beam_candidates=3, rollouts=4, temperature=0.6, top_p=0.8, depth=7, max_step_tokens=33
+)
 ITSELF = {answer: answer for answer in ("4", "5", "6")}
 
 
@@ -268,7 +270,7 @@ def test_an_evaluations_own_limits_hold_for_every_strategy() -> None:
     assert (greedy.kind, greedy.temperature, greedy.candidates, greedy.rollouts) == ("sample", 0.0, 1, 1)
     assert (mcts.kind, mcts.temperature, mcts.candidates, mcts.rollouts) == ("mcts", 0.6, 5, 4)
     assert (mcts.top_p, mcts.annotation) == (0.8, "ppm")
-    assert (beam.kind, beam.candidates, beam.rollouts, beam.annotation) == ("beam", 5, 3, "ppm")
+    assert (beam.kind, beam.candidates, beam.rollouts, beam.annotation) == ("beam", 3, 3, "ppm")
 
 
 def test_readings_of_the_same_draws_share_one_search() -> None:

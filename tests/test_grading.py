@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rstar_math import boxes
 from rstar_math.bench.grading import PAIRS, Pair, measure, read_pairs
 from rstar_math.config import GradingConfig
-from rstar_math.grading import algebra, at_once, boxes, grammar, notations, surface, symbolic, trees
+from rstar_math.grading import algebra, at_once, grammar, notations, surface, symbolic, trees
 from rstar_math.grading.comparing import compare
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import Rules
@@ -381,6 +382,21 @@ def test_the_pairs_that_come_with_the_benchmark_have_no_false_accept() -> None:
 )
 def test_the_last_balanced_box_is_what_a_reply_states(reply: str, answer: str | None) -> None:
     assert boxes.stated(reply) == answer
+
+
+@pytest.mark.parametrize(
+    ("step", "answer"),
+    [
+        ("<answer>The answer is \\boxed{480}.\n<end_of_answer>", "480"),
+        ("<answer>It is \\boxed{5} or \\boxed {6}.<end_of_answer>", "5; 6"),
+        ("\\boxed{1} and then \\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
+        ("no box, so 5", None),
+        ("\\boxed{", None),
+        ("\\boxed{}", None),
+    ],
+)
+def test_a_step_without_a_box_states_no_answer(step: str, answer: str | None) -> None:
+    assert boxes.boxed(step) == answer
 
 
 HOSTILE = {

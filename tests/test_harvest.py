@@ -186,6 +186,14 @@ def test_the_released_filters_are_options_and_count_what_they_take() -> None:
     assert alike.dropped["pairs_too_alike"] == 2
 
 
+@pytest.mark.parametrize(("chosen", "kept"), [("a" * 19, False), ("a" * 20, True)])
+def test_a_character_in_the_place_of_another_is_one_edit(chosen: str, kept: bool) -> None:
+    """It counted as two, one deleted and one inserted, and pairs that differ in ten characters passed for twenty."""
+    tree = plant(f"{chosen} q=1\n  x answer=4 correct\n{'b' * len(chosen)} q=-1\n  y answer=5 wrong")
+    pairing = pair_up([tree], trajectories([tree]), HarvestConfig(min_edit_distance=20))
+    assert any(pair.kind == "middle" for pair in pairing.pairs) == kept
+
+
 def test_the_crop_counts_every_filter_and_the_coverage_by_level(tmp_path) -> None:
     trees, validation, out = (tmp_path / name for name in ("trees", "validation", "out"))
     for folder in (trees, validation, out):

@@ -9,11 +9,11 @@ import pytest
 from transformers import AutoTokenizer
 
 from rstar_math import text
+from rstar_math.boxes import boxed
 from rstar_math.problems.wordproblems import generate
 from rstar_math.seedling import MODEL_PATH
 from rstar_math.seedling.recipe import encode
 from rstar_math.seedling.reviews import Review, Reviewer
-from rstar_math.text import answer_of
 
 SOLVED = generate(5, 120, split="solved")
 
@@ -36,7 +36,7 @@ def test_the_end_of_the_code_and_the_answer_are_right_only_if_the_whole_program_
     for problem, review in ends:
         whole = tuple(step.text for step in review.steps) == problem.steps
         assert review.right[-2:] == (whole, whole)
-        assert answer_of(review.steps[-1].text) == review.steps[-2].output
+        assert boxed(review.steps[-1].text) == review.steps[-2].output
     assert {review.right[-1] for _, review in ends} == {True, False}
 
 

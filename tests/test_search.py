@@ -11,7 +11,7 @@ from artefacts import flip_a_bit
 from rstar_math.config import GradingConfig, SearchConfig
 from rstar_math.errors import StageError
 from rstar_math.grading import ProcessJudge
-from rstar_math.records import End, Grade, Problem, Tree
+from rstar_math.records import End, Grade, Problem, Tree, Verdict
 from rstar_math.scripted import ExactJudge, InProcessSandbox, Script, ScriptedPolicy, ScriptedScorer
 from rstar_math.search.expansion import Doors
 from rstar_math.search.forest import grow
@@ -139,10 +139,11 @@ async def test_printing_the_word_error_is_no_failure() -> None:
 
 
 async def test_an_answer_that_nobody_can_decide_is_never_rewarded() -> None:
-    def says_nothing(transcript: str) -> list[str]:
-        return ["<answer>\\boxed{}<end_of_answer>"] if "<output>" in transcript else tell(transcript)
+    class Undecided:
+        async def grade(self, *_: object) -> Grade:
+            return Grade(Verdict.UNREADABLE, "no reading")
 
-    tree = await grow_one(SearchConfig(rollouts=2, candidates=8), doors(says_nothing))
+    tree = await grow_one(SearchConfig(rollouts=2, candidates=8), doors(judge=Undecided()))
     assert {rollout.value for rollout in tree.rollouts} == {-1.0}
     assert tree.cost.undecided > 0
 
@@ -191,11 +192,45 @@ async def test_an_unsolved_problem_gets_another_tree_with_another_seed() -> None
     assert len(await grow(PROBLEM, doors(), plan, seed=1)) == 1
 
 
-async def test_a_synthetic_problem_gets_no_rollouts_that_the_noise_filter_would_throw_away() -> None:
-    """Solved after 80 of 128 rollouts, at most 38% of its trajectories are right, and it is dropped for that."""
-    plan = SearchConfig(rollouts=2, candidates=16, escalate_to=(4, 6), trees=2)
-    (tree,) = await grow(PROBLEM._replace(answer="5", synthetic=True), doors(), plan, seed=1)
-    assert len(tree.rollouts) == 2
+@pytest.mark.parametrize(
+    ("threshold", "grown"),
+    # Of 4 half may yet be right, as many as are asked for; of 6 only 2.
+    [(0.5, [4]), (0.6, [2]), (0.3, [6]), (0.2, [6, 4]), (0.0, [6, 6])],
+)
+async def test_a_synthetic_problem_gets_no_rollouts_that_the_noise_filter_would_throw_away(threshold, grown) -> None:
+    """Solved after 80 of 128 rollouts, at most 38% of its trajectories are right, and it is dropped for that. Then it got no
+    second look at all, though 16 right ones after 16 wrong ones are enough."""
+    plan = SearchConfig(rollouts=2, candidates=16, escalate_to=(4, 6), trees=2, noise_threshold=threshold)
+    trees = await grow(PROBLEM._replace(answer="5", synthetic=True), doors(), plan, seed=1)
+    assert [len(tree.rollouts) for tree in trees] == grown
+    assert len(await grow(PROBLEM._replace(synthetic=True), doors(), plan, seed=1)) == 1
+
+
+async def test_all_boxes_of_an_answer_are_what_the_judge_gets() -> None:
+    """The last one alone was kept: "5 or 6" was right beside 6, and "2 and 3" wrong beside its own list."""
+
+    def two(transcript: str) -> list[str]:
+        if transcript.endswith("<end_of_output>\n"):
+            return ["<answer>It is \\boxed{5} or \\boxed{4}.\n<end_of_answer>"]
+        return tell(transcript)
+
+    tree = await grow_one(SearchConfig(rollouts=2), doors(two))
+    assert {node.answer for node in tree.nodes} == {None, "5; 4"}
+    assert {node.verdict for node in tree.nodes} == {None, Verdict.WRONG}
+
+
+async def test_code_that_ended_is_asked_for_its_answer_again_where_its_words_could_not_be_read() -> None:
+    """One unreadable draw made a dead end of it for good, and every later visit counted against steps that were right."""
+    said = iter(["<answer>It is 4.\n<end_of_answer>", "<answer>It is \\boxed{4}."])
+
+    def stammering(transcript: str) -> list[str]:
+        if transcript.endswith("<end_of_output>\n"):
+            return [next(said, "<answer>It is \\boxed{4}.\n<end_of_answer>")]
+        return [PRINT] if "<end_of_step>" in transcript else [ADD]
+
+    tree = await grow_one(SearchConfig(rollouts=4), doors(stammering))
+    assert [rollout.end for rollout in tree.rollouts] == [End.DEAD_END, End.DEAD_END, End.ANSWER, End.ANSWER]
+    assert [node.verdict for node in tree.nodes if node.answer] == [Verdict.CORRECT]
 
 
 async def test_worked_examples_stand_before_the_problem_for_the_policy_and_not_for_the_ppm() -> None:

@@ -37,6 +37,7 @@ FLOORS = {
     "forecast": 2,
     "tokens": 1,
     "grading": 2,
+    "boxes": 0,
     "errors": 0,
     "grace": 0,
     "lines": 1,

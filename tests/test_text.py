@@ -52,20 +52,6 @@ def test_a_reply_cut_off_or_without_output_is_refused(reply: str) -> None:
         text.parse_reply(reply)
 
 
-@pytest.mark.parametrize(
-    ("step", "answer"),
-    [
-        ("<answer>\\boxed{480}", "480"),
-        ("\\boxed{1} and then \\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
-        ("\\boxed{1} and \\boxed{2", "1"),
-        ("no box", None),
-        ("\\boxed{", None),
-    ],
-)
-def test_the_answer_is_the_last_complete_box(step: str, answer: str | None) -> None:
-    assert text.answer_of(step) == answer
-
-
 def test_code_keeps_comments_and_loses_markup() -> None:
     assert text.code_of(STEPS[0].text) == "# Step 1: double\nx = 2 * 20\n"
     assert text.code_of(STEPS[2].text) == ""

@@ -92,6 +92,13 @@ def test_the_pairs_of_a_shuffled_file_weigh_what_they_weigh_in_order(tmp_path: P
     assert pulls == [pytest.approx([0.25] * 4 + [1.0]), pytest.approx([0.25, 1.0, 0.25, 0.25, 1.0, 0.25])]
 
 
+def test_pairs_at_the_root_of_two_trees_are_two_groups(tmp_path: Path) -> None:
+    """One after the other they were taken for one, and each of their pairs weighed half."""
+    file = lines(tmp_path / "pairs.jsonl", *({**OURS, "group": f"p/{seed}/0"} for seed in (1, 1, 2)))
+    found = [encoded.row for encoded in rows.group_rows([file], Letters(), 1000) if encoded.row is not None]
+    assert [row["examples"] for row in found] == [2, 1]
+
+
 @pytest.mark.parametrize("command", ["train-policy", "train-ppm"])
 def test_a_file_of_bad_rows_is_refused_before_anything_is_started_or_made(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from rstar_math import text
+from rstar_math import boxes, text
 from rstar_math.problems import wordproblems_lexicon as lexicon
 from rstar_math.problems.wordproblems import (
     LEVELS,
@@ -37,7 +37,7 @@ def drawn() -> list[WordProblem]:
 def test_the_reference_code_prints_the_answer_and_the_last_step_states_it(drawn: list[WordProblem]) -> None:
     for problem in drawn:
         assert printed_by(problem) == problem.problem.answer
-        assert text.answer_of(problem.steps[-1]) == problem.problem.answer
+        assert boxes.boxed(problem.steps[-1]) == problem.problem.answer
 
 
 def test_answers_are_clean_integers_or_short_decimals(drawn: list[WordProblem]) -> None:

@@ -26,7 +26,8 @@ class SearchConfig:
     descents: Count = 1
     #: Next steps sampled at an expansion.
     candidates: Count = 8
-    #: Samples of the step that only words the final answer: its code has run already, so more bring nothing.
+    #: Samples of the step that only words the final answer: its code has run already. Where none can be read, the next visit
+    #: asks again.
     answer_candidates: Count = 1
     #: Of every draw; 0: the likeliest step.
     temperature: NotNegative = 1.0
@@ -44,6 +45,9 @@ class SearchConfig:
     annotation: Literal["terminal", "ppm"] = "terminal"
     #: While no trajectory is right (a hard problem): totals of rollouts to go on to. Rounds 2 and 3: 32. Round 4: 80, 128.
     escalate_to: tuple[int, ...] = ()
+    #: A synthetic problem gets no rollouts after which it could not be right so often any more, for it would be dropped
+    #: (harvest.noise_threshold). 0: as many as any other.
+    noise_threshold: Share = 0.5
     #: Trees at most, each from its own random seed; the next is planted only if the one before did not solve it.
     trees: Count = 1
     #: What stands before the problem where the policy does not know the text format; filled in by what policy.few_shot names.
@@ -147,6 +151,8 @@ class EvaluationConfig:
     #: Candidates a step and trajectories of System 2 (paper: 32 and 8; headline 64 trajectories).
     candidates: Count = 32
     rollouts: Count = 8
+    #: Candidates a step of step beam search, `evaluation.rollouts` or `@w` paths wide (paper: 8 and 8).
+    beam_candidates: Count = 8
     #: Of every draw but greedy decoding's.
     temperature: NotNegative = 1.0
     #: Tokens are drawn from the likeliest that hold this share of the probability together; 1: from all.

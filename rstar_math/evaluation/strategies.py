@@ -137,7 +137,7 @@ def _plan(name: str, kind: _Kind, count: int, evaluation: EvaluationConfig) -> S
     return SearchConfig(
         kind=kind.kind,
         rollouts=1 if greedy else count,
-        candidates=1 if drawn else evaluation.candidates,
+        candidates={"sample": 1, "beam": evaluation.beam_candidates, "mcts": evaluation.candidates}[kind.kind],
         temperature=0.0 if greedy else evaluation.temperature,
         top_p=1.0 if greedy else evaluation.top_p,
         annotation="terminal" if drawn else "ppm",

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from rstar_math import boxes
 from rstar_math.grading import (
-    boxes,
     doubts,
     families,
     guards,

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 from itertools import product
 from typing import Literal, NamedTuple
+
+from rapidfuzz.distance import Levenshtein
 
 from rstar_math.config import HarvestConfig
 from rstar_math.harvest.trajectories import Trajectory
@@ -105,8 +106,6 @@ def _flaw(pair: Pair, plan: HarvestConfig) -> str | None:
 
 
 def _edit_distance(pair: Pair) -> int:
-    """Characters to delete and insert to turn one side into the other (an upper bound of the least number)."""
+    """Characters to change, delete or insert to turn one side into the other (Levenshtein)."""
     chosen, rejected = ("".join(step.text for step in side) for side in (pair.chosen, pair.rejected))
-    blocks = SequenceMatcher(None, chosen, rejected, autojunk=False).get_matching_blocks()
-    matched = sum(block.size for block in blocks)
-    return len(chosen) + len(rejected) - 2 * matched
+    return Levenshtein.distance(chosen, rejected)

@@ -15,7 +15,7 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
-from rstar_math import text
+from rstar_math import boxes
 from rstar_math.config import ProblemsConfig
 from rstar_math.errors import InputError
 from rstar_math.problems.rows import LINE_FORMATS, Row, read_dataset, read_rows, unusable
@@ -199,7 +199,7 @@ def final_answer(value: Any, column: str, worked_out: bool = False) -> str:
         raise _RowError(f"{column}: got {_shown(value)}, expected text or a number")
     if found := _FINAL.search(value):
         return found[1]
-    boxed = text.answer_of(value)
+    boxed = boxes.boxed(value)
     if boxed is not None:
         value = boxed
     elif worked_out:

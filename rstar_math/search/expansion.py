@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rstar_math import text
+from rstar_math import boxes, text
 from rstar_math.config import SearchConfig
 from rstar_math.ports import Judge, Policy, Sandbox, Scorer
 from rstar_math.records import End, Proposal, Sampling, Segment, Status, Step, Verdict
@@ -61,7 +61,7 @@ async def expand(
     tree.nodes[index].children = []
     children: Counter[int] = Counter()
     for step, prior in zip(kept, priors, strict=True):
-        child = tree.attach(index, step, prior=prior, answer=text.answer_of(step.text) if answering else None)
+        child = tree.attach(index, step, prior=prior, answer=boxes.boxed(step.text) if answering else None)
         children[child] = said[step.text]
         if (
             prior is not None and not answering
@@ -98,7 +98,7 @@ def _well_formed(proposals: Sequence[Proposal], answering: bool) -> Counter[str]
 
 def _may_follow(candidate: str, answering: bool) -> bool:
     if answering:
-        return candidate.endswith(text.ANSWER_END) and text.answer_of(candidate) is not None
+        return candidate.endswith(text.ANSWER_END) and boxes.boxed(candidate) is not None
     return candidate.endswith((text.STEP_END, text.CODE_END)) and text.ANSWER_START not in candidate
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 
 from rstar_math.config import SearchConfig
 from rstar_math.records import Problem, Tree
@@ -30,21 +29,25 @@ async def grow(problem: Problem, doors: Doors, plan: SearchConfig, seed: int) ->
 
     A problem that no trajectory solved (a hard one) goes on to the totals in `plan.escalate_to`; one that is still unsolved
     then gets another tree with another seed, up to `plan.trees` (paper §3.4). Without a judge nothing counts as unsolved. A
-    synthetic problem gets `plan.rollouts` and no more: right ones that came after so many wrong ones could not make up half
-    of all, and it would be dropped as one with a wrong label whatever they cost (the noise filter, `harvest.crop`).
+    synthetic problem stops where right ones after so many wrong ones could not make up `plan.noise_threshold` of all: it
+    would be dropped as one with a wrong label whatever they cost (the noise filter, `harvest.crop`).
     """
-    if problem.synthetic:
-        plan = replace(plan, escalate_to=(), trees=1)
     search = SEARCHES[plan.kind]
     trees: list[Tree] = []
+    wrong = 0
     for number in range(plan.trees):
         started = time.perf_counter()
         tree = GrowingTree(problem, derive(seed, problem.id, number))
         for total in (plan.rollouts, *plan.escalate_to):
+            more = total - len(tree.rollouts)
+            if problem.synthetic and more < plan.noise_threshold * (wrong + more):
+                break
             await search(tree, total, doors, plan)
+            wrong += more
             if tree.solved or doors.judge is None:
                 break
-        trees.append(tree.freeze(time.perf_counter() - started))
+        if tree.rollouts:
+            trees.append(tree.freeze(time.perf_counter() - started))
         if tree.solved or doors.judge is None:
             break
     return trees

@@ -48,8 +48,10 @@ async def _descend(tree: GrowingTree, number: int, doors: Doors, plan: SearchCon
         while node.children is None:
             await _expand_once(tree, index, doors, plan, moves)
         if not node.children:
-            if index == 0:
-                node.children = None  # a root where nothing ran is asked again: there is nowhere else to go
+            if index == 0 or node.step.output is not None:
+                # Asked again at the next visit: below a root where nothing ran there is nowhere else to go, and where the
+                # code has ended only the words of its answer were at fault.
+                node.children = None
             return index, End.DEAD_END
         draw = stream(tree.seed, "select", number, node.depth)
         index = choose(tree, node.children, plan.exploration, plan.unvisited, draw)

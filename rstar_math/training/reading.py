@@ -76,7 +76,8 @@ def pairs(row: Fields) -> list[Pair]:
     chosen, rejected = (
         text.transcript(row["question"], (*prefix, *_steps(row[side])), for_next=False) for side in sides
     )
-    group = (row["problem_id"], row["kind"], row["question"], prefix)
+    # Two trees of a problem may both have pairs at the root, one after the other: the harvest's own name tells them apart.
+    group = (row["problem_id"], row["kind"], row["question"], prefix, row.get("group"))
     # A final pair's columns hold the average over each solution's steps; the Q of its last step is whether it is right.
     q = (1.0, -1.0) if row["kind"] == "final" else (row.get("q_chosen"), row.get("q_rejected"))
     return [Pair(group, row["kind"], chosen, rejected, q)]

@@ -37,8 +37,11 @@ class _Box(NamedTuple):
 
 def stated(reply: str) -> str | None:
     """The answer that `reply` states; None if it is empty, or a box is empty or never closed."""
-    if not _MENTION.search(reply):
-        return reply.strip() or None
+    return boxed(reply) if _MENTION.search(reply) else reply.strip() or None
+
+
+def boxed(reply: str) -> str | None:
+    """What the boxes of `reply` state, joined ones as a list; None if there are none, or one is empty or never closed."""
     boxes = _boxes(reply)
     if not boxes:
         return None

@@ -345,7 +345,7 @@ def test_equal_members_of_long_lists_go_first_and_what_is_left_is_not_compared_w
     assert grade(others, meant) == Grade(Verdict.UNREADABLE, "more members than anybody wants to compare")
     assert grade("?, ".join(numbers), "?, ".join(numbers)).verdict is not Verdict.CORRECT
     false = "; ".join(f"x_{{{number}}} = {number} = {number + 1}" for number in range(12))
-    assert grade(false, false).verdict is Verdict.WRONG
+    assert grade(false, false).verdict is Verdict.GOLD_UNREADABLE
 
 
 def test_what_is_right_is_right_both_ways_and_with_a_box_around_it() -> None:
@@ -424,6 +424,73 @@ HOSTILE = {
     "nulls": "\0" * 700,
     "other scripts": "٣" * 300,
 }
+
+
+#: What real ground truths and replies look like: each was refused once, some were called wrong.
+REFUSED_ONCE = r"""
+y = C_1 e^{-3x} + C_2 e^{-x}          | y=c_{1} e^{-3 x}+c_{2} e^{-x}
+y(x) = k_1 x + k_2                    | y=k_{2}+k_{1} x
+y = 4-7x                              | g^{-1}(x)=-7 x+4
+A=3+9h                                | A(h)=9h+3
+8^{\text{th}}                          | 8th
+\text{March 3rd}                      | \text{March 3}
+(3120)_5                              | 3120_{5}
+3120 \text{ base } 5                  | 3120_{5}
+{715}_{8}                             | 715_8
+3\text{ to }8                         | 3:8
+3\colon 8                             | 3:8
+9 \text{ a.m.}                        | 9:00 \text{ a.m.}
+\sum_{n=1}^\infty (-1)^n x^{3n}       | \sum_{n=1}^{\infty}(-1)^{n} x^{3 n}
+\text{The answer is } 31              | 31
+\text{USD } 45                        | \$45
+3.5¢                                  | 3.5 \text{ cents}
+(4,-1,2)                              | (x, y, z)=(4,-1,2).
+0 \text{ and } 315                    | 0,315
+\frac{20}{3} \approx 6.67 \text{ kg}  | \frac{20}{3} \text{ kg}
+"""
+
+#: Each was accepted: an infinity on the wrong side, a number for a name, a unit behind an approximation, two numbers as one.
+NEVER_RIGHT = r"""
+(+\infty, 4) \cup (4, \infty)         | (-\infty, 4) \cup (4, \infty)
+(-\infty,1)\cup(3,-\infty)            | (-\infty,1)\cup(3,\infty)
+[4, -\infty)                          | [4, \infty)
+\frac{7}{3+i}=i                       | \frac{21-7i}{10}
+i^{11}=i                              | -i
+\ln e=e                               | 1
+\frac{20}{3} \approx 6.67 \text{ kg}  | \frac{20}{3} \text{ g}
+7 \approx 7.0 \text{ hours}           | 7 \text{ days}
+315                                   | 0,315
+y = C_1 e^{-3x} + C_2 e^{-2x}         | y=c_{1} e^{-3 x}+c_{2} e^{-x}
+f(x) = 3x                             | f(n) = 3x
+7 \text{ p.m.}                        | 7:00 \text{ a.m.}
+18 \text{ to } 1                      | 18
+"""
+
+#: The same, perhaps, or no answer to what was asked: no example of a wrong one.
+NO_EXAMPLES = r"""
+700, 210                              | 210,700
+700 and 210                           | 210,700
+\$70 \text{ and } \$210              | 70,210
+x=y=6                                 | 6
+\text{sufficient but not necessary}   | \text{a sufficient but not a necessary condition}
+width = height = 9                    | width = height = 9
+"""
+
+
+def test_what_real_replies_look_like_is_read() -> None:
+    found = [(pair, grade(*pair).verdict) for pair in table(REFUSED_ONCE)]
+    assert [(pair, verdict) for pair, verdict in found if verdict is not Verdict.CORRECT] == []
+
+
+def test_infinities_numbers_for_names_and_units_behind_approximations_are_looked_at() -> None:
+    found = [(pair, grade(*pair).verdict) for pair in table(NEVER_RIGHT)]
+    assert [pair for pair, verdict in found if verdict is Verdict.CORRECT] == []
+
+
+def test_what_may_be_meant_otherwise_is_no_wrong_answer() -> None:
+    found = [(pair, grade(*pair).verdict) for pair in table(NO_EXAMPLES)]
+    assert [pair for pair, verdict in found if verdict in (Verdict.CORRECT, Verdict.WRONG)] == []
+    assert grade("\\text{sufficient, not necessary}", "\\text{necessary, not sufficient}").verdict is Verdict.WRONG
 
 
 #: Each was accepted once: a branch lost far from zero, a sign of the last term for the whole, a function for a name, an order

@@ -101,6 +101,7 @@ class Comparison:
             return self._option(said, option)
         if by_text_alone := by_text(said, meant):
             return by_text_alone[0]
+        said = doubts.constants_as_in(meant, said)
         said, meant, numbered = families.settled(said, meant)
         difference = self._answers(said, meant)
         if difference and numbered:
@@ -192,7 +193,7 @@ class Comparison:
             raise Unreadable("names in another order than the alphabet's")
         if not meant.name and said.done_to_a_symbol():
             raise Unreadable("the value of something else than a symbol")
-        if said.name and meant.name and said.name != meant.name:
+        if said.name and meant.name and not said.called_like(meant):
             return self._proportional(said, meant)
         if (said.sides and not said.name) or (meant.sides and not meant.name):
             if not (said.sides and meant.sides):

@@ -14,18 +14,25 @@ from rstar_math.grading import notations, structure
 from rstar_math.grading.units import quantity
 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+", re.ASCII)
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+", re.ASCII)
 _CONSTANT = re.compile(r"(.*\S)\s*\+\s*[CcKk](?:_(?:\d|\{\w+\}))?", re.DOTALL)
 _LOGARITHM = re.compile(r"\\(?:log|lg)(?![a-z_])(?!\s*_)")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+#: A constant with an index, as solutions of differential equations have them.
+_INDEXED = re.compile(r"(?<![A-Za-z\\])([CcKk])(?=\s*_\s*\{?\s*\d)")
 #: Letters of choices, and what may stand between them.
 _LETTERS = re.compile(r"[A-J](?:(?:\s|[,;&]|and|\\text\{\s*and\s*\})*[A-J])+")
 
 
 def of_texts(said: str, meant: str) -> str:
     """Why two whole answers that differ may be the same; "" if nothing speaks for it."""
-    if said != meant and said.replace(" ", "") == meant.replace(" ", ""):
-        return "the same but for its blanks"
+    if said.replace(" ", "") == meant.replace(" ", ""):
+        return "the same but for its blanks" if said != meant else "not the same as itself"
     for one, other in ((said, meant), (meant, said)):
+        if _GROUPED.fullmatch(one) and sorted(one.split(",")) == sorted(
+            quantity(member).text for member in structure.elements(other)
+        ):
+            return "a list, or a number whose digits are grouped"
         if _DECIMAL_COMMA.fullmatch(one) and notations.number(one.replace(",", ".")) == notations.number(other):
             return "a list, or a decimal written with a comma"
         members = structure.elements(one)
@@ -34,6 +41,15 @@ def of_texts(said: str, meant: str) -> str:
     if all(map(_LETTERS.fullmatch, (said, meant))) and _letters(said) == _letters(meant):
         return "the letters of several choices, or of a product"
     return ""
+
+
+def constants_as_in(meant: str, said: str) -> str:
+    """`said` with its constants C_1, C_2, … in the case of those of `meant`, where one letter stands for them all."""
+    letters = [set(_INDEXED.findall(text)) for text in (said, meant)]
+    if len(letters[0]) == len(letters[1]) == 1 and letters[0] != letters[1]:
+        (own,), (other,) = letters
+        return _INDEXED.sub(other, said) if own.lower() == other.lower() else said
+    return said
 
 
 def _in_two_units(members: Sequence[str]) -> bool:

@@ -176,6 +176,11 @@ def _of_group(group: Group) -> Extent:
         raise Unreadable("no set of real numbers at a second look")
     places = [spelt(part) for part in inside]
     infinite = [_INFINITE.fullmatch(place) is not None for place in places]
+    if any(
+        beyond and place.startswith("-") != (at == 0)
+        for at, (beyond, place) in enumerate(zip(infinite, places, strict=True))
+    ):
+        raise Unreadable("the wrong infinity at a second look")
     brackets = zip(_SIDES, places, (group.opening, group.closing), infinite, strict=True)
     ends = (End("closed" if mark in "[]" else "open", side, at) for side, at, mark, beyond in brackets if not beyond)
     return Extent(tuple(ends), *infinite)

@@ -7,6 +7,7 @@ spelling and never reach algebra. Each kind looks at both texts and answers, or 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -30,6 +31,7 @@ _CALENDAR = frozenset(
         "october november december",
     )
 )
+_DENIALS = frozenset(["not", "no", "never", "neither", "nor"])
 _TextOnly = Callable[[str, str], "tuple[Difference] | None"]
 
 
@@ -166,7 +168,17 @@ def _spoken(said: str, meant: str) -> tuple[Difference] | None:
         raise Unreadable("more or less than words where words are asked for")
     if f" {wanted} " in f" {words} ":
         raise Unreadable("more than the words that are asked for")
+    if _says_less(words or "", wanted or ""):
+        raise Unreadable("more or fewer words for what may be the same")
     return ("other words",)
+
+
+def _says_less(one: str, other: str) -> bool:
+    """Whether one of two sentences is the other without some words, none of them a "not"."""
+    short, long = sorted((one.split(), other.split()), key=len)
+    rest = iter(long)
+    left_out = Counter(long) - Counter(short)
+    return len(short) > 2 and all(word in rest for word in short) and not _DENIALS & left_out.keys()
 
 
 #: The kinds of answer that text decides, in this order.

@@ -54,7 +54,7 @@ def shown(text: str) -> str:
     text = characters.plain(text)
     for pattern, replacement in _UNSEEN[1 if "\\begin" in text else 0 :]:
         text = characters.replaced(pattern, replacement, text)
-    return text
+    return text.rstrip(". ")
 
 
 def tree(text: str) -> Items:

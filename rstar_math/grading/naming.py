@@ -44,6 +44,8 @@ _DENIED = re.compile(
     r"plus|errors?|more|less|fewer|squared|cubed|(?:square|cube) roots?|doubled?|twice|thrice|tripled?|half|halved|"
     r"conjugate|without|except|excluding)(?![a-z])"
 )
+#: A function of one symbol: f(x), g^-1(x).
+_FUNCTION = re.compile(r"([A-Za-z](?:\^-1)?)\([A-Za-z]\)")
 _APPROXIMATELY = re.compile(r"\s*\\(?:approx|simeq|sim|doteq)(?![a-z])\s*")
 
 
@@ -71,6 +73,14 @@ class Named(NamedTuple):
         row = structure.row(self.sides[0]) if self.name else None
         return row is not None and out_of_order(row.members, asked=asked)
 
+    def called_like(self, other: Named) -> bool:
+        """Whether both have one name; f is f(x), and y is whatever function of one symbol is asked for."""
+        if self.name == other.name:
+            return True
+        plain, applied = sorted((self.name, other.name), key=len)
+        function = _FUNCTION.fullmatch(applied)
+        return function is not None and plain in ("y", function[1])
+
     def done_to_a_symbol(self) -> bool:
         """Whether the name is an operation, or denies itself, so that its value is not that of a symbol."""
         return bool(self.name and (_DONE_TO.search(self.name) or _DENIED.search(self.sides[0])))
@@ -95,8 +105,10 @@ def _named(text: str) -> Named:
         if point and structure.row(text[point.end() :]):
             return Named(point[0], (point[0], text[point.end() :]), text[point.end() :])
         return Named("", (), text)
-    if not _is_name(sides[0]) and _is_name(sides[-1]):
+    if not _is_name(sides[0]) and _is_name(sides[-1]) and sides[-1].strip() not in ("i", "e"):
         sides = (sides[-1], *sides[:-1])  # 5 = x
+    if len(sides) > 2 and all(map(_is_name, sides[:-1])):
+        raise Unreadable("one value under several names")
     if _is_name(sides[0]) or _is_tuple_of_names(sides[0]):
         return Named(re.sub(r"[\s{}]", "", sides[0]), sides, sides[-1])
     return Named("", sides, text)
@@ -118,11 +130,15 @@ def _without_approximation(text: str, rounds: Callable[[str, str], bool]) -> str
     if _is_name(parts[0]):
         return f"{parts[0]} = {parts[1]}"
     exact = structure.equation(parts[0])[-1]
-    amount = quantity(parts[1])
+    amount, own = quantity(parts[1]), quantity(exact)
     decimal = parts[1] if amount.unsure() else amount.text
-    if notations.number(decimal) is None or not rounds(decimal, quantity(exact).text):
+    if notations.number(decimal) is None or not rounds(decimal, own.text):
         raise Unreadable("an approximation that is none")
-    return parts[0]
+    if amount.unit in ("", own.unit) or amount.unsure():
+        return parts[0]
+    if own.unit:
+        raise Unreadable("an approximation in another unit")
+    return parts[0] + parts[1].removeprefix(decimal)
 
 
 def _is_name(text: str) -> bool:

@@ -16,7 +16,7 @@ from rstar_math.grading.characters import replaced
 #: Longest run of digits that is read as a number; a final answer has a few.
 DIGITS = 400
 #: Digits in an answer are grouped by threes, with commas or spaces, or not at all.
-_NUMBER = re.compile(r"([+-]?)\s?((?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+)", re.ASCII)
+_NUMBER = re.compile(r"([+-]?)\s?((?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+)", re.ASCII)
 _SCIENTIFIC = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))[eE]([+-]?\d{1,3})", re.ASCII)
 _PERIODIC = re.compile(r"([+-]?)(\d*)\.(\d*)\\(?:overline|bar|dot)\{(\d{1,30})\}", re.ASCII)
 _MIXED = re.compile(r"([+-]?)\s?(\d+)\s+(\d+)/(\d+)", re.ASCII)
@@ -26,7 +26,8 @@ _QUOTIENT = re.compile(
     re.ASCII,
 )
 _IN_BASE = re.compile(
-    r"(?:\\text\{)?(-?\s?[0-9A-Za-z]+)\}?\s*(?:_\{?(?:\\text\{)?|\\text\{|)\s*(?:base)?[\s-]*(\w+?)\s*\}{0,2}", re.ASCII
+    r"(?:\\text\{|[({])?(-?\s?[0-9A-Za-z]+)[)}]?\s*(?:_\{?(?:\\text\{)?|\\text\{|)\s*(?:base)?[\s-]*\}?\s*(\w+?)\s*\}{0,2}",
+    re.ASCII,
 )
 _BASES = {
     "two": 2,
@@ -42,7 +43,9 @@ _BASES = {
     "twelve": 12,
     "sixteen": 16,
 }
-_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE | re.ASCII)
+_TIME = re.compile(
+    r"(\d{1,2})(?=:|\s*[ap]\.?\s?m)(?::(\d{2})(?::(\d{2}))?)?\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE | re.ASCII
+)
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _WORDS = re.compile(r"[(]?\s*[A-Za-z][\w\s'’.,;:!?()&/-]*", re.ASCII)
 _CHOICE = re.compile(r"\(?([A-J])\)?|\(([a-j])\)")
@@ -70,6 +73,8 @@ _ARTICLE = re.compile(r"^(?:the|an?) (?=\w)")
 _SIGNS = re.compile(
     r"-(?=\s?[\d.(]|\s?[a-z](?![a-z]))|\d*\.\d+|(?<![a-z])[a-z]'+(?![a-z])|(?:(?<=\d)|(?<=\))|(?<=\b[a-z]))!|[a-z0-9/]+"
 )
+#: "October 30th" is October 30.
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 #: Letters that are a product of symbols, not a word: no vowel, or none where a word has one.
 _SYLLABLES = re.compile(r"(?=.{3})[^aeiouy]{0,3}[aeiouy]{1,2}[^aeiouy]{0,2}(?:[aeiouy]{1,2}[^aeiouy]?)?")
 _ONES = re.findall(
@@ -167,7 +172,7 @@ def time_of_day(text: str) -> Time | None:
     found = _TIME.fullmatch(replaced(_TEXT, r"\1", text).strip())
     if not found:
         return None
-    time = Time(int(found[1]), int(found[2]), int(found[3] or 0), (found[4] or "").lower())
+    time = Time(int(found[1]), int(found[2] or 0), int(found[3] or 0), (found[4] or "").lower())
     return time if time.hour < (13 if time.half else 25) and time.minute < 60 and time.second < 60 else None
 
 
@@ -197,7 +202,7 @@ def words(text: str) -> str | None:
     plain = replaced(_TEXT, r" \1 ", text).strip()
     if not _WORDS.fullmatch(plain):
         return None
-    return _ARTICLE.sub("", " ".join(_SIGNS.findall(plain.casefold())))
+    return _ARTICLE.sub("", " ".join(_SIGNS.findall(_ORDINAL.sub("", plain.casefold()))))
 
 
 def bare(spoken: str | None) -> str | None:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import re
 
 from rstar_math.grading import notations, structure
+from rstar_math.grading.characters import replaced
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.formulas import Formulas
 from rstar_math.grading.kinds import Difference
+
+#: "1 to 7" is a ratio where one is asked for.
+_TO = re.compile(r"^\s*(\d+)\s*(?:\\text\{\s*to\s*\}|\bto\b)\s*(\d+)\s*$", re.ASCII)
 
 
 def differ(said: str, meant: str, formulas: Formulas) -> Difference:
@@ -19,7 +23,7 @@ def differ(said: str, meant: str, formulas: Formulas) -> Difference:
     Raises:
         Unreadable: one of them may be a time, or has no reading.
     """
-    parts = [structure.split(text, ":") for text in (said, meant)]
+    parts = [structure.split(replaced(_TO, r"\1:\2", text), ":") for text in (said, meant)]
     if len(parts[0]) == len(parts[1]) == 2 or 1 in map(len, parts):
         quotients = [f"({part[0]})/({part[1]})" if len(part) == 2 else part[0] for part in parts]
         if max(map(len, parts)) > 2:

@@ -34,7 +34,7 @@ OR = re.compile(
 AND = re.compile(
     r"\s*(?:\\text\{\s*,?\s*and\s*\}|(?<![A-Za-z\\])and(?![A-Za-z])|\\(?:land|wedge)(?![a-z])|,|;)\s*(?:\\text\{\s*and\s*\})?"
 )
-_INFINITE = re.compile(r"[+-]?\s*\\infty")
+_INFINITE = re.compile(r"([+-]?)\s*\\infty")
 #: f(x) between two bounds is what an inequality speaks of.
 _APPLIED = re.compile(r"[A-Za-z]\s*\(\s*[a-z](?:\s*,\s*[a-z])*\s*\)")
 _ABSOLUTE = re.compile(r"\|([^|]+)\|")
@@ -190,7 +190,7 @@ class Reader:
         return found
 
     def _interval(self, row: structure.Row) -> Reals:
-        low, high = (self._end(member) for member in row.members)
+        low, high = (self._end(member, below=at == 0) for at, member in enumerate(row.members))
         if (low is None and row.opening == "[") or (high is None and row.closing == "]"):
             raise Unreadable("an interval that holds infinity")
         if low is not None and high is not None and not low < high:
@@ -200,9 +200,11 @@ class Reader:
         right = "<" if row.closing == ")" else "\\leq"
         return Reals(ends, lambda place: _compare(place, left, low) and _compare(place, right, high))
 
-    def _end(self, text: str) -> Place | None:
-        """A boundary; None at infinity."""
-        return None if _INFINITE.fullmatch(text.strip()) else self._point(text)
+    def _end(self, text: str, *, below: bool) -> Place | None:
+        """A boundary; None at the infinity on its own side."""
+        if (infinite := _INFINITE.fullmatch(text.strip())) and (infinite[1] == "-") != below:
+            raise Unreadable("an interval that reaches to the wrong infinity")
+        return None if infinite else self._point(text)
 
     def _point(self, text: str) -> Place:
         symbol, _, value = self._line.linear(text)

@@ -12,7 +12,7 @@ from rstar_math.grading.characters import replaced
 from rstar_math.grading.failures import Unreadable
 
 _TOKEN = re.compile(
-    r"\s+|\\[A-Za-z]+|\\[{}|]|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+|[A-Za-z]|[-+*/^_!'()\[\]{}|:]",
+    r"\s+|\\[A-Za-z]+|\\[{}|]|[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+|[A-Za-z]|[-+*/^_!'()\[\]{}|:]",
     re.ASCII,
 )
 #: More letters in a row than a product of symbols has.
@@ -40,9 +40,13 @@ HALVES = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceiling"), 
 _BLANK = re.compile(r"(\\[A-Za-z]+ (?=[A-Za-z])|(?<=[\d.]) (?=[\d.]|,\d{3})|(?<=\d,) (?=\d{3}))| ")
 
 
+#: Braces around one sign that is raised or lowered.
+_BRACED = re.compile(r"(?<=[\^_])\{\s*(\\[A-Za-z]+|[A-Za-z\d])\s*\}(?!\s*\d)")
+
+
 def squeezed(text: str) -> str:
-    """`text` without the blanks that mean nothing; 2^3 5 is not 2^35."""
-    return replaced(_BLANK, r"\1", text)
+    """`text` without the blanks and braces that mean nothing; 2^3 5 is not 2^35."""
+    return replaced(_BLANK, r"\1", replaced(_BRACED, r"\1 ", text))
 
 
 def tokens(text: str) -> list[str]:

@@ -21,7 +21,7 @@ _AND_OR = re.compile(
 _SEPARATED = re.compile("[,;]|and|or|vee")
 #: "and" inside a longer piece of text: `\text{ cm and }`.
 _INNER_AND_OR = re.compile(r"\\text\{\s*([^{}]*?\w)\s*,?\s+(and|or)\s*\}")
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!,?\d)")
+_THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?!,?\d)")
 #: A comma between digits of one number whatever else is read: no number begins with a nought and another digit.
 _BEFORE_NOUGHT = re.compile(r"(?<=\d),(?=0\d)")
 #: One number with a decimal comma, or two.

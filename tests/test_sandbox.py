@@ -161,6 +161,33 @@ async def test_standard_output_can_be_made_anew_as_ordinary_code_does(sandbox: P
     assert (execution.stdout, execution.error) == ("False\n√\n", "")
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding='utf-8')\nprint('x')",
+        "import atexit\natexit.register(print, 'x')",
+        "import os\nprint('x' if open(os.__file__, opener=os.open).read(1) else '')",
+    ],
+    ids=["its buffer under another wrapper", "what is done at the end", "an opener"],
+)
+async def test_ordinary_python_prints_as_it_does_outside(sandbox: ProcessSandbox, program: str) -> None:
+    execution = await run(sandbox, program)
+    assert (execution.status, execution.stdout, execution.error) == (Status.OK, "x\n", "")
+
+
+async def test_linear_programs_are_solved_on_machines_of_many_cores(sandbox: ProcessSandbox) -> None:
+    """The solver started a thread for every two cores that it counted, and a program may start none."""
+    solve = "from scipy.optimize import linprog\nprint(linprog([-1, -2], A_ub=[[1, 1]], b_ub=[4]).fun)"
+    assert (await run(sandbox, solve)).stdout == "-8.0\n"
+    assert int((await run(sandbox, "import os\nprint(os.cpu_count())")).stdout) <= 2
+
+
+async def test_random_parts_of_names_are_the_same_in_every_sandbox(sandbox: ProcessSandbox) -> None:
+    program = "from sympy import Dummy\nprint(hash(Dummy('x')), sorted(map(hash, {Dummy() for _ in range(3)})))"
+    async with open_sandbox(CONFIG) as other:
+        assert (await run(sandbox, program)).stdout == (await run(other, program)).stdout != ""
+
+
 async def test_help_is_there(sandbox: ProcessSandbox) -> None:
     assert "absolute value" in (await run(sandbox, "help(abs)")).stdout
 

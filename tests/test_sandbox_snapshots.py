@@ -103,6 +103,46 @@ async def test_what_counts_for_the_whole_program_is_judged_as_a_whole(
     assert expected is None or continued.stdout.endswith(f"\n{expected}")
 
 
+@pytest.mark.parametrize(
+    ("path", "step"),
+    [
+        ("import os, sys\nos.dup2(1, 2)\n", "print('warned', file=sys.stderr, flush=True)\n"),
+        ("import os\nos.dup2(2, 1)\n", "print('nobody reads this')\n"),
+        ("import os, decimal\nos.close(0)\nsource = open(decimal.__file__)\n", "print(os.read(0, 3), source.tell())\n"),
+        ("import builtins\nbuiltins.sum = lambda *_: 'mine'\n", "print(sum([1]))\n"),
+        ("import builtins\nbuiltins.any = builtins.bool = None\n", "print(bool)\n"),
+        ("print('path')\n", "import os\nos.write(1, b'step\\n')\n"),
+        ("import atexit\natexit.register(print, 'last')\n", "print('step')\n"),
+        (
+            "import signal, itertools\nn = itertools.count()\nsignal.signal(signal.SIGCONT, lambda *_: next(n))\n",
+            "print(n)\n",
+        ),
+        (
+            "import sys, itertools\nn = itertools.count()\nsys.setprofile(lambda *_: next(n))\n",
+            "sys.setprofile(None)\nprint(n)\n",
+        ),
+    ],
+)
+async def test_a_path_that_changed_its_surroundings_goes_on_as_the_whole_program_would(
+    sandbox: ProcessSandbox, without: ProcessSandbox, path: str, step: str
+) -> None:
+    """Its forks printed elsewhere, shared an open file, ended, or counted who had come before them."""
+    program = (COSTLY.replace("print(born)\n", "") + path, step)
+    await sandbox.run([program[:1]])
+    (whole,) = await without.run([program])
+    for candidate in range(2):
+        (continued,) = await sandbox.run([(program[0], f"{step}# {candidate}\n")])
+        assert (continued.status, continued.error, continued.stdout) == (whole.status, whole.error, whole.stdout)
+
+
+async def test_a_path_cannot_keep_the_channel_on_which_its_candidates_are_ordered(sandbox: ProcessSandbox) -> None:
+    """Kept under another number, it told one candidate the code of the next, and let it print there."""
+    path = COSTLY + "import os\nos.dup2(3, 0)\n"
+    await printed(sandbox, (path,))
+    first, second = await printed(sandbox, (path, "print(1)\n"), (path, "print(2)\n"))
+    assert first.split()[0] != second.split()[0], "both are forks of the process that has the channel"
+
+
 async def test_an_open_file_or_a_timer_does_not_join_two_candidates(sandbox: ProcessSandbox) -> None:
     opened = COSTLY + "import decimal\nsource = open(decimal.__file__)\n"
     await printed(sandbox, (opened,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import subprocess
 import sys
@@ -87,7 +88,8 @@ def under_way(program: Waiting, ago: float, most: float = 60.0, process: int = 0
     """It started so many seconds ago; nobody listens to it."""
     unheard: Any = None
     base = Snapshot("bare", (), 0, -1, unheard)
-    return Running(program, base, -1, unheard, most, process, started=time.monotonic() - ago)
+    began = time.monotonic() - ago
+    return Running(program, base, -1, unheard, most, process, started=began, placed=began)
 
 
 def test_calls_take_turns() -> None:
@@ -107,6 +109,15 @@ def test_a_call_with_slow_programs_tries_one_more_at_a_time() -> None:
     assert turns.next() is None
     turns.enqueue(waiting(2, 2))
     assert [program.call for program in islice(iter(turns.next, None), 2)] == [2, 2]
+
+
+def test_a_program_that_waits_for_its_fork_gives_up_its_place_as_well() -> None:
+    """Behind a process that made no fork, some kept all places until the first one's time was over."""
+    turns = Turns(1, 4)
+    turns.enqueue(waiting(1, 2))
+    started(turns, 1.0).started = math.inf
+    turns.free_places()
+    assert turns.next() == Waiting(1, 2, "bare", ["pass\n"])
 
 
 def test_a_slow_program_that_ends_makes_room_for_another() -> None:

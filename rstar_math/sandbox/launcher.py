@@ -11,6 +11,7 @@ import builtins
 import json
 import math
 import os
+import resource
 import shutil
 import socket
 import sys
@@ -77,6 +78,8 @@ def main(plan_text: str) -> NoReturn:
         setattr(builtins, name, Quitter(name, "Ctrl-D (i.e. EOF)"))
     builtins.help = _Helper()
     Path("/proc/self/oom_score_adj").write_text("1000")  # short of memory, the kernel takes the sandbox first
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # three a program, and a common limit is 1,024
     cgroup.enter(plan.groups)
     limits = Limits(*plan.limits)  # type: ignore[arg-type]
     readable = tuple(map(Path, (*_READABLE, *_DEVICES, *filter(None, sys.path))))

@@ -10,6 +10,7 @@ was worth: time, signals and the amount of output are seen from outside (`contro
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import gc
 import json
@@ -18,6 +19,7 @@ import os
 import resource
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -103,7 +105,10 @@ def live(cage: Cage, channel: int, controller: int) -> NoReturn:
             _leave(0)
         warm_up(tier)
         _close_but(cage)
-        program = Program()
+        atexit._clear()  # what the libraries would do at their end is no part of a program's
+        # A step's output leaves as it ends. Unless lines leave at once, the whole path would print in another order.
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        program = Program(range(REPORT + 1))
         gc.collect()
         gc.freeze()
         confine.collapse_memory()
@@ -222,7 +227,7 @@ def _run(program: Program, task: Task, keep_after: float, receive: Callable[[int
         password, steps = task
         status, words = program.run(steps)
         spent += _processor_time()
-        if status != ok or spent < keep_after or not program.can_go_on(report + 1, _OPEN_FILES):
+        if status != ok or spent < keep_after or not program.can_go_on(_OPEN_FILES):
             break
         write(report, password.encode("ascii") + b"\n" + kept)
         task = _next_task(receive)

@@ -7,6 +7,7 @@ is what it would have run after the earlier steps in one piece, and where that c
 from __future__ import annotations
 import __future__ as futures
 
+import atexit
 import builtins
 import contextlib
 import errno
@@ -30,14 +31,19 @@ _FEATURES = sum({getattr(futures, name).compiler_flag for name in futures.all_fe
 _LOOKS_BACK = re.compile(r"\b(?:__future__|global|nonlocal)\b")
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 # The program may rename these in their modules; this file keeps its own.
-_fstat, _timer = os.fstat, signal.getitimer
+_fstat, _timer, _handler = os.fstat, signal.getitimer, signal.getsignal
+_tracer, _profiler = sys.gettrace, sys.getprofile
+_exits, _count_exits = atexit._run_exitfuncs, atexit._ncallbacks
 _OK, _ERROR, _MEMORY = Status.OK.value, Status.ERROR.value, Status.MEMORY.value
 
 
 class Program:
     """The namespace of one program, and the steps of it that ran so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, descriptors: range) -> None:
+        """`descriptors`: those that are open as a program begins, to whatever."""
+        self._descriptors, self._files = descriptors, [_file(number) for number in descriptors]
+        self._leaves = False
         self._lines: list[str] = []
         self._features = 0
         self._main = ModuleType("__main__")
@@ -48,17 +54,21 @@ class Program:
     def run(self, steps: Sequence[str]) -> tuple[str, str]:
         """Runs the next steps. Returns a `Status`, as a word, or TOGETHER, and the error in words."""
         ok, failed, memory = _OK, _ERROR, _MEMORY  # the program may give this module's names other meanings
-        earlier = sum(step.count("\n") for step in self._lines)
-        lines = [step if step.endswith("\n") else step + "\n" for step in steps]
-        continues, self._lines = bool(self._lines), [*self._lines, *lines]
-        source = "\n" * earlier + "".join(lines)
-        if continues and _LOOKS_BACK.search(source):
-            return TOGETHER, ""
+        continues = self._lines != []
         try:
+            self._files = [_file(number) for number in self._descriptors]
+            earlier = sum(step.count("\n") for step in self._lines)
+            lines = [step if step.endswith("\n") else step + "\n" for step in steps]
+            self._lines = [*self._lines, *lines]
+            source = "\n" * earlier + "".join(lines)
+            if continues and _LOOKS_BACK.search(source):
+                return TOGETHER, ""
             code: CodeType = compile(source, _SOURCE, "exec", self._features, dont_inherit=True)
             self._features |= code.co_flags & _FEATURES
             continues = False
             exec(code, self._main.__dict__)
+            self._leaves = _count_exits() > 0
+            _exits()
             _flush()
         except MemoryError:
             return (TOGETHER, "") if continues else (memory, "MemoryError")
@@ -73,23 +83,29 @@ class Program:
                 return failed, "an error that cannot be put into words"
         return ok, ""
 
-    def can_go_on(self, descriptors: int, most: int) -> bool:
-        """Whether forks of this process continue as the program itself would: no timer runs, and `descriptors` are
-        open, the first ones, of at most `most`; forks would share what else was opened, and how far it was read."""
+    def can_go_on(self, most: int) -> bool:
+        """Whether forks of this process continue as the program itself would: no timer runs, nobody traces calls or would
+        notice that it is stopped and goes on, nothing was done that belongs to a program's end, and of `most` descriptors
+        those are open that were, to the same files; forks would share what else was opened, and how far it was read."""
         try:
-            return not any(_timer(which)[0] for which in _TIMERS) and [
-                number for number in range(most) if _open(number)
-            ] == list(range(descriptors))
+            return (
+                not (self._leaves or any(_timer(which)[0] for which in _TIMERS))
+                and _tracer() is _profiler() is None
+                and _handler(signal.SIGCONT) is signal.SIG_DFL
+                and [_file(number) for number in self._descriptors] == self._files
+                and not any(_file(number) for number in range(self._descriptors.stop, most))
+            )
         except BaseException:  # noqa: BLE001 - the program took the memory, or put its own things in the builtins' places
             return False
 
 
-def _open(descriptor: int) -> bool:
+def _file(descriptor: int) -> tuple[int, int, int] | None:
+    """What file is open there; None: nothing is."""
     try:
-        _fstat(descriptor)
+        found = _fstat(descriptor)
     except OSError:
-        return False
-    return True
+        return None
+    return found.st_dev, found.st_ino, found.st_rdev
 
 
 def _seed() -> None:
@@ -102,10 +118,12 @@ def _seed() -> None:
 
 
 def _flush() -> None:
-    """As at a program's normal end; it may have put another stream in the place of standard output."""
-    for stream in {id(stream): stream for stream in (sys.stdout, sys.__stdout__)}.values():
-        if stream is not None and not getattr(stream, "closed", False):
-            stream.flush()
+    """As at a program's normal end; it may have put another stream in the place of standard output, or taken its buffer."""
+    if sys.__stdout__ is not None and sys.__stdout__ is not sys.stdout:
+        with contextlib.suppress(ValueError):
+            sys.__stdout__.flush()
+    if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
+        sys.stdout.flush()
 
 
 def _lacks_memory(error: BaseException) -> bool:

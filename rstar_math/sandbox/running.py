@@ -50,6 +50,7 @@ class Running:
     process:  0 as long as that fork is not there.
     waited:   seconds that it waited for a processor, when last asked.
     again:    it lost its base, and has to be run whole.
+    placed:   when it got its place; it may have waited for the fork since.
     password: what its report begins with; it came with the order.
     said:     its report.
     forged:   it said something else, or more.
@@ -66,10 +67,15 @@ class Running:
     waited: float = 0.0
     late: bool = False
     again: bool = False
+    placed: float = field(default_factory=time.monotonic)
     password: str = field(default_factory=lambda: os.urandom(_PASSWORD_BYTES).hex())
     said: bytes = b""
     forged: bool = False
     printed: bytearray = field(default_factory=bytearray)
+
+    def placed_seconds(self) -> float:
+        """Wall-clock seconds since it got its place."""
+        return time.monotonic() - self.placed
 
     def own_seconds(self) -> float:
         """Wall-clock seconds of this process until now."""

@@ -24,7 +24,9 @@ _X86_64 = 0xC000003E
 #: Numbers from here on are the x32 ABI, a second door to the same calls.
 _X32 = 0x40000000
 
-#: What running Python code, numpy and sympy were seen to need, and calls that touch nothing but the process itself.
+#: What running Python code, numpy and sympy were seen to need, and calls that touch nothing but the process itself. Not
+#: `sched_getaffinity`: a library that counts the cores (HiGHS, behind scipy's `linprog`) would start threads for them, which
+#: programs may not. Refused, it counts two, on every machine.
 _ALLOWED = {
     "read": 0, "write": 1, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "lseek": 8, "mmap": 9,
     "mprotect": 10, "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15,
@@ -33,14 +35,17 @@ _ALLOWED = {
     "getpid": 39, "exit": 60, "uname": 63, "getcwd": 79, "readlink": 89, "umask": 95, "gettimeofday": 96,
     "getrlimit": 97, "getrusage": 98, "sysinfo": 99, "times": 100, "getuid": 102, "getgid": 104, "geteuid": 107,
     "getegid": 108, "getppid": 110, "getpgrp": 111, "sigaltstack": 131, "gettid": 186, "time": 201, "futex": 202,
-    "sched_getaffinity": 204, "getdents64": 217, "restart_syscall": 219, "clock_gettime": 228, "clock_getres": 229,
+    "getdents64": 217, "restart_syscall": 219, "clock_gettime": 228, "clock_getres": 229,
     "clock_nanosleep": 230, "exit_group": 231, "newfstatat": 262, "readlinkat": 267, "faccessat": 269,
     "pselect6": 270, "ppoll": 271, "set_robust_list": 273, "dup3": 292, "pipe2": 293, "getcpu": 309,
     "getrandom": 318, "statx": 332, "rseq": 334, "close_range": 436, "faccessat2": 439,
 }  # fmt: skip
 #: Calls allowed with some values of one argument only: number -> (position of the argument, values).
 _ONLY = {
-    16: (1, (0x5401,)),  # ioctl: TCGETS, the question "is this a terminal?"
+    16: (
+        1,
+        (0x5401, 0x5450, 0x5451),
+    ),  # ioctl: TCGETS, the question "is this a terminal?"; FIONCLEX, FIOCLEX: close on exec
     # fcntl: duplicate, look at flags, close on exec. Never F_SETFL, for all programs have one and the same null device open;
     # never F_SETOWN, which makes the kernel send signals.
     72: (1, (0, 1, 2, 3, 1030)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import re
+import sys
 from collections.abc import Sequence
 
 from rstar_math.sandbox.events import without_sockets
@@ -26,8 +27,9 @@ _IMPORTS = {
     "asyncio": "asyncio",
 }
 TIERS = tuple(_IMPORTS)
-_MENTION = re.compile(r"\b(numpy|sympy|scipy|pandas|asyncio)\b")
-_SMALLEST = {"pandas": "numpy"}
+_MENTION = re.compile(r"\b(numpy|sympy|scipy|pandas|networkx|asyncio)\b")
+_SMALLEST = {"pandas": "numpy", "networkx": "numpy"}
+_FIRST_DUMMY = 1_000_000
 
 #: Typical calls of mathematical programs. Their first run in a process imports, builds tables and fills caches.
 _REHEARSAL = {
@@ -74,6 +76,8 @@ def warm_up(tier: str) -> None:
         with contextlib.suppress(ImportError):  # not installed: the program that asks for it will read the same
             for module in _IMPORTS[name].split():
                 importlib.import_module(module)
+            if name == "sympy":  # counted from a random number, which is in the hash of every `Dummy`
+                sys.modules["sympy.core.symbol"].Dummy._base_dummy_index = _FIRST_DUMMY
             exec(_REHEARSAL[name], {})
     if tier == "asyncio":
         without_sockets()

@@ -72,7 +72,7 @@ class Turns:
     def free_places(self) -> None:
         """The slow ones give up theirs, as long as there is room beside."""
         for running in self._until_slow():
-            if running.own_seconds() >= _QUICK_SECONDS and len(self._slow) < self._most_slow:
+            if running.placed_seconds() >= _QUICK_SECONDS and len(self._slow) < self._most_slow:
                 self._slow.add(running)
 
     def late(self) -> list[Running]:
@@ -86,5 +86,5 @@ class Turns:
     def patience(self) -> float:
         """Seconds until one is late or slow; infinite where none runs."""
         late = min((running.left() for running in self.running), default=math.inf)
-        slow = min((_QUICK_SECONDS - running.own_seconds() for running in self._until_slow()), default=math.inf)
+        slow = min((_QUICK_SECONDS - running.placed_seconds() for running in self._until_slow()), default=math.inf)
         return min(late, slow)

@@ -31,7 +31,7 @@ What it does not hold:
   The password lies in the frames that run it, nowhere else by name. So whoever writes to the report's descriptor is
   "killed", and giving the names of this package other meanings makes an error no success. But whoever walks up its frames,
   or reads its interpreter's memory, finds the password, and can forge its *own* success, or (other meanings are enough for
-  this) that of a program that continues it; never another's. Leaving early counts: `sys.exit(...)` is an error,
+  this) that of a program that continues it, of whose next step it hears; never another's. Leaving early counts: `sys.exit(...)` is an error,
   `os._exit(...)` is "killed".
 * A program that waits for a processor is given that time on the clock, up to four times its limit: where all are busy, one
   without end is ended as much later. Where /proc does not show who waits, slow programs keep their places instead.
@@ -39,6 +39,8 @@ What it does not hold:
 * Run step by step, three things differ from running in one piece: what lies between steps (equal constants are two
   objects, a string at a step's head becomes `__doc__`), the process number, and `time.process_time()`, which begins again
   in each fork (the limit counts all of it).
+* At a program's end `atexit` is done and standard output written; what lies in other writers of its own, `__del__` and what
+  stands behind a generator's `finally` is not. Every machine has two cores in here.
 * `asyncio` runs tasks, queues and timeouts; what would need a socket, a thread or a process is refused there as elsewhere.
 * With `processes` nothing is promised about forks but their number, and that they end with their program. They are counted in
   a user namespace of the program's own; where the kernel lends none, with all of the sandbox, and the promise is not held.

@@ -29,10 +29,10 @@ What it does not hold:
 
 * A program can print what it likes, and its report comes from its own process, after a password that came with the order.
   The password lies in the frames that run it, nowhere else by name. So whoever writes to the report's descriptor is
-  "killed", and giving the names of this package other meanings makes an error no success. But whoever walks up its frames,
-  or reads its interpreter's memory, finds the password, and can forge its *own* success, or (other meanings are enough for
-  this) that of a program that continues it, of whose next step it hears; never another's. Leaving early counts: `sys.exit(...)` is an error,
-  `os._exit(...)` is "killed".
+  "killed", and giving the names of this package other meanings makes an error no success. But whoever walks up its
+  frames, or reads its interpreter's memory, finds the password, and can forge its *own* success, or (other meanings
+  are enough for this) that of a program that continues it, of whose next step it hears; never another's. Leaving early
+  counts: `sys.exit(...)` is an error, `os._exit(...)` is "killed".
 * A program that waits for a processor is given that time on the clock, up to four times its limit: where all are busy, one
   without end is ended as much later. Where /proc does not show who waits, slow programs keep their places instead.
 * Time, processor load and the numbers of the sandbox's own processes are visible.

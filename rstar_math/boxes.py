@@ -36,12 +36,12 @@ class _Box(NamedTuple):
 
 
 def stated(reply: str) -> str | None:
-    """The answer that `reply` states; None if it is empty, or a box is empty or never closed."""
+    """The answer that `reply` states; None if it is empty, or a box is empty, or none is ever closed."""
     return boxed(reply) if _MENTION.search(reply) else reply.strip() or None
 
 
 def boxed(reply: str) -> str | None:
-    """What the boxes of `reply` state, joined ones as a list; None if there are none, or one is empty or never closed."""
+    """What the boxes of `reply` state, joined ones as a list; None if none is closed, or one is empty."""
     boxes = _boxes(reply)
     if not boxes:
         return None

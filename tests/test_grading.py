@@ -429,7 +429,7 @@ HOSTILE = {
 #: What real ground truths and replies look like: each was refused once, some were called wrong.
 REFUSED_ONCE = r"""
 y = C_1 e^{-3x} + C_2 e^{-x}          | y=c_{1} e^{-3 x}+c_{2} e^{-x}
-y(x) = k_1 x + k_2                    | y=k_{2}+k_{1} x
+y(x) = C_1 x + C_2                    | y=c_{2}+c_{1} x
 y = 4-7x                              | g^{-1}(x)=-7 x+4
 A=3+9h                                | A(h)=9h+3
 8^{\text{th}}                          | 8th
@@ -439,6 +439,10 @@ A=3+9h                                | A(h)=9h+3
 {715}_{8}                             | 715_8
 3\text{ to }8                         | 3:8
 3\colon 8                             | 3:8
+\{x : x > 4\}                         | \{x \colon x > 4\}
+\text{The answer is } (1,2)           | (1,2)
+\frac{1}{2^{nd}}                      | \frac{1}{2^{nd}}
+2ma                                   | 2am
 9 \text{ a.m.}                        | 9:00 \text{ a.m.}
 \sum_{n=1}^\infty (-1)^n x^{3n}       | \sum_{n=1}^{\infty}(-1)^{n} x^{3 n}
 \text{The answer is } 31              | 31
@@ -464,6 +468,16 @@ y = C_1 e^{-3x} + C_2 e^{-2x}         | y=c_{1} e^{-3 x}+c_{2} e^{-x}
 f(x) = 3x                             | f(n) = 3x
 7 \text{ p.m.}                        | 7:00 \text{ a.m.}
 18 \text{ to } 1                      | 18
+USD 45                                | 45 \text{ cents}
+\text{USD } 45                        | 45 \text{ euros}
+2^{nd}                                | 2nd
+2^{th}                                | 2th
+3PM                                   | 3pm
+y=3t                                  | x(t)=3t
+y=5                                   | P(A)=5
+k_2/k_1                               | K_2/K_1
+3 \text{ to } 10                      | 9:30
+\frac{200}{3} \approx 66.7\%          | \frac{200}{3}\text{ kg}
 """
 
 #: The same, perhaps, or no answer to what was asked: no example of a wrong one.
@@ -472,6 +486,7 @@ NO_EXAMPLES = r"""
 700 and 210                           | 210,700
 \$70 \text{ and } \$210              | 70,210
 x=y=6                                 | 6
+\frac12=e                             | \frac12
 \text{sufficient but not necessary}   | \text{a sufficient but not a necessary condition}
 width = height = 9                    | width = height = 9
 """

@@ -182,3 +182,13 @@ class RoundConfig:
     ppm: PPMConfig = PPMConfig(epochs=1.0, batch_size=512)
     #: How both are measured.
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _keeps_what_is_found(self) -> RoundConfig:
+        given_up, dropped = self.search.noise_threshold, self.harvest.noise_threshold
+        if given_up > dropped:
+            raise ValueError(
+                f"search.noise_threshold={given_up:g} gives up synthetic problems that harvest.noise_threshold={dropped:g} "
+                f"keeps; set search.noise_threshold={dropped:g} as well"
+            )
+        return self

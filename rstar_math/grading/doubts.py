@@ -18,8 +18,8 @@ _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+", re.ASCII)
 _CONSTANT = re.compile(r"(.*\S)\s*\+\s*[CcKk](?:_(?:\d|\{\w+\}))?", re.DOTALL)
 _LOGARITHM = re.compile(r"\\(?:log|lg)(?![a-z_])(?!\s*_)")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
-#: A constant with an index, as solutions of differential equations have them.
-_INDEXED = re.compile(r"(?<![A-Za-z\\])([CcKk])(?=\s*_\s*\{?\s*\d)")
+#: A constant of integration with an index, as solutions of differential equations have them.
+_INDEXED = re.compile(r"(?<![A-Za-z\\])([Cc])(?=\s*_\s*\{?\s*\d)")
 #: Letters of choices, and what may stand between them.
 _LETTERS = re.compile(r"[A-J](?:(?:\s|[,;&]|and|\\text\{\s*and\s*\})*[A-J])+")
 

@@ -22,7 +22,7 @@ _MORE = {">": "open", "\\gt": "open", ">=": "closed", "\\ge": "closed", "\\geq":
 _UNEQUAL = frozenset(["!=", "\\ne", "\\neq"])
 _RELATIONS = _LESS.keys() | _MORE.keys() | _UNEQUAL
 _OF_REALS = _RELATIONS | _BUT | {"\\cup", "\\cap"}
-_SUCH_THAT = frozenset(["|", ":", "\\mid", "\\vert"])
+_SUCH_THAT = frozenset(["|", ":", "\\colon", "\\mid", "\\vert"])
 _INFINITE = re.compile(r"[+-]?(?:\\infty|\\?infinity|inf)")
 #: What grows with the symbol of an inequality: x, 2x + 1, x_1, f(x).
 _GROWING = re.compile(

@@ -21,7 +21,7 @@ _UNSEEN = (
     (re.compile(r"^\s*\+\s?/?\s?-"), r"\\pm "),
     (re.compile(r"(?:-|\\(?=\\\{)|\\backslash(?![a-z]))\s*(?=\\\{)"), r"\\setminus "),
     (re.compile(r"\{\s*,\s*\}"), ","),
-    (re.compile(r"^\W*(?i:(?:final |correct )?answer)\s*:"), ""),
+    (re.compile(r"^\W*(?i:(?:the )?(?:final |correct )?answer(?:\s*:| is\b\s*:?))"), ""),
 )
 _SIGN = re.compile(
     r"(?P<open>\\\{|\\lbrace(?![a-z])|\\langle(?![a-z])|[(\[{])|(?P<close>\\\}|\\rbrace(?![a-z])|\\rangle(?![a-z])|[)\]}])"

@@ -46,6 +46,7 @@ _DENIED = re.compile(
 )
 #: A function of one symbol: f(x), g^-1(x).
 _FUNCTION = re.compile(r"([A-Za-z](?:\^-1)?)\([A-Za-z]\)")
+_Y = re.compile(r"[fgh](?:\^-1)?\(x\)")
 _APPROXIMATELY = re.compile(r"\s*\\(?:approx|simeq|sim|doteq)(?![a-z])\s*")
 
 
@@ -74,12 +75,12 @@ class Named(NamedTuple):
         return row is not None and out_of_order(row.members, asked=asked)
 
     def called_like(self, other: Named) -> bool:
-        """Whether both have one name; f is f(x), and y is whatever function of one symbol is asked for."""
+        """Whether both have one name; C is C(h), and y is f(x)."""
         if self.name == other.name:
             return True
         plain, applied = sorted((self.name, other.name), key=len)
         function = _FUNCTION.fullmatch(applied)
-        return function is not None and plain in ("y", function[1])
+        return function is not None and (plain == function[1] or (plain == "y" and _Y.fullmatch(applied) is not None))
 
     def done_to_a_symbol(self) -> bool:
         """Whether the name is an operation, or denies itself, so that its value is not that of a symbol."""
@@ -105,8 +106,11 @@ def _named(text: str) -> Named:
         if point and structure.row(text[point.end() :]):
             return Named(point[0], (point[0], text[point.end() :]), text[point.end() :])
         return Named("", (), text)
-    if not _is_name(sides[0]) and _is_name(sides[-1]) and sides[-1].strip() not in ("i", "e"):
-        sides = (sides[-1], *sides[:-1])  # 5 = x
+    if not _is_name(sides[0]) and _is_name(sides[-1]):
+        if sides[-1].strip() not in ("i", "e"):
+            sides = (sides[-1], *sides[:-1])  # 5 = x
+        elif len(sides) == 2:
+            raise Unreadable("a name, or a number")
     if len(sides) > 2 and all(map(_is_name, sides[:-1])):
         raise Unreadable("one value under several names")
     if _is_name(sides[0]) or _is_tuple_of_names(sides[0]):
@@ -132,7 +136,7 @@ def _without_approximation(text: str, rounds: Callable[[str, str], bool]) -> str
     exact = structure.equation(parts[0])[-1]
     amount, own = quantity(parts[1]), quantity(exact)
     decimal = parts[1] if amount.unsure() else amount.text
-    if notations.number(decimal) is None or not rounds(decimal, own.text):
+    if notations.number(decimal) is None or amount.percent != own.percent or not rounds(decimal, own.text):
         raise Unreadable("an approximation that is none")
     if amount.unit in ("", own.unit) or amount.unsure():
         return parts[0]

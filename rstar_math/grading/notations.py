@@ -44,7 +44,8 @@ _BASES = {
     "sixteen": 16,
 }
 _TIME = re.compile(
-    r"(\d{1,2})(?=:|\s*[ap]\.?\s?m)(?::(\d{2})(?::(\d{2}))?)?\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE | re.ASCII
+    r"(\d{1,2})(?=:|\s+[ap]\.?\s?m|[ap]\.\s?m)(?::(\d{2})(?::(\d{2}))?)?\s*(?:([ap])\.?\s?m\.?)?",
+    re.IGNORECASE | re.ASCII,
 )
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _WORDS = re.compile(r"[(]?\s*[A-Za-z][\w\s'’.,;:!?()&/-]*", re.ASCII)
@@ -169,7 +170,7 @@ def in_base(text: str) -> tuple[str, int] | None:
 
 def time_of_day(text: str) -> Time | None:
     """Hour, minute, second and half of the day; None if `text` is no time."""
-    found = _TIME.fullmatch(replaced(_TEXT, r"\1", text).strip())
+    found = _TIME.fullmatch(replaced(_TEXT, r" \1", text).strip())
     if not found:
         return None
     time = Time(int(found[1]), int(found[2] or 0), int(found[3] or 0), (found[4] or "").lower())

@@ -23,7 +23,8 @@ def differ(said: str, meant: str, formulas: Formulas) -> Difference:
     Raises:
         Unreadable: one of them may be a time, or has no reading.
     """
-    parts = [structure.split(replaced(_TO, r"\1:\2", text), ":") for text in (said, meant)]
+    said, meant = (replaced(_TO, r"\1:\2", text) for text in (said, meant))
+    parts = [structure.split(text, ":") for text in (said, meant)]
     if len(parts[0]) == len(parts[1]) == 2 or 1 in map(len, parts):
         quotients = [f"({part[0]})/({part[1]})" if len(part) == 2 else part[0] for part in parts]
         if max(map(len, parts)) > 2:

@@ -199,6 +199,8 @@ def final_answer(value: Any, column: str, worked_out: bool = False) -> str:
         raise _RowError(f"{column}: got {_shown(value)}, expected text or a number")
     if found := _FINAL.search(value):
         return found[1]
+    if boxes.stated(value) is None:
+        raise _RowError(f"{column}: the answer is empty, or a box in it is, or is never closed: {_shown(value)}")
     boxed = boxes.boxed(value)
     if boxed is not None:
         value = boxed
@@ -207,8 +209,6 @@ def final_answer(value: Any, column: str, worked_out: bool = False) -> str:
             f"{column}: got a solution without \\boxed{{...}} or '#### ...': {_shown(value)}; if it is the "
             f"answer itself, say so with problems.columns.answer={column}"
         )
-    if not value.strip():
-        raise _RowError(f"{column}: the answer is empty")
     return str(value).strip()
 
 

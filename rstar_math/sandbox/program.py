@@ -7,10 +7,12 @@ is what it would have run after the earlier steps in one piece, and where that c
 from __future__ import annotations
 import __future__ as futures
 
+import _signal
 import atexit
 import builtins
 import contextlib
 import errno
+import gc
 import os
 import random
 import re
@@ -31,8 +33,9 @@ _FEATURES = sum({getattr(futures, name).compiler_flag for name in futures.all_fe
 _LOOKS_BACK = re.compile(r"\b(?:__future__|global|nonlocal)\b")
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 # The program may rename these in their modules; this file keeps its own.
-_fstat, _timer, _handler = os.fstat, signal.getitimer, signal.getsignal
-_tracer, _profiler = sys.gettrace, sys.getprofile
+_fstat, _timer, _any = os.fstat, signal.getitimer, any
+_handler, _GOES_ON, _UNHEARD = _signal.getsignal, _signal.SIGCONT, _signal.SIG_DFL
+_tracer, _profiler, _collections = sys.gettrace, sys.getprofile, gc.callbacks
 _exits, _count_exits = atexit._run_exitfuncs, atexit._ncallbacks
 _OK, _ERROR, _MEMORY = Status.OK.value, Status.ERROR.value, Status.MEMORY.value
 
@@ -89,14 +92,21 @@ class Program:
         those are open that were, to the same files; forks would share what else was opened, and how far it was read."""
         try:
             return (
-                not (self._leaves or any(_timer(which)[0] for which in _TIMERS))
+                not (self._leaves or _any(_timer(which)[0] for which in _TIMERS))
                 and _tracer() is _profiler() is None
-                and _handler(signal.SIGCONT) is signal.SIG_DFL
+                and not (_monitored() or _collections)
+                and _handler(_GOES_ON) == _UNHEARD
                 and [_file(number) for number in self._descriptors] == self._files
-                and not any(_file(number) for number in range(self._descriptors.stop, most))
+                and not _any(_file(number) for number in range(self._descriptors.stop, most))
             )
         except BaseException:  # noqa: BLE001 - the program took the memory, or put its own things in the builtins' places
             return False
+
+
+def _monitored() -> bool:
+    """Whether some tool hears of calls in the way that Python 3.12 brought."""
+    monitoring = getattr(sys, "monitoring", None)
+    return monitoring is not None and _any(monitoring.get_tool(number) for number in range(6))
 
 
 def _file(descriptor: int) -> tuple[int, int, int] | None:

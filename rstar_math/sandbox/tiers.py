@@ -19,7 +19,7 @@ from rstar_math.sandbox.events import without_sockets
 _IMPORTS = {
     "bare": """
         bisect calendar cmath collections copy dataclasses datetime decimal enum fractions functools heapq inspect io
-        itertools json math numbers operator random re statistics string textwrap time types typing
+        itertools json logging math numbers operator random re statistics string textwrap time types typing weakref
     """,
     "numpy": "numpy numpy.linalg numpy.polynomial numpy.random",
     "sympy": "sympy sympy.core.random sympy.geometry sympy.ntheory sympy.stats",
@@ -29,7 +29,7 @@ _IMPORTS = {
 TIERS = tuple(_IMPORTS)
 _MENTION = re.compile(r"\b(numpy|sympy|scipy|pandas|networkx|asyncio)\b")
 _SMALLEST = {"pandas": "numpy", "networkx": "numpy"}
-_FIRST_DUMMY = 1_000_000
+_FIRST_DUMMY = 10_000_000  # above all that it draws
 
 #: Typical calls of mathematical programs. Their first run in a process imports, builds tables and fills caches.
 _REHEARSAL = {

@@ -37,9 +37,9 @@ T = TypeVar("T")
 
 
 class Pair(NamedTuple):
-    """Two continuations of one partial solution, as whole transcripts; `group` is equal where the prefix is. The Q-values are
-    those of the steps they end with, None in released rows; these say the weight instead, whose sum over a group is 1, while
-    the harvest's pairs of a group share theirs."""
+    """Two continuations of one partial solution, as whole transcripts; `group` is equal for the pairs of one step. The
+    Q-values are those of the steps they end with, None in released rows; these say the weight instead, whose sum over a
+    group is 1, while the harvest's pairs of a group share theirs."""
 
     group: tuple[Any, ...]
     kind: str

@@ -180,6 +180,7 @@ async def test_linear_programs_are_solved_on_machines_of_many_cores(sandbox: Pro
     solve = "from scipy.optimize import linprog\nprint(linprog([-1, -2], A_ub=[[1, 1]], b_ub=[4]).fun)"
     assert (await run(sandbox, solve)).stdout == "-8.0\n"
     assert int((await run(sandbox, "import os\nprint(os.cpu_count())")).stdout) <= 2
+    assert (await run(sandbox, "import os\nos.sched_getaffinity(0)")).status is Status.ERROR  # where there are two, too
 
 
 async def test_random_parts_of_names_are_the_same_in_every_sandbox(sandbox: ProcessSandbox) -> None:

@@ -112,6 +112,10 @@ async def test_what_counts_for_the_whole_program_is_judged_as_a_whole(
         ("import builtins\nbuiltins.sum = lambda *_: 'mine'\n", "print(sum([1]))\n"),
         ("import builtins\nbuiltins.any = builtins.bool = None\n", "print(bool)\n"),
         ("print('path')\n", "import os\nos.write(1, b'step\\n')\n"),
+        (
+            "import gc\nseen = []\ngc.callbacks.append(lambda *_: seen.append(1))\ngc.set_threshold(1)\n",
+            "print(len(seen) > 99)\n",
+        ),
         ("import atexit\natexit.register(print, 'last')\n", "print('step')\n"),
         (
             "import signal, itertools\nn = itertools.count()\nsignal.signal(signal.SIGCONT, lambda *_: next(n))\n",

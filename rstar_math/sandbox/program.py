@@ -7,7 +7,6 @@ is what it would have run after the earlier steps in one piece, and where that c
 from __future__ import annotations
 import __future__ as futures
 
-import _signal
 import atexit
 import builtins
 import contextlib
@@ -34,7 +33,7 @@ _LOOKS_BACK = re.compile(r"\b(?:__future__|global|nonlocal)\b")
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 # The program may rename these in their modules; this file keeps its own.
 _fstat, _timer, _any = os.fstat, signal.getitimer, any
-_handler, _GOES_ON, _UNHEARD = _signal.getsignal, _signal.SIGCONT, _signal.SIG_DFL
+_handler, _GOES_ON, _UNHEARD = signal.getsignal, signal.SIGCONT, signal.SIG_DFL
 _tracer, _profiler, _collections = sys.gettrace, sys.getprofile, gc.callbacks
 _exits, _count_exits = atexit._run_exitfuncs, atexit._ncallbacks
 _OK, _ERROR, _MEMORY = Status.OK.value, Status.ERROR.value, Status.MEMORY.value

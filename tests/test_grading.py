@@ -441,6 +441,7 @@ A=3+9h                                | A(h)=9h+3
 3\colon 8                             | 3:8
 \{x : x > 4\}                         | \{x \colon x > 4\}
 \text{The answer is } (1,2)           | (1,2)
+\left(3,15\right)\cup\left(15,120\right) | (3,15) \cup (15,120)
 \frac{1}{2^{nd}}                      | \frac{1}{2^{nd}}
 2ma                                   | 2am
 9 \text{ a.m.}                        | 9:00 \text{ a.m.}

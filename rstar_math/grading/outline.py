@@ -54,9 +54,17 @@ def check(said: str, meant: str) -> None:
     """
     if not any(map(_STRUCTURED.search, (said, meant))) or "".join(said.split()) == "".join(meant.split()):
         return
-    readings = [{text, replaced(_THOUSANDS, r"\1", text)} for text in map(shown, (said, meant))]
-    if not any(_alike(tree(one), tree(other)) for one, other in product(*readings)):
+    readings = [dict.fromkeys((text, replaced(_THOUSANDS, r"\1", text))) for text in map(shown, (said, meant))]
+    if not any(_agree(one, other) for one, other in product(*readings)):
         raise Unreadable("two ways of looking at its parts disagree")
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether two answers are put together in the same way, their digits grouped as they stand there, or not."""
+    try:
+        return _alike(tree(one), tree(other))
+    except Unreadable:
+        return False
 
 
 def _alike(said: Items, meant: Items) -> bool:

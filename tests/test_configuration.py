@@ -57,6 +57,10 @@ def test_a_fifth_round_uses_the_fourth_rounds_plan() -> None:
         ("round.r2.search.rollouts=many", ["round.r2.search.rollouts", "'many'", "integer"]),
         ("round.r2.search.rollouts=0", ["round.r2.search.rollouts", "greater than or equal to 1"]),
         ("round.r2.search.escalate_to=[3]", ["escalate_to=[3]", "rise"]),
+        (
+            "round.r4.harvest.noise_threshold=0.2",
+            ["search.noise_threshold=0.5 gives up", "set search.noise_threshold=0.2"],
+        ),
         ("engine={gpus: 0.5, tensor_parallel: 2}", ["gpus=0.5 with tensor_parallel=2", "set gpus=1"]),
         ("ppm_engine.gpus=1.5", ["gpus=1.5", "set gpus=1"]),
         ("policy=endpoint", ["policy.url=", "policy.model="]),

@@ -104,6 +104,12 @@ def test_usual_names_and_forms_of_answers_are_understood(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize("answer", ["\\boxed{}", "so \\boxed{1} or \\boxed{ }", "\\boxed{1"])
+def test_a_box_that_holds_nothing_or_never_closes_is_no_ground_truth(tmp_path: Path, answer: str) -> None:
+    with pytest.raises(InputError, match="the answer is empty, or a box in it is"):
+        read(lines(tmp_path / "p.jsonl", {"problem": "?", "answer": answer}))
+
+
 def test_rows_say_themselves_whether_they_are_synthetic(tmp_path: Path) -> None:
     """One word held for a whole file: a mixed set lost its hard human problems to the noise filter, or had none."""
     rows = [

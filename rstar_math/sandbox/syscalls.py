@@ -42,10 +42,8 @@ _ALLOWED = {
 }  # fmt: skip
 #: Calls allowed with some values of one argument only: number -> (position of the argument, values).
 _ONLY = {
-    16: (
-        1,
-        (0x5401, 0x5450, 0x5451),
-    ),  # ioctl: TCGETS, the question "is this a terminal?"; FIONCLEX, FIOCLEX: close on exec
+    # ioctl: TCGETS, the question "is this a terminal?"; FIONCLEX and FIOCLEX, close on exec.
+    16: (1, (0x5401, 0x5450, 0x5451)),
     # fcntl: duplicate, look at flags, close on exec. Never F_SETFL, for all programs have one and the same null device open;
     # never F_SETOWN, which makes the kernel send signals.
     72: (1, (0, 1, 2, 3, 1030)),

@@ -39,7 +39,7 @@ def bench_sandbox(*, quick: bool, as_json: bool) -> None:
         (f"{report.growth_programs} programs", "before", "after"),
         [(name, before, after) for name, (before, after) in report.growth.items()],
     )
-    show_ratios(report.ratios())
+    show_table(("", "ratio", "half lie from", "to"), [(name, *ratio) for name, ratio in report.ratios.items()])
 
 
 def bench_search(config: RunConfig, model: str, *, quick: bool, as_json: bool) -> None:

@@ -48,6 +48,7 @@ def fork():
     if child == 0: os._exit(0)
     os.waitpid(child, 0)
 def cost(action, count):
+    if not count: return 0
     action()
     before = spent()
     for _ in range(count): action()
@@ -81,7 +82,7 @@ class WarmProcess:
         self._process.communicate()
 
     def costs(self, forks: int, runs: int) -> tuple[float, float]:
-        """Milliseconds of processor time of a bare fork, and of the step in this process: means of so many."""
+        """Milliseconds of processor time of a bare fork, and of the step in this process: means of so many, 0 of none."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(f"{forks} {runs}\n")
         forked, ran = json.loads(self._process.stdout.readline())

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import pairwise, product
+from itertools import product
 from typing import NamedTuple
 
 from rstar_math.grading import ends
 from rstar_math.grading.characters import replaced
 from rstar_math.grading.failures import Unreadable
-from rstar_math.grading.levels import EITHER, Group, Items, cut, parts, shown, signed, spelt, tree
+from rstar_math.grading.levels import EITHER, Group, Items, cut, holds, parts, shown, signed, spelt, tree
 
 #: Whether there is anything to look at.
 _STRUCTURED = re.compile(
@@ -122,9 +122,8 @@ def _members(part: Items, *, signs: bool) -> list[Outline]:
 
 
 def _formula(items: Items) -> Outline:
-    if "\\begin" in items:
-        rows = sum(item in _ROW_ENDS and after != "\\end" for item, after in pairwise(items))
-        return Outline("matrix", f"{rows} ends of rows, {items.count('&')} of cells")
+    if "\\begin" in items or (len(items) > 1 and holds(items, ("\\begin",))):
+        return Outline("matrix", " and ".join(sorted(_sizes(items))))
     if len(items) == 2 and re.fullmatch("[A-Z]", spelt(items[:1])):
         items = items[1:]  # A(1, 2)
     group = items[0] if len(items) == 1 else ""
@@ -136,3 +135,12 @@ def _formula(items: Items) -> Outline:
     if group.opening == "\\{":
         return Outline("set", "", inner.parts)
     return _row(group.opening + group.closing, inner.parts)
+
+
+def _sizes(items: Items) -> set[str]:
+    """How large the matrices on any level are; those of a sum are equally large."""
+    own = {
+        f"{sum(item in _ROW_ENDS for item in matrix[:-1])} ends of rows, {matrix.count('&')} of cells"
+        for matrix in cut(items, ("\\end",))[:-1]
+    }
+    return own.union(*(_sizes(item.items) for item in items if isinstance(item, Group)))

@@ -1,4 +1,4 @@
-r"""answer text -> lists, rows, matrices and equations of formulas
+r"""answer text -> lists, rows and equations of formulas
 
 Splits a cleaned answer at its top level, where a computer algebra's own reading is not safe: "(1,2)" would be an interval
 and "(2,1)" a pair. It evaluates nothing.
@@ -26,15 +26,8 @@ _THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?!,?\d)")
 _BEFORE_NOUGHT = re.compile(r"(?<=\d),(?=0\d)")
 #: One number with a decimal comma, or two.
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
-_MATRIX = re.compile(
-    r"(?P<bracket>[\[(]?)\s*\\begin\{(?P<kind>[pbBvV]?matrix|smallmatrix|array)\}(?:\{[lcr|\s]*\})?(?P<rows>.*)"
-    r"\\end\{(?P=kind)\}\s*(?P<closing>[\])]?)",
-    re.DOTALL,
-)
 #: One comparison asks the same of the same few texts again and again; so many answers are kept.
 SEEN = 1024
-#: The end of a matrix's row, also where it has lost a backslash.
-_ROW_END = re.compile(r"\\\\|\\cr(?![a-z])|\\(?=\s*[-\d])")
 
 
 class Row(NamedTuple):
@@ -43,13 +36,6 @@ class Row(NamedTuple):
     opening: str
     members: tuple[str, ...]
     closing: str
-
-
-class Matrix(NamedTuple):
-    """A factor before it ("" for none) and its rows."""
-
-    factor: str
-    rows: tuple[tuple[str, ...], ...]
 
 
 @lru_cache(maxsize=SEEN)
@@ -194,22 +180,6 @@ def unwrapped(text: str) -> str:
             break
         text = opened[1]
     return text
-
-
-def matrix(text: str) -> Matrix | None:
-    """The rows of a matrix or column; None of determinants and of all else."""
-    if "\\begin" not in text:
-        return None
-    start = min(at for at in (text.find("\\begin"), text.find("[\\begin"), text.find("(\\begin")) if at >= 0)
-    found = _MATRIX.fullmatch(text[start:].strip())
-    if not found or found["kind"] in ("vmatrix", "Vmatrix") or "\\begin" in found["rows"]:
-        return None
-    if (found["bracket"] == "") != (found["closing"] == "") or (found["kind"] == "array" and not found["bracket"]):
-        return None
-    rows = [part.strip() for part in _ROW_END.split(found["rows"])]
-    cells = tuple(tuple(cell.strip() for cell in split(part, "&")) for part in rows if part)
-    factor = text[:start].strip().removesuffix("\\cdot").removesuffix("\\times").strip()
-    return Matrix("-1" if factor == "-" else factor, cells)
 
 
 @lru_cache(maxsize=SEEN)

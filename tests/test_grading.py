@@ -155,6 +155,9 @@ x>0, y>0 | y > 0 \text{ and } x > 0
 \begin{pmatrix}1\\2\end{pmatrix}+t\begin{pmatrix}3\\-4\end{pmatrix} | \begin{pmatrix}1+3t\\2-4t\end{pmatrix}
 2\left(\begin{pmatrix}1\\2\end{pmatrix}-\begin{pmatrix}0\\5\end{pmatrix}\right) | \begin{pmatrix}2\\-6\end{pmatrix}
 y=e^t\begin{pmatrix}1\\2\end{pmatrix}c | y=c\left[\begin{array}{c}1\\2\end{array}\right]e^t
+5 ft 6 in | 5 \text{ feet } 6 \text{ inches}
+450 \text{ minutes} | 7\text{ hours }30\text{ minutes}
+2 h 3 min 4.5 s | 7384.5\text{ seconds}
 """
 
 WRONG = r"""
@@ -217,6 +220,8 @@ x>0, y>0 | x>0, y \geq 0
 x>0, y>0 | x>0, z>0
 2\begin{pmatrix}1\\2\end{pmatrix} | \begin{pmatrix}2\\5\end{pmatrix}
 \begin{pmatrix}1\\2\end{pmatrix}+\begin{pmatrix}3\\4\end{pmatrix} | \begin{pmatrix}4&6\end{pmatrix}
+5 ft 7 in | 5\text{ ft }6\text{ in}
+2 days 1 hour | 26\text{ hours}
 """
 
 UNREADABLE = r"""
@@ -293,6 +298,10 @@ n\pi, n \in \mathbb{N} | n\pi, n \in \mathbb{Z}
 3+\begin{pmatrix}1\\2\end{pmatrix} | \begin{pmatrix}4\\5\end{pmatrix}
 \begin{pmatrix}1&2\end{pmatrix}+s\begin{pmatrix}3&4\end{pmatrix} | \begin{pmatrix}1+3t&2+4t\end{pmatrix}
 2(\begin{pmatrix}1\\2\end{pmatrix}\begin{pmatrix}3\\4\end{pmatrix}) | \begin{pmatrix}6\\16\end{pmatrix}
+66 | 5\text{ ft }6\text{ in}
+5.5 \text{ ft} | 5\text{ ft }6\text{ in}
+infinite number of solutions | \text{infinitely many solutions}
+converges | \text{convergent}
 """
 
 NO_ANSWER = r"""

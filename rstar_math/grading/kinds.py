@@ -31,6 +31,9 @@ _CALENDAR = frozenset(
         "october november december",
     )
 )
+#: Words that say little, and letters by which words are told apart: "infinitely many" is an "infinite number of solutions".
+_FILLERS = frozenset(re.findall(r"\w+", "a an the of is are it there many number solution solutions"))
+_STEM = 6
 _DENIALS = frozenset(["not", "no", "never", "neither", "nor"])
 _TextOnly = Callable[[str, str], "tuple[Difference] | None"]
 
@@ -168,8 +171,8 @@ def _spoken(said: str, meant: str) -> tuple[Difference] | None:
         raise Unreadable("more or less than words where words are asked for")
     if f" {wanted} " in f" {words} ":
         raise Unreadable("more than the words that are asked for")
-    if _says_less(words or "", wanted or ""):
-        raise Unreadable("more or fewer words for what may be the same")
+    if _says_less(words or "", wanted or "") or _gist(words or "") == _gist(wanted or ""):
+        raise Unreadable("more, fewer or similar words for what may be the same")
     return ("other words",)
 
 
@@ -179,6 +182,10 @@ def _says_less(one: str, other: str) -> bool:
     rest = iter(long)
     left_out = Counter(long) - Counter(short)
     return len(short) > 2 and all(word in rest for word in short) and not _DENIALS & left_out.keys()
+
+
+def _gist(words: str) -> list[str]:
+    return [word[:_STEM] for word in words.split() if word not in _FILLERS]
 
 
 #: The kinds of answer that text decides, in this order.

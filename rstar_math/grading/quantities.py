@@ -1,7 +1,7 @@
 r"""Are two amounts the same?
 
 Numbers and formulas with percent signs, degree signs and units: what one side leaves out the other may state, units that
-differ are never converted, and what may be a unit or a factor is neither.
+differ are not converted, and what may be a unit or a factor is neither.
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ def _amounts(said: Quantity, meant: Quantity, formulas: Formulas) -> Difference:
     same = formulas.same
     if said != meant and any(amount.percent and computes(amount.text) for amount in (said, meant)):
         raise Unreadable("a percent sign behind a sum or a product")
-    if said.unit != meant.unit and (said.unsure() or meant.unsure()):
-        raise Unreadable("letters or words that may be no unit")
+    _check_units(said, meant)
     if said.percent != meant.percent:
         return _percentages(*((said, meant) if said.percent else (meant, said)), formulas)
     angles = {said.unit, meant.unit}
@@ -69,6 +68,17 @@ def _amounts(said: Quantity, meant: Quantity, formulas: Formulas) -> Difference:
     if angles == {"degree", ""} and "\\pi" in said.text + meant.text:
         return "" if same(said.as_radians(), meant.as_radians()) else "another angle"
     return "another value"
+
+
+def _check_units(said: Quantity, meant: Quantity) -> None:
+    """
+    Raises:
+        Unreadable: they may be none, or nobody can tell which of them a number without any is in.
+    """
+    if said.unit != meant.unit and (said.unsure() or meant.unsure()):
+        raise Unreadable("letters or words that may be no unit")
+    if (said.several or meant.several) and not (said.unit and meant.unit):
+        raise Unreadable("an amount in several units, beside one without any")
 
 
 def _angles(said: Quantity, meant: Quantity, formulas: Formulas) -> Difference:

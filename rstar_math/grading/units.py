@@ -1,7 +1,8 @@
 r"""answer text -> the quantity without its percent sign, degree sign or unit
 
 "5 cm", `20\%`, `90^\circ`, `10\text{ square units}`. A word that says how much of it there is ("dozen"), or on what
-condition, is no unit, nor are letters that may be symbols. Units are told apart, never converted.
+condition, is no unit, nor are letters that may be symbols. Units are told apart, and converted only within one amount
+(`compounds`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from rstar_math.grading import notations
+from rstar_math.grading import compounds, notations
 from rstar_math.grading.characters import replaced
 
 _PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*(?:percent(?:age)?|pct|%)\s*\}|\b(?:percent(?:age)?|pct)\b)\s*$")
@@ -114,11 +115,13 @@ _POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
 
 
 class Quantity(NamedTuple):
-    """A member of an answer: its formula, whether it is a percentage, and its unit ("" if none was stated)."""
+    """A member of an answer: its formula, whether it is a percentage, its unit ("" if none was stated), and whether that is
+    the smallest of several."""
 
     text: str
     percent: bool = False
     unit: str = ""
+    several: bool = False
 
     def unit_agrees(self, other: Quantity) -> bool:
         """Whether the units are the same, as far as both state one; "apples" are "red apples"."""
@@ -178,6 +181,9 @@ def without_signs_of_names(text: str) -> str:
 def quantity(text: str) -> Quantity:
     """`text` without its percent sign, degree sign or unit."""
     text = text.strip()
+    named = [(number, _MEASURES.get(_singular(unit), "")) for number, unit in compounds.parts(text)]
+    if named and (sum_of_parts := compounds.added(named)):
+        return Quantity(sum_of_parts[0], unit=sum_of_parts[1], several=True)
     if found := _PERCENT.search(text):
         return Quantity(text[: found.start()], percent=True)
     if (found := _DEGREES.search(text)) and not (in_angles(text[: found.start()]) or _APPLIED.search(text)):

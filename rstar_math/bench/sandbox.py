@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import get_args
 
@@ -77,30 +77,36 @@ class Report:
         return json.dumps(asdict(self), indent=2)
 
 
-def measure(*, quick: bool) -> Report:
-    """Measures everything. Takes minutes; less than one if `quick`.
+def measure(*, quick: bool, say: Callable[[str], None]) -> Report:
+    """Measures everything: in some nine minutes, in two if `quick`. `say` hears what is being measured.
 
     Raises:
         SandboxError: the sandbox does not start.
     """
     depths = (1, 4, 8) if quick else (1, 4, 8, 16)
     expansions, programs = (6, 2_000) if quick else (25, 100_000)
+    say("how many times as dear as a fork, a process or a path run again a step is …")
     compared = asyncio.run(ratios(3 if quick else 15, depths[-1]))
+    say("what a step costs without a sandbox …")
     colds = {kind: cold(kind, 1 if quick else 5) for kind in STEPS}
     warm = {kind: _warm(kind) for kind in STEPS}
+    say("what it costs at every depth, with snapshots and without …")
     rows = [
         asyncio.run(_row(kind, depth, expansions, snapshots=snapshots))
         for kind in STEPS
         for depth in depths
         for snapshots in (True, False)
     ]
+    say("what each wall costs …")
     walls = asyncio.run(_walls())
     rows += [
         asyncio.run(_row(kind, 1, expansions, without=left))
         for kind in ("trivial", "sympy")
         for left in left_out(walls)
     ]
+    say(f"what {programs:,} programs leave behind …")
     growth = asyncio.run(_growth(programs))
+    say("how long others wait beside slow programs …")
     return Report(
         machine(),
         walls,

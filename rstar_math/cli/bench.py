@@ -18,8 +18,8 @@ from rstar_math.report.bench import show_machine, show_ratios, show_table
 
 
 def bench_sandbox(*, quick: bool, as_json: bool) -> None:
-    """Prints one JSON object, or tables."""
-    report = measure(quick=quick)
+    """Prints one JSON object, or tables; what is being measured goes to standard error."""
+    report = measure(quick=quick, say=lambda text: click.echo(text, err=True))
     if as_json:
         click.echo(report.as_json())
         return

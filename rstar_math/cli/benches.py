@@ -23,7 +23,7 @@ def bench() -> None:
 def bench_sandbox(limit: str, as_json: bool) -> None:
     """What running one step costs, with and without snapshots and walls: [limit=quick].
 
-    Takes some five minutes on two cores, less than one with limit=quick.
+    Takes some nine minutes on two cores, two with limit=quick.
     """
     from rstar_math.cli.bench import bench_sandbox
 

@@ -17,8 +17,8 @@ import numpy as np
 from rstar_math.bench.steps import CANDIDATES, WarmProcess, cold, config, path, run, spent, steadily, walk
 from rstar_math.sandbox import ProcessSandbox, open_sandbox
 
-#: Forks of a slice, and runs of a step within a process.
-_FORKS, _RUNS = 150, 8
+#: What a slice has of a warm process: forks or trivial steps, and equations.
+_CHEAP, _DEAR = 150, 8
 #: Times that the candidates of a step are run in a slice, by the kind of step: where they are cheap a clock sees them late.
 _EXPANSIONS = {"trivial": 20, "sympy numbers": 5, "sympy": 1}
 #: Measures one slice: milliseconds of processor time of one of what it is made of.
@@ -46,11 +46,11 @@ async def ratios(rounds: int, depth: int) -> dict[str, Ratio]:
         trivial, numbers, equation = (_step(box, kind, 1, fresh) for kind in _EXPANSIONS)
         deep = _step(box, "sympy", depth, fresh)
         compared: dict[str, tuple[Cost, Cost]] = {
-            "trivial step / bare fork": (trivial, _warm(bare, _FORKS, 0)),
-            "trivial step / exec in the search process": (trivial, _warm(bare, 0, _FORKS)),
-            "cold process / step with sympy numbers": (_cold("sympy numbers"), numbers),
-            "cold process / sympy step": (_cold("sympy"), equation),
-            "exec in a warm process / sympy step": (_warm(warm, 0, _RUNS), equation),
+            "trivial step / bare fork": (trivial, _alone(lambda: bare.fork(_CHEAP))),
+            "trivial step / exec in the search process": (trivial, _alone(lambda: bare.step(_CHEAP))),
+            "cold process / step with sympy numbers": (_alone(lambda: cold("sympy numbers", 1)), numbers),
+            "cold process / sympy step": (_alone(lambda: cold("sympy", 1)), equation),
+            "exec in a warm process / sympy step": (_alone(lambda: warm.step(_DEAR)), equation),
             f"sympy step at depth {depth}, path run again / from a snapshot": (
                 _step(again, "sympy", depth, fresh),
                 deep,
@@ -66,18 +66,11 @@ async def _in_turn(one: Cost, other: Cost, rounds: int) -> Ratio:
     return Ratio(median, low, high)
 
 
-def _warm(process: WarmProcess, forks: int, runs: int) -> Cost:
-    """Of the two the one that is asked for."""
+def _alone(measure: Callable[[], float]) -> Cost:
+    """Of what needs no sandbox."""
 
     async def measured() -> float:
-        return sum(process.costs(forks, runs))
-
-    return measured
-
-
-def _cold(kind: str) -> Cost:
-    async def measured() -> float:
-        return cold(kind, 1)
+        return measure()
 
     return measured
 

@@ -59,7 +59,8 @@ class Row:
 class Report:
     """Where it was measured; all rows; baselines by kind, in milliseconds of processor time; growth over many programs,
     before and after. `walls`: what each is here, or why there is none, so that no row leaves it out. `beside`: milliseconds
-    of trivial programs, median and 99th percentile, beside 16 slow ones of another call, by what these do."""
+    of trivial programs, median and 99th percentile, beside 16 slow ones of another call, by what these do. `ratios`: of costs
+    that were measured in turn, by what they are of."""
 
     machine: dict[str, str]
     walls: dict[str, str]
@@ -201,4 +202,4 @@ def _holdings() -> dict[str, float]:
 
 def _warm(kind: str) -> tuple[float, float]:
     with WarmProcess(kind) as process:
-        return process.costs(_FORKS, _RUNS)
+        return process.fork(_FORKS), process.step(_RUNS)

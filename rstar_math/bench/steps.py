@@ -6,7 +6,6 @@ warm process that forks and does nothing else, or runs the step in itself.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -34,34 +33,32 @@ _TIER = {"trivial": "bare", "numpy": "numpy", "sympy numbers": "sympy", "sympy":
 #: Times the processes are looked at before one that ends meanwhile is an error: a program's end is known a moment before.
 _LOOKS = 100
 T = TypeVar("T")
-#: Run in a fresh interpreter, as a warm parent: for each line with two numbers it writes the milliseconds of processor time
-#: of a bare fork, and of `exec` of a candidate of a step, each another one; means of so many.
+#: Run in a fresh interpreter, as a warm parent: for each line with an action and a number it writes the milliseconds of
+#: processor time of a bare fork, or of `exec` of a candidate of a step, each another one; the mean of so many.
 _WARM = """
-import gc, itertools, json, os, resource, sys
+import gc, itertools, os, resource, sys
 from rstar_math.sandbox import confine
 from rstar_math.sandbox.tiers import warm_up
 warm_up(sys.argv[1]); gc.collect(); gc.freeze(); confine.collapse_memory()
 who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
 spent = lambda: sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, who))
+null, out, fresh = open(os.devnull, "w"), sys.stdout, itertools.count(10)
 def fork():
     child = os.fork()
     if child == 0: os._exit(0)
     os.waitpid(child, 0)
+def step(): exec(compile(sys.argv[2].format(i=1, c=next(fresh)), "step", "exec"), {})
 def cost(action, count):
-    if not count: return 0
     action()
     before = spent()
     for _ in range(count): action()
     return 1000 * (spent() - before) / count
-null, out, fresh = open(os.devnull, "w"), sys.stdout, itertools.count(10)
-def run(): exec(compile(sys.argv[2].format(i=1, c=next(fresh)), "step", "exec"), {})
 for line in sys.stdin:
-    forks, runs = map(int, line.split())
-    forked = cost(fork, forks)
+    action, count = line.split()
     sys.stdout = null
-    ran = cost(run, runs)
+    cost_of_one = cost({"fork": fork, "step": step}[action], int(count))
     sys.stdout = out
-    print(json.dumps([forked, ran]), flush=True)
+    print(cost_of_one, flush=True)
 """
 
 
@@ -81,12 +78,18 @@ class WarmProcess:
     def __exit__(self, *exception: object) -> None:
         self._process.communicate()
 
-    def costs(self, forks: int, runs: int) -> tuple[float, float]:
-        """Milliseconds of processor time of a bare fork, and of the step in this process: means of so many, 0 of none."""
+    def fork(self, times: int) -> float:
+        """Milliseconds of processor time of a bare fork: the mean of so many."""
+        return self._cost("fork", times)
+
+    def step(self, times: int) -> float:
+        """The same of the step in this process."""
+        return self._cost("step", times)
+
+    def _cost(self, action: str, times: int) -> float:
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(f"{forks} {runs}\n")
-        forked, ran = json.loads(self._process.stdout.readline())
-        return forked, ran
+        self._process.stdin.write(f"{action} {times}\n")
+        return float(self._process.stdout.readline())
 
 
 def config(*, snapshots: bool = True, without: tuple[SandboxWall, ...] = ()) -> SandboxConfig:

@@ -54,28 +54,28 @@ def differ(said: str, meant: str, values: Callable[[str, str], Difference]) -> D
 def rows(text: str) -> Rows | None:
     """The entries of a matrix, a column, or a sum of such; None of determinants, products of matrices and all else."""
     matrices = list(map(_rows, _MATRIX.finditer(text)))
-    if None in matrices:
-        return None
-    return _added(_MATRIX.sub(_PLACE, text), iter(matrices))
+    return _added(_MATRIX.sub(_PLACE, text), filter(None, matrices)) if all(matrices) else None
 
 
-def _added(text: str, matrices: Iterator[Rows | None]) -> Rows | None:
+def _added(text: str, matrices: Iterator[Rows]) -> Rows | None:
     """The same of a sum; `matrices` stand in its places."""
-    found = [_term(term, matrices) for term in _terms(text)]
-    if None in found or len({_shape(matrix) for matrix in found if matrix}) != 1:
+    terms = [_term(term, matrices) for term in _terms(text)]
+    found = [matrix for matrix in terms if matrix is not None]
+    if len(found) < len(terms) or len(set(map(_shape, found))) > 1:
         return None
-    entries = zip(*(matrix for matrix in found if matrix), strict=True)
-    return tuple(tuple(map(_sum, zip(*row, strict=True))) for row in entries)
+    return tuple(tuple(map(_sum, zip(*row, strict=True))) for row in zip(*found, strict=True))
 
 
-def _term(text: str, matrices: Iterator[Rows | None]) -> Rows | None:
+def _term(text: str, matrices: Iterator[Rows]) -> Rows | None:
     """One matrix, or one sum in brackets, with its factors."""
     start, end = _around(text)
     before, behind = (_TIMES.sub("", part).strip() for part in (text[:start], text[end:]))
     if start == end or _WORD.search(f"{before} {behind}"):
         return None
     matrix = next(matrices) if text[start:end] == _PLACE else _added(text[start + 1 : end - 1], matrices)
-    return matrix and tuple(tuple(_multiplied(before, cell, behind) for cell in row) for row in matrix)
+    if matrix is None:
+        return None
+    return tuple(tuple(_multiplied(before, cell, behind) for cell in row) for row in matrix)
 
 
 def _around(text: str) -> tuple[int, int]:
@@ -90,7 +90,7 @@ def _around(text: str) -> tuple[int, int]:
 
 
 def _rows(found: re.Match[str]) -> Rows | None:
-    """Those of one matrix; an array is one within brackets only."""
+    """Those of one matrix, empty where there are none; an array is a matrix within brackets only."""
     if found["kind"] == "array" and not found["bracket"]:
         return None
     parts = (part.strip() for part in _ROW_END.split(found["rows"]))

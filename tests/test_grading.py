@@ -771,6 +771,10 @@ def test_a_formula_is_itself_however_written_and_never_itself_plus_something(for
 
 
 @settings(max_examples=300, deadline=None)
+@example("0", "\\vec")  # an accent over nothing was an IndexError
+@example("3", ", or > \\mathbb{R} \\hat")  # so were inequalities of nothing
+@example(r"\{;\}", r"\{;\}")  # and sets of nothing, or of matrices, were read for ever
+@example(r"\{\begin{pmatrix}1\end{pmatrix}\}", r"\{\begin{pmatrix}2\end{pmatrix}\}")
 @example("`\u2a74", "0")  # two colons before "=": only the first was taken away
 @given(st.text(max_size=60), st.text(min_size=1, max_size=60))
 def test_any_two_texts_get_a_grade_or_are_left_to_algebra(answer: str, gold: str) -> None:

@@ -33,6 +33,8 @@ _SMALLER = {
 
 def parts(text: str) -> list[tuple[str, str]]:
     """The numbers with the words behind them that make up `text`; none where there is anything else, or only one."""
+    if not text[:1].isdigit():
+        return []
     plain = replaced(_TEXT, r" \1 ", text)
     found = list(_PART.finditer(plain))
     whole = "".join(part[0] for part in found) == plain

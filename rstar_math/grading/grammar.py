@@ -236,8 +236,10 @@ class _Reader:
         if read := _COMMANDS.get(name):
             return read(self)
         if name in ACCENTS:
-            inner = self._raw() if self._next() == "{" else self._tokens[self._at - 1]
-            return Node("symbol", value=f"{name} {inner}{self._subscript()}")
+            token = self._next()
+            if not token:
+                raise Unreadable("it ends too early")
+            return Node("symbol", value=f"{name} {self._raw() if token == '{' else token}{self._subscript()}")
         if name == "pi" and self.peek() != "_":
             return Node("symbol", value="pi")
         if name in GREEK:

@@ -38,9 +38,10 @@ def members(text: str, *, grouping: bool = True) -> Members:
     if reals.relational(text) or "\\begin{" in text:
         return Members((text,))
     inside = braced(text)
-    parts = structure.elements(text if inside is None else inside, grouping=grouping) or (text,)
+    whole = text if inside is None else inside
+    parts = structure.elements(whole, grouping=grouping) or (whole,)
     if inside is not None and len(parts) == 1:  # between braces a comma alone parts members
-        parts = structure.elements(inside, grouping=False) or (text,)
+        parts = structure.elements(inside, grouping=False) or (whole,)
     texts = [sign for part in _under_their_names(parts) for sign in structure.both_signs(part)]
     if inside is not None:
         texts = list({squeezed(member): member for member in texts}.values())
@@ -61,8 +62,8 @@ def _under_their_names(parts: Sequence[str]) -> list[str]:
 
 
 def braced(text: str) -> str | None:
-    """What stands between the braces of a set that is written by its members; None of all else."""
-    opened = structure.brackets(text)
+    """What stands between the braces of a set that is written by its members, none of which is a matrix; None of all else."""
+    opened = None if "\\begin{" in text else structure.brackets(text)
     if opened is None or opened[0] not in ("\\{", "{") or EMPTY_SET.fullmatch(text.strip()) or reals.describes(text):
         return None
     return opened[1] or None

@@ -217,7 +217,7 @@ class Reader:
         either = [part for part in OR.split(text) if part.strip()]
         if len(either) > 1:
             return _combined([self._relations(part) for part in either], "or")
-        parts = [part for part in AND.split(text) if part.strip()]
+        parts = [part for part in AND.split(text) if part.strip()] or [text]
         parts = _repeated(parts)
         if len(parts) > 1:
             sets = [self.read(part) for part in parts]

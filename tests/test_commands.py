@@ -5,6 +5,7 @@ import shutil
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from rstar_math.cli import alone
 from rstar_math.cli import compare as comparing
 from rstar_math.cli import evaluate as evaluating
 from rstar_math.cli import solve as solving
+from rstar_math.cli import solve_file as solving_files
 from rstar_math.cli.compose import compose, compose_again
 from rstar_math.cli.doctor import _machine
 from rstar_math.cli.main import main
@@ -468,6 +470,88 @@ def test_a_question_is_solved_by_the_knobs_of_the_run_that_made_the_policy(solve
     evaluation = config.plan(4).evaluation
     assert (evaluation.candidates, evaluation.rollouts, evaluation.max_step_tokens) == (3, 5, 512)
     assert config.engine.max_model_tokens == 4096
+
+
+@pytest.fixture
+def solve_all(monkeypatch, tmp_path):
+    """Solves a file of three questions, of which two find an answer; the outcome, and the stages that were asked for."""
+    rows = [{"problem": f"{n} + {n}?", "id": n, "answer": ["no", "answer"]} for n in (1, 2, 3)]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    class Answered(NotedRun):
+        def alone(self, place, out, work, **inputs):
+            super().alone(place, out, work, **inputs)
+            if out.name == "problems":
+                work(SimpleNamespace(progress=self.progress), out, **inputs)
+            elif out.name == "scores":
+                found = [("2", "4", 0.5), ("3", None, None), ("1", "2", -0.5)]
+                shared = {"strategy": self.name, "path": ["a", "b"]}
+                other = {"id": "1", "answer": "9", "score": 0.0, "strategy": "another", "path": []}
+                rows = [dict(zip(("id", "answer", "score"), row, strict=True)) | shared for row in found] + [other]
+                (out / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            return out
+
+        anew = alone
+
+    def run(*words: str, name: str):
+        asked: list[Any] = []
+        answered = type("Named", (Answered,), {"name": name})
+        monkeypatch.setattr(solving_files, "open_run", lambda config, out: nullcontext(answered(config, asked)))
+        monkeypatch.setattr(solving, "resolve", lambda path, _kind="policy": path)
+        result = CliRunner().invoke(main, ["solve", str(file), f"policy={MODEL_PATH}", *words])
+        return result, [
+            (place.stage, str(out.relative_to(tmp_path / "out")), inputs) for place, out, inputs, _ in asked
+        ]
+
+    return run
+
+
+def test_a_file_of_questions_is_answered_in_its_order_without_any_ground_truth(solve_all, tmp_path) -> None:
+    """Each question had to be asked by itself, with engines that started anew."""
+    result, stages = solve_all("ppm=runs", f"out={tmp_path / 'out'}", name="mcts")
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in (tmp_path / "out" / "answers.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["question"], row["answer"], row["score"]) for row in rows] == [
+        ("1", "1 + 1?", "2", -0.5),
+        ("2", "2 + 2?", "4", 0.5),
+        ("3", "3 + 3?", None, None),
+    ]
+    assert rows[0]["path"] == ["a", "b"]
+    assert [out for _, out, _ in stages] == ["mine/problems", "mine/seed-0/mcts/trees", "mine/seed-0/mcts/scores"]
+    assert (stages[1][2]["ppm"], stages[0][2]["problems"].path) == (Path("runs"), str(tmp_path / "mine.jsonl"))
+
+
+def test_a_file_of_questions_has_no_scores_where_no_ppm_was_asked(solve_all, tmp_path) -> None:
+    result, stages = solve_all(f"out={tmp_path / 'out'}", name="majority")
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in (tmp_path / "out" / "answers.jsonl").read_text().splitlines()]
+    assert [row["score"] for row in rows] == [None] * 3
+    assert stages[1][2]["ppm"] is None
+    two = ("strategy=mutual", f"discriminator={MODEL_PATH}", f"out={tmp_path / 'out'}")
+    result, stages = solve_all(*two, name="mutual")
+    assert result.exit_code == 0, result.output
+    assert [stage for stage, _, _ in stages] == ["benchmark", "reasoning", "judged", "read"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["mine.jsonl"], "solve mine.jsonl needs out=PATH"),
+        (["mine.jsonl", "--json", "out=x"], "--json is for one question"),
+        (["nine.jsonl", "out=x"], "there is no file nine.jsonl"),
+        (["mine.jsonl", "out=x", "strategy=mcts"], "mcts needs a PPM"),
+        (["mine.jsonl", "out=x", "strategy=mutual"], "discriminator=MODEL"),
+        (["1 + 1? " * 99, "out=x"], "there is no file 1 + 1?"),
+    ],
+)
+def test_a_file_that_cannot_be_solved_is_refused_before_anything_starts(words, said, monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.jsonl").write_text('{"question": "1 + 1?"}\n')
+    result = CliRunner().invoke(main, ["solve", *words, f"policy={MODEL_PATH}"])
+    assert result.exit_code == 2
+    assert said in result.output
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_runs_knobs_take_groups_and_maps_on_top_and_make_room_for_a_preset(tmp_path) -> None:

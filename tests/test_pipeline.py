@@ -240,6 +240,27 @@ def test_solve_answers_with_a_scored_path(run) -> None:
     assert all(-1 <= step["score"] <= 1 for step in solved["path"])
 
 
+@pytest.mark.slow
+def test_solve_answers_a_file_of_questions_once(run) -> None:
+    where = run.parent.parent
+    questions = [
+        "Ben has 16 stamps. He finds 5. How many are there?",
+        "Tom has 3 apples. He buys 4. How many are there?",
+    ]
+    (where / "questions.csv").write_text("\n".join(["question", *(f'"{each}"' for each in questions)]))
+    asked = ("solve", "questions.csv", "out=answered", *SMALL)
+    rstar(*asked, cwd=where)
+    rows = [json.loads(line) for line in (where / "answered" / "answers.jsonl").read_text().splitlines()]
+    assert [row["question"] for row in rows] == questions
+    assert all(row["path"] and -1 <= row["score"] <= 1 for row in rows if row["answer"] is not None)
+    assert any(row["answer"] is not None for row in rows)
+    metrics = (where / "answered" / "questions" / "seed-0").glob("mcts/scores/metrics.json")
+    assert not list(metrics), "a score of what nobody knows"
+    again = rstar(*asked, cwd=where)
+    assert "mcts  done before" in again
+    assert "2 of 2" in again or "1 of 2" in again
+
+
 def test_bad_problems_are_refused_before_any_engine_starts_and_nothing_is_left(tmp_path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n{"question": "2 + 2?"}\n')
     printed = rstar("evolve", "name=bad", "problems.path=bad.jsonl", cwd=tmp_path, check=2)

@@ -110,6 +110,16 @@ def test_a_box_that_holds_nothing_or_never_closes_is_no_ground_truth(tmp_path: P
         read(lines(tmp_path / "p.jsonl", {"problem": "?", "answer": answer}))
 
 
+def test_questions_alone_need_no_answer_and_take_none_that_stands_beside_them(tmp_path: Path) -> None:
+    path = lines(tmp_path / "mine.jsonl", {"problem": "1 + 1?", "level": 3}, {"problem": "2 + 2?", "answer": ["4"]})
+    questions = read_problems(ProblemsConfig(path=path), answered=False)
+    assert [(each.question, each.answer, each.level) for each in questions] == [("1 + 1?", "", "3"), ("2 + 2?", "", "")]
+    assert "no column for the question" in refused(
+        lambda: read_problems(ProblemsConfig(path=lines(tmp_path / "none.jsonl", {"text": "1"})), answered=False)
+    )
+    assert "no column for the answer" in refused(lambda: read(lines(tmp_path / "half.jsonl", {"problem": "1 + 1?"})))
+
+
 def test_rows_say_themselves_whether_they_are_synthetic(tmp_path: Path) -> None:
     """One word held for a whole file: a mixed set lost its hard human problems to the noise filter, or had none."""
     rows = [

@@ -54,6 +54,8 @@ class Measuring:
     #: The second model of rStar, and what it and the ways in plain words go by.
     discriminator: str | PolicyConfig | None = None
     mutual: MutualConfig = field(default_factory=MutualConfig)
+    #: Whether anybody knows the answers.
+    known: bool = True
 
     def demand(self) -> Demand:
         """What all of it asks of the cluster at once: a search that a PPM guides asks both kinds of engines."""
@@ -151,7 +153,8 @@ def _measure(run: Run, asked: Measuring, name: str, problems: ProblemsConfig) ->
     """One benchmark with every seed and search: the folders of their scores."""
     root = asked.drawn or asked.out
     place = Place.of(0, "problems").part("benchmark")
-    gathered = run.alone(place, root / name / "problems", stages.gather_benchmark, problems=problems)
+    gather = stages.gather_benchmark if asked.known else stages.gather_questions
+    gathered = run.alone(place, root / name / "problems", gather, problems=problems)
     folders = []
     for seed in range(run.config.seed, run.config.seed + asked.seeds):
         label = f"{asked.label}{name}, seed {seed}:" if asked.seeds > 1 else f"{asked.label}{name}:"

@@ -170,7 +170,7 @@ def compare(overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.argument("question")
+@click.argument("question", metavar="QUESTION|FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the readable path.")
 @OVERRIDES
 @spoken
@@ -180,12 +180,27 @@ def solve(question: str, as_json: bool, overrides: tuple[str, ...]) -> None:
     Default: System 2 (mcts) with the models of the run's last round; without a PPM the most frequent answer of the same
     search. mutual needs discriminator=MODEL; mutual.task says what kind of question it is.
 
+    Or all questions of a FILE (JSONL, JSON, CSV, Parquet; no answers are needed): out=FOLDER takes answers.jsonl. The same
+    command goes on where it was stopped. Without a PPM: the most frequent of drawn answers (majority).
+
     Knobs are those of the run that made the policy, with overrides on top; preset=NAME takes that preset's instead.
     """
-    from rstar_math.cli.solve import solve_one
+    taken, rest = take(overrides, "policy", "ppm", "strategy", "discriminator", "out")
+    out = taken.pop("out", None)
+    if _is_file(question):
+        if as_json:
+            raise ConfigError(f"--json is for one question; the answers to {question} are written to out=FOLDER")
+        (out,) = needed({"out": out} if out else {}, f"solve {question}", "out")
+        from rstar_math.cli.solve_file import solve_file
 
-    taken, rest = take(overrides, "policy", "ppm", "strategy", "discriminator")
-    if not solve_one(question, rest, taken, as_json=as_json):
+        answered = solve_file(Path(question), Path(out), rest, taken)
+    elif out:
+        raise ConfigError(f"out={out} takes the answers to a file of questions; there is no file {question[:80]}")
+    else:
+        from rstar_math.cli.solve import solve_one
+
+        answered = solve_one(question, rest, taken, as_json=as_json)
+    if not answered:
         sys.exit(1)
 
 
@@ -252,6 +267,13 @@ def doctor(overrides: tuple[str, ...]) -> None:
 
     if not examine(compose(overrides)):
         sys.exit(1)
+
+
+def _is_file(word: str) -> bool:
+    try:
+        return Path(word).is_file()
+    except OSError:  # a question may be too long for a name
+        return False
 
 
 def _alone(

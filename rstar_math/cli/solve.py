@@ -48,13 +48,7 @@ def solve_one(question: str, overrides: Sequence[str], given: Mapping[str, str],
             answering lacks one.
         StageError: a model that a stage made is damaged.
     """
-    config = compose(overrides)
-    models = _models(config, given)
-    if isinstance(models.policy, str) and (record := _record(models.policy)):
-        config = compose_again(record, overrides)
-    second = given.get("discriminator")
-    discriminator = model_or_server("discriminator", second, config.discriminator) if second else None
-    check_inputs([models.policy, models.ppm, discriminator])
+    config, models, discriminator = asked_models(overrides, given)
     name = given.get("strategy", "mcts" if models.ppm else "mcts-majority")
     asking = _Asking(config, models, discriminator, Problem("question", question, ""))
     strategy = asking.strategy(name)
@@ -69,6 +63,25 @@ def solve_one(question: str, overrides: Sequence[str], given: Mapping[str, str],
         more = _more(name, strategy.plan.rollouts, config)
         click.echo(f"No answer: none of {len(tree.rollouts)} rollouts reached one; try more, with {more}", err=True)
     return choice is not None
+
+
+def asked_models(
+    overrides: Sequence[str], given: Mapping[str, str]
+) -> tuple[RunConfig, Models, str | PolicyConfig | None]:
+    """Who is asked, a second model too if one is named, and the knobs of the run that made the policy.
+
+    Raises:
+        ConfigError: no models were named and the run has no finished round, or a PPM was named without a policy.
+        StageError: a model that a stage made is damaged.
+    """
+    config = compose(overrides)
+    models = _models(config, given)
+    if isinstance(models.policy, str) and (record := _record(models.policy)):
+        config = compose_again(record, overrides)
+    second = given.get("discriminator")
+    discriminator = model_or_server("discriminator", second, config.discriminator) if second else None
+    check_inputs([models.policy, models.ppm, discriminator])
+    return config, models, discriminator
 
 
 def _more(name: str, rollouts: int, config: RunConfig) -> str:

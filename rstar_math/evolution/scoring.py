@@ -138,15 +138,22 @@ def _write_scores(
     searches: Mapping[str, Sequence[Strategy]],
     evaluation: EvaluationConfig,
 ) -> Metrics:
-    """`answers.jsonl`, `scaling.json` and `metrics.json`; returns what stands in the last."""
+    """`answers.jsonl`, `scaling.json` and `metrics.json`; returns what stands in the last. Of questions whose answer nobody
+    knows there is the first alone."""
     metrics: dict[str, float] = {}
     scaling: list[dict[str, Any]] = []
     drawing = {"resamples": evaluation.bootstrap, "seed": desk.seed}
+    names = [strategy.name for readings in searches.values() for strategy in readings]
     with (folder / "answers.jsonl").open("w") as answers:
-        for name in (strategy.name for readings in searches.values() for strategy in readings):
-            scored = rows.get(name, [])  # nothing is held out, and every name still has its numbers
-            metrics |= score_metrics(name, scored, **drawing)
-            answers.writelines(json.dumps(answer_row(name, row)) + "\n" for row in scored)
+        for name in names:
+            answers.writelines(json.dumps(answer_row(name, row)) + "\n" for row in rows.get(name, []))
+    every = [row for scored in rows.values() for row in scored]
+    if every and not any(row.problem.answer for row in every):
+        return {"answered": sum(row.choice is not None for row in every)}
+    for name in names:
+        metrics |= score_metrics(
+            name, rows.get(name, []), **drawing
+        )  # nothing is held out, and every name has its numbers
     for search, readings in searches.items():
         strategy = readings[0]
         scaling += scaling_rows(search, [rows.get(each.name, []) for each in readings], **drawing)

@@ -39,6 +39,7 @@ from rstar_math.harvest.crop import gather, write_examples
 from rstar_math.problems import ProblemSets, problem_sets
 from rstar_math.problems.benchmarks import benchmarks_of, read_benchmark
 from rstar_math.problems.contamination import decontaminate
+from rstar_math.problems.reading import read_problems
 from rstar_math.problems.sets import read_set, write_set
 from rstar_math.records import Problem
 from rstar_math.seedling import solved_problems
@@ -101,11 +102,24 @@ def gather_benchmark(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> M
     benchmark is taken as it is: a question that stands in it twice counts twice."""
     repeats: list[str] = []
     chosen = read_benchmark(problems, desk.config.seed, repeats)
-    if repeats:
-        desk.progress.say(f"{len(repeats)} rows repeat one before them and count once more, such as {repeats[0]}")
+    _say_repeats(repeats, desk)
     kept = gradable({"held_out": chosen}, folder, desk.config.grading, desk.progress.say)["held_out"]
     write_set(folder / "held_out.jsonl", kept)
     return {"held_out": len(kept)}
+
+
+def _say_repeats(repeats: Sequence[str], desk: Desk) -> None:
+    if repeats:
+        desk.progress.say(f"{len(repeats)} rows repeat one before them and count once more, such as {repeats[0]}")
+
+
+def gather_questions(desk: Desk, folder: Path, *, problems: ProblemsConfig) -> Metrics:
+    """Questions that nobody has answered yet, as held-out problems without a ground truth."""
+    repeats: list[str] = []
+    questions = read_problems(problems, repeats, answered=False)
+    _say_repeats(repeats, desk)
+    write_set(folder / "held_out.jsonl", questions)
+    return {"held_out": len(questions)}
 
 
 def grow(

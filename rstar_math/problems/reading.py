@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain, count, islice
 from pathlib import Path
@@ -45,10 +45,11 @@ def normalised(question: str) -> str:
     return " ".join(question.casefold().split())
 
 
-def read_problems(config: ProblemsConfig, repeats: list[str] | None = None) -> list[Problem]:
+def read_problems(config: ProblemsConfig, repeats: list[str] | None = None, *, answered: bool = True) -> list[Problem]:
     """The problems that `config` names, in their order; at most `config.limit`.
 
     Args:
+        answered: without it they are questions alone, whose answer is "" whatever stands beside them.
         repeats: where given, a question or id that was there before is no error: it counts once more, a repeated id gets a
             number behind it, and each is said here.
 
@@ -67,25 +68,28 @@ def read_problems(config: ProblemsConfig, repeats: list[str] | None = None) -> l
         raise InputError("neither problems.path nor problems.dataset is set; set one of them")
     limited = list(islice(rows, config.limit))
     if not limited:
-        raise InputError(f"{name}: no problems at all; expected at least one row with a question and an answer")
-    columns = _columns(name, limited, config.columns)
+        what = "a question and an answer" if answered else "a question"
+        raise InputError(f"{name}: no problems at all; expected at least one row with {what}")
+    columns = _columns(name, limited, config.columns, _REQUIRED if answered else _REQUIRED[:1])
     return _Reader(name, columns, config, repeats).read(limited)
 
 
-def _columns(name: str, rows: Iterable[Row], chosen: Mapping[str, str]) -> dict[str, str]:
+def _columns(name: str, rows: Iterable[Row], chosen: Mapping[str, str], required: Sequence[str]) -> dict[str, str]:
     """Field of ours -> column of theirs, for the fields that the rows have."""
     if unknown := sorted(set(chosen) - set(USUAL_NAMES)):
         raise InputError(f"problems.columns: got {', '.join(unknown)}; expected fields among {', '.join(USUAL_NAMES)}")
     present = list(dict.fromkeys(column for row in rows for column in row.fields))
     if not present:
-        return {field: chosen.get(field, field) for field in _REQUIRED}
+        return {field: chosen.get(field, field) for field in required}
     spelled = {column.strip().lower(): column for column in reversed(present)}
     columns = {}
     for field, usual in USUAL_NAMES.items():
+        if field in _REQUIRED and field not in required:
+            continue
         found = chosen.get(field) or next((spelled[column] for column in usual if column in spelled), None)
         if found in present:
             columns[field] = str(found)
-        elif (field in chosen and field not in _SELDOM) or field in _REQUIRED:
+        elif (field in chosen and field not in _SELDOM) or field in required:
             expected = repr(chosen[field]) if field in chosen else f"one of {', '.join(usual)}"
             raise InputError(
                 f"{name}: no column for the {field}: got {', '.join(map(str, present))}; expected {expected}; "
@@ -104,7 +108,7 @@ class _Reader:
         self._name, self._columns, self._synthetic = name, columns, config.synthetic
         self._place = "line" if Path(config.path or "").suffix.lower() in LINE_FORMATS else "row"
         # A column found under the name "solution" holds more than the answer; one the user named is taken at its word.
-        self._worked_out = columns["answer"].lower() == "solution" and "answer" not in config.columns
+        self._worked_out = columns.get("answer", "").lower() == "solution" and "answer" not in config.columns
         self._complaints: list[str] = []
         self._ids: dict[str, int] = {}
         self._questions: dict[str, int] = {}
@@ -160,13 +164,18 @@ class _Reader:
         return Problem(
             id=_label(row.fields.get(self._columns.get("id", ""))) or f"{source}-{digest}",
             question=question.strip(),
-            answer=final_answer(self._value(row, "answer"), self._columns["answer"], self._worked_out),
+            answer=self._answer(row),
             level=optional["level"].removeprefix("Level ").strip(),
             subject=optional["subject"],
             source=source,
             synthetic=self._is_synthetic(row.fields.get(self._columns.get("synthetic", ""))),
             tolerance=_tolerance(row.fields.get(self._columns.get("tolerance", "")), self._columns),
         )
+
+    def _answer(self, row: Row) -> str:
+        if "answer" not in self._columns:
+            return ""
+        return final_answer(self._value(row, "answer"), self._columns["answer"], self._worked_out)
 
     def _is_synthetic(self, value: Any) -> bool:
         """What the row says, else what is said of all of them: a file may hold both kinds."""

@@ -400,9 +400,46 @@ def test_the_pairs_that_come_with_the_benchmark_have_no_false_accept() -> None:
         ("\\boxed{never", None),
         ("no box but 5 \\boxed", None),
         ("  ", None),
+        *(
+            (f"\\boxed{{7}}{between}\\boxed{{8}}", "7; 8")
+            for between in (
+                " and also ",
+                " | ",
+                ". Or: ",
+                " or, if that is wrong, ",
+                " as well as ",
+                " vs ",
+                " \\cup ",
+                ": ",
+                " <br> ",
+                "\n- ",
+                "\nCase 2: ",
+                " -- ",
+                " if even, otherwise ",
+                "? ",
+            )
+        ),
+        *(
+            (f"\\boxed{{7}}{between}\\boxed{{8}}", "8")
+            for between in (
+                "\n\nFinal Answer: ",
+                ". Therefore the answer is ",
+                ". Wait, no: ",
+                " + ",
+                "\nStep 2: ",
+                ". The total is ",
+            )
+        ),
+        ("\\boxed{7}, not \\boxed{8}", "7"),
+        ("\\boxed{7}\\phantom{\\boxed{8}}", "7"),
+        ("~~\\boxed{7}~~ \\boxed{8}", "8"),
+        ("x \\neq \\boxed{8}", None),
+        ("\\cancel{\\boxed{8}}", None),
+        ("It is not 7, it is \\boxed{8}", "8"),
     ],
 )
 def test_the_last_balanced_box_is_what_a_reply_states(reply: str, answer: str | None) -> None:
+    """Boxes that a bar, a bullet or "as well as" parted were two answers of which the last was taken."""
     assert boxes.stated(reply) == answer
 
 

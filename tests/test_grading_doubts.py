@@ -7,6 +7,8 @@ from rstar_math.grading.comparing import compare
 from rstar_math.grading.formulas import Rules
 from rstar_math.records import Verdict
 
+#: Near one: 1 + 10^-77.
+DEEP = r"\sqrt[9999999]{" * 11 + "2" + "}" * 11
 #: What was accepted, by what went wrong; now it is wrong or unreadable.
 ACCEPTED = {
     "blanks between numbers were removed before formulas were compared": r"""
@@ -71,6 +73,86 @@ x=1, 3, y=2, 4 | x=1, 2, y=3, 4
 1 \text{ and } 2, 3 \text{ and } 4 | 1 \text{ and } 3, 2 \text{ and } 4
 1 \text{ and } 2 \text{ or } 3 \text{ and } 4 | 1, 2, 3, 4
 """,
+    "a letter was taken for an article": r"""
+C | \text{A,C}
+D, F, G, H | \text{A, D, F, G, H}
+A, B, E | \text{B,E}
+\text{B and D} | \text{A, B, and D}
+or B | \text{A or B}
+only | \text{A only}
+""",
+    "what only counts or measures had no unit at all": r"""
+34\% | 34\text{ sq. units}
+34^\circ | 34\text{ sq. units}
+34\text{ cubic units} | 34\text{ sq. units}
+8^\circ | 8\text{ cubic units}
+6\% | 6\text{ ways}
+6\text{ m} | 6\text{ ways}
+10\text{ rectangles} | 10\text{ squares}
+10\text{ cm} | 10\text{ squares}
+14\text{ squares} | 14\text{ right triangles}
+""",
+    "ratios of three were compared with their first numbers alone": r"""
+0:0:0 | a:b:c
+0:5:7 | 0:1:2
+0:3:4 | 0:4:3
+0:0:5 | 0:3:4
+0:0:0 | a^2:b^2:c^2
+""",
+    "letters typed above or below the line stood on it": r"""
+2ˣ | 2x
+eˣ + C | ex + C
+aₖ | ak
+2ᵖ-1 | 2p-1
+5ᶜᵐ | 5
+(x+1)ᵃ | a(x+1)
+""",
+    "percents of roots and logarithms were no share": r"""
+\frac{\pi}{6}\% | \frac{\pi}{6}
+\ln 2 \% | \ln 2
+\frac{\sqrt{3}}{4}\text{ percent} | \frac{\sqrt{3}}{4}
+""",
+    "products, numbers and words that deny were names": r"""
+ax = 5 | 5
+xx = 25 | 25
+dy = 2x | 2x
+lna = 5 | 5
+mod(x) = 5 | 5
+minusx = 5 | 5
+\neg = 5 | 5
+six = 5 | 5
+\text{rejected root} = 5 | 5
+\text{answer times two} = 5 | 5
+\text{square of x} = 5 | 5
+\text{one of six values} = 5 | 5
+""",
+    "what parts numbers, or hides one, was nothing": r"""
+3\(4\) | 34
+1\[\]2 | 12
+-\(5\)\(0\) | -50
+$1$ $234$ | 1234
+3\textcolor{white}{4} | 34
+5\phantom{or}6 | 56
+""",
+    "brackets among words did not count": r"""
+\text{floor}(x-1) | \text{floor}(x)-1
+\text{Vol}(a)-(b) | \text{Vol}(a-b)
+""",
+    "the letter of a choice went on to others, or was denied": r"""
+A. b. c. d. e. | A
+A. 5, B5 | A
+A. is bad | A
+(A) cannot be | A
+(A) / (В) | A
+""",
+    "roots of roots have the size of one": rf"""
+{DEEP} | 1
+5 {DEEP} | 5
+""",
+    "zero had a power that may be zero, a distribution was a point": r"""
+5 + 0^{x^2} | 5
+N(0,1) | (0,1)
+""",
 }
 ACCEPTED["an empty place between inequalities was passed over"] = r"""
 x<0,,x>1 | x<0 \text{ or } x>1
@@ -80,6 +162,39 @@ x<0 \text{ or } x>1 | x<0,,x>1
 """
 #: What was accepted or called wrong, and may be either.
 DOUBTFUL = {
+    "a constant or a whole number under another name was another value": r"""
+y=x(C-\ln|x|) | y=-x \ln |x|+c x
+y^2+x=C | y^{2}=-x+k
+y = (A+B\ln x)x^2 | y=x^{2}(c_{1}+c_{2} \ln x)
+x=\frac{\pi}{6}+n\pi | x=\frac{\pi}{6}+k\pi
+""",
+    "a sentence that begins with yes was a list": r"""
+Yes, it is not. | Yes
+Yes, if n is even | Yes
+Yes and no | Yes
+Yes, 5 | Yes
+Yes, it is | Yes, this is a subspace.
+""",
+    "days, places and what is said of them were other words": r"""
+\text{Oct. 30} | \text{October 30}
+\text{Feb 3} | \text{February 3rd}
+\text{the first quadrant} | \text{Quadrant I}
+\text{I} | \text{Quadrant I}
+\text{equal} | \text{They are equal}
+B | \text{Brand B}
+""",
+    "a line over a formula was a symbol of its own": r"""
+\overline{3+4i} | 3-4i
+|\overline{3+4i}| | 5
+""",
+    "what holds of an answer was a wrong one, or the answer; sizes away from the points that are looked at": r"""
+f(5) = 2 | 5
+17 | m+n = 17
+2m+n = 17 | 17
+\bar{z} = 5 | 5
+|x - 10^{60}| - 10^{60} + 2x | x
+\ln||x-5|+|x-6|| | \ln|2x-11|
+""",
     "a lone letter behind a value was taken for a unit": r"""
 \frac{\sqrt{3}}{4} | \frac{\sqrt{3}}{4}\, s^2
 6 | 6 s^2
@@ -270,6 +385,53 @@ x=1, y=2 \text{ or } x=3, y=4 | x=3, y=4; x=1, y=2
 x=1, 3, y=2, 4 | y=4, 2, x=3, 1
 r=5, h=8, h/r=1.6 | r=5, h=8, h/r=1.6
 1 \text{ and } 2 \text{ and } 3 | 1, 2, \text{ and } 3
+\text{Yes} | \text{Yes, this is a subspace.}
+Yes, the series converges | Yes
+\text{No, it is not.} | \text{no}
+\sqrt[3]{-8} | -2
+C, A | \text{A,C}
+A, D, F, G and H | \text{A, D, F, G, H}
+A, B, D | \text{A, B, and D}
+a triangle | \text{triangle}
+10 | 10\text{ squares}
+6\text{ arrangements} | 6\text{ ways}
+34\text{ cm}^2 | 34\text{ square units}
+2:4:6 | 1:2:3
+\sqrt{3}:3:2\sqrt{3} | 1:\sqrt{3}:2
+2ˣ | 2^x
+2ⁿ·3ᵐ | 2^n 3^m
+x^{2ᵏ} | x^{2^k}
+aₖ | a_k
+90º | 90^\circ
+x ⩾ 3 | x \ge 3
+∛27 | 3
+3∶4 | 3:4
+25\% | 25
+cost = 5 | 5
+\text{total cost of the apples} = 5 | 5
+f(3) = 10 | 10
+|AB| = 5 | 5
+m+n = 17 | 17
+m = n(n-1)-1 | m_{\max }=n^{2}-n-1
+(0,\frac85) | \bar{x}=0, \bar{y}=8/5
+\frac{dy}{dx} = 2x | 2x
+\phantom{-}5 | 5
+(A) 3/4 | A
+(A) 2(a+b) | A
+B: \text{all real numbers} | B
+5:00 a.m. | 5am
+14:15 | 2: 15 PM
+n2^n-2^{n+1}+1 | (n-2) 2^{n}+1
+\binom{10}{7}2^7 | \binom{10}{3}\cdot 2^7
+\frac{3}{2}2^n | 3\cdot 2^{n-1}
+C_{5}^{2} | 10
+\frac12\ln(x^2) | \ln|x|
+\frac13\ln|\frac{t}{t+3}|+C | \frac{\ln |t|}{3}-\frac{\ln |t+3|}{3}+C
+\frac{\lg 3}{\lg 2} | \frac{\ln 3}{\ln 2}
+(0,1]\cup(\frac\pi4,2] | (0,1]\cup(\frac{\pi}{4},2]
+x=\frac{\pi}{6}+n\pi, n\in\mathbb Z | x=\frac{\pi}{6}+k\pi
+\begin{cases}x=3\\y=-2\end{cases} | (3,-2)
+\left\{\begin{array}{l}x=3\\y=-2\end{array}\right. | x=3, y=-2
 """
 
 

@@ -14,22 +14,36 @@ _COMMANDS = {
     "∅": "emptyset", "≤": "leq", "≥": "geq", "≠": "neq", "≈": "approx", "±": "pm", "⌊": "lfloor", "⌋": "rfloor",
     "⌈": "lceil", "⌉": "rceil", "π": "pi", "θ": "theta", "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta",
     "λ": "lambda", "μ": "mu", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "ϕ": "phi", "ω": "omega", "Δ": "Delta",
-    "Ω": "Omega",
+    "Ω": "Omega", "ε": "epsilon", "ζ": "zeta", "η": "eta", "ξ": "xi", "χ": "chi", "ψ": "psi", "Γ": "Gamma", "Θ": "Theta",
+    "Λ": "Lambda", "Π": "Pi", "Φ": "Phi", "Ψ": "Psi", "⩽": "leq", "⩾": "geq", "∨": "lor", "∧": "land", "∖": "setminus",
+    "∠": "angle",
 }  # fmt: skip
 _SETS = {"ℝ": "R", "ℤ": "Z", "ℕ": "N", "ℚ": "Q", "ℂ": "C"}
 _PLAIN = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "∗": "*", "⟨": "(", "⟩": ")", "〈": "(", "〉": ")", "’": "'", "′": "'",
     "“": '"', "”": '"', "、": ",", "。": ".", "°": r"^\circ", "º": r"^\circ", "\u2061": "", "\u200b": "", "\ufeff": "",
-    "¢": " cents",
+    "¢": " cents", "∶": ":", "∕": "/", "⁄": "/",
 }  # fmt: skip
 _TABLE = str.maketrans(
     {sign: rf"\{name} " for sign, name in _COMMANDS.items()}
     | {sign: rf"\mathbb{{{name}}}" for sign, name in _SETS.items()}
     | _PLAIN
 )
-_RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙᵢ"
-_LEVEL = str.maketrans(_RAISED + _LOWERED, "0123456789+-()ni" * 2)
-_RUNS = (("^", re.compile(f"[{_RAISED}]+")), ("_", re.compile(f"[{_LOWERED}]+")))
+
+
+def _on_level(kind: str) -> dict[str, str]:
+    """Raised or lowered characters -> what they are on the line. The sign of degrees is none of them, whichever is typed."""
+    found = {}
+    for character in map(chr, range(0x80, 0x2C80)):
+        mark, _, plain = unicodedata.decomposition(character).partition(" ")
+        if mark == f"<{kind}>" and " " not in plain and character != "º":
+            found[character] = chr(int(plain, 16)).replace("−", "-")
+    return found
+
+
+_RAISED, _LOWERED = _on_level("super"), _on_level("sub")
+_LEVEL = str.maketrans(_RAISED | _LOWERED)
+_RUNS = (("^", re.compile(f"[{''.join(_RAISED)}]+")), ("_", re.compile(f"[{''.join(_LOWERED)}]+")))
 _FRACTION = re.compile(r"[\u00bc-\u00be\u2150-\u215e]")
 
 

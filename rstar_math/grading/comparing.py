@@ -106,8 +106,8 @@ class Comparison:
         difference = self._answers(said, meant)
         if difference and numbered:
             raise Unreadable("values for every integer, which may be numbered otherwise")
-        if difference and (doubt := doubts.of_texts(said, meant)):
-            raise Unreadable(doubt)
+        if difference:
+            doubts.check(said, meant, lambda other: not self._answers(other, meant))
         return difference
 
     def _answers(self, said: str, meant: str) -> Difference:
@@ -181,17 +181,14 @@ class Comparison:
         """Why two members of lists, or two answers that are no lists, differ."""
         if by_text_alone := by_text(said, meant):
             return by_text_alone[0]
-        return self._equations(named(said, self._rounds), named(meant, self._rounds))
-
-    def _rounds(self, decimal: str, formula: str) -> bool:
-        return self._formulas.rounds(decimal, formula)
+        return self._equations(named(said, self._formulas.rounds), named(meant, self._formulas.rounds))
 
     def _equations(self, said: Named, meant: Named) -> Difference:
         """A name before "=" is no part of the answer, unless both have one; other equations stand as a whole."""
         said, meant = self._settled(said, meant), self._settled(meant, said)
         if said.name != meant.name and (said.misplaced() or meant.misplaced(asked=True)):
             raise Unreadable("names in another order than the alphabet's")
-        if not meant.name and said.done_to_a_symbol():
+        if not meant.name and said.is_misleading():
             raise Unreadable("the value of something else than a symbol")
         if said.name and meant.name and not said.called_like(meant):
             return self._proportional(said, meant)
@@ -200,6 +197,8 @@ class Comparison:
                 if not self._value(
                     said.value if meant.sides else said.sides[-1], meant.sides[-1] if meant.sides else meant.value
                 ):
+                    if said.sum_of_symbols() and notations.number(meant.value) is not None:
+                        return ""
                     raise Unreadable("a value beside what is no name")
                 return "an equation on one side only"
             return self._proportional(said, meant)

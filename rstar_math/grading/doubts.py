@@ -8,9 +8,11 @@ texts out; nothing is compared here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import permutations
 
 from rstar_math.grading import notations, structure
+from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.units import quantity
 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+", re.ASCII)
@@ -20,11 +22,41 @@ _LOGARITHM = re.compile(r"\\(?:log|lg)(?![a-z_])(?!\s*_)")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 #: A constant of integration with an index, as solutions of differential equations have them.
 _INDEXED = re.compile(r"(?<![A-Za-z\\])([Cc])(?=\s*_\s*\{?\s*\d)")
+#: "f(5) = 2", where 5 may be the answer.
+_AT_A_NUMBER = re.compile(r"\s*[A-Za-z]\(-?\d+\)\s*=")
+#: What stands for a constant or a whole number, and so many of them are looked at under each other's names.
+_FREE = re.compile(r"(?<![A-Za-z\\])(?:[ABCKck](?:_(?:\d|\{\w+\}))?|[j-n])(?![A-Za-z_])")
+_MOST_RENAMED = 2
 #: Letters of choices, and what may stand between them.
 _LETTERS = re.compile(r"[A-J](?:(?:\s|[,;&]|and|\\text\{\s*and\s*\})*[A-J])+")
 
 
-def of_texts(said: str, meant: str) -> str:
+def check(said: str, meant: str, same: Callable[[str], bool]) -> None:
+    """
+    Args:
+        same: whether another text is the same answer as `meant`.
+
+    Raises:
+        Unreadable: two whole answers that differ may be the same.
+    """
+    if doubt := _of_texts(said, meant):
+        raise Unreadable(doubt)
+    if not all(map(_LETTERS.fullmatch, (said, meant))) and any(map(same, _renamed(said, meant))):
+        raise Unreadable("a constant or a whole number under another name")
+
+
+def _renamed(said: str, meant: str) -> Iterator[str]:
+    """`said` with its constants, and letters for whole numbers, under the names that they have in `meant` alone."""
+    letters = [dict.fromkeys(_FREE.findall(text)) for text in (said, meant)]
+    own, others = ([letter for letter in one if letter not in other] for one, other in (letters, letters[::-1]))
+    if not 0 < len(own) == len(others) <= _MOST_RENAMED:
+        return
+    for names in permutations(others):
+        new = dict(zip(own, names, strict=True))
+        yield _FREE.sub(lambda found, new=new: new.get(found[0], found[0]), said)  # type: ignore[misc]
+
+
+def _of_texts(said: str, meant: str) -> str:
     """Why two whole answers that differ may be the same; "" if nothing speaks for it."""
     if said.replace(" ", "") == meant.replace(" ", ""):
         return "the same but for its blanks" if said != meant else "not the same as itself"
@@ -40,6 +72,8 @@ def of_texts(said: str, meant: str) -> str:
             return "one amount in two units, or two amounts"
     if all(map(_LETTERS.fullmatch, (said, meant))) and _letters(said) == _letters(meant):
         return "the letters of several choices, or of a product"
+    if _AT_A_NUMBER.match(said) and not _AT_A_NUMBER.match(meant):
+        return "the value of a function at a number, which may be what is asked for"
     return ""
 
 

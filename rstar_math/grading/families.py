@@ -62,11 +62,22 @@ def settled(said: str, meant: str) -> tuple[str, str, bool]:
     if families[0] and families[1]:
         return _renamed(families[0].value, families[0].symbol, families[1].symbol), families[1].value, True
     family, other = families[0] or families[1], meant if families[0] else said
-    if family is None or not _mentions(other, family.symbol):
+    index = _index_of(other, family) if family else ""
+    if family is None or not index:
         return said, meant, False
     if family.about_the_symbol():
         raise Unreadable("a range of integers on one side only")
-    return (family.value, meant, True) if families[0] else (said, family.value, True)
+    value = _renamed(family.value, family.symbol, index)
+    return (value, meant, True) if families[0] else (said, value, True)
+
+
+def _index_of(text: str, family: Family) -> str:
+    """What a text that states no range calls the family's symbol: the same, or the one letter for whole numbers that the
+    family has not; "" for nothing."""
+    if _mentions(text, family.symbol):
+        return family.symbol
+    own = [letter for letter in sorted(_INDICES) if _mentions(text, letter) and not _mentions(family.value, letter)]
+    return own[0] if len(own) == 1 and family.symbol in _INDICES and not family.about_the_symbol() else ""
 
 
 def _family(text: str) -> Family | None:

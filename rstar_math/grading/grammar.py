@@ -6,6 +6,7 @@ what it does not know, or what people read in two ways (`\sin x/2`, `2\frac{3}{2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
@@ -109,10 +110,11 @@ class _Reader:
         )
 
     def _juxtaposed(self, factors: list[Node], token: str, divided: bool) -> Node:
-        """A factor without a sign before it. Numbers stand beside powers and factorials only: "1 1/2" and "2 \\frac12" are
-        no products."""
+        """A factor without a sign before it. Numbers stand beside powers and factorials only, or as a power's base beside
+        what is no number: "1 1/2" and "2 \\frac12" are no products."""
         last = factors[-1]
-        if NUMBER.fullmatch(token) and last.op not in ("power", "factorial"):
+        raised = self._tokens[self._at + 1 : self._at + 2] == ["^"] and last.op != "number"
+        if NUMBER.fullmatch(token) and not (raised or last.op in ("power", "factorial")):
             raise Unreadable("two numbers stand side by side")
         if token == "\\frac" and last.op == "number":
             return self._mixed(factors)
@@ -236,15 +238,21 @@ class _Reader:
         if read := _COMMANDS.get(name):
             return read(self)
         if name in ACCENTS:
-            token = self._next()
-            if not token:
-                raise Unreadable("it ends too early")
-            return Node("symbol", value=f"{name} {self._raw() if token == '{' else token}{self._subscript()}")
+            return self._accented(name)
         if name == "pi" and self.peek() != "_":
             return Node("symbol", value="pi")
         if name in GREEK:
             return self._symbol(f"\\{name}")
         raise Unreadable(f"\\{name} is not known" if name else "it ends too early")
+
+    def _accented(self, accent: str) -> Node:
+        """A letter, or several, under a line or an arrow: a name. A formula under a line is one's conjugate, perhaps."""
+        if not (token := self._next()):
+            raise Unreadable("it ends too early")
+        under = self._raw() if token == "{" else token
+        if accent in ("bar", "overline") and re.search(r"[-+*/^(]", under):
+            raise Unreadable("a line over a formula")
+        return Node("symbol", value=f"{accent} {under}{self._subscript()}")
 
     def _argument(self) -> Node:
         """A group, or a single digit, letter or command."""

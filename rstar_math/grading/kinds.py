@@ -32,9 +32,21 @@ _CALENDAR = frozenset(
     )
 )
 #: Words that say little, and letters by which words are told apart: "infinitely many" is an "infinite number of solutions".
-_FILLERS = frozenset(re.findall(r"\w+", "a an the of is are it there many number solution solutions"))
+_FILLERS = frozenset(re.findall(r"\w+", "a an the of is are it they this that there many number solution solutions"))
+#: One place by its number, in three ways.
+_PLACES = {
+    word: str(place)
+    for place, spelt in enumerate(
+        ("i first", "ii second", "iii third", "iv fourth", "v fifth", "vi sixth", "vii seventh", "viii eighth"), 1
+    )
+    for word in spelt.split()
+}
 _STEM = 6
 _DENIALS = frozenset(["not", "no", "never", "neither", "nor"])
+#: In a sentence that begins with yes or no: that it is not meant, or a value beside it.
+_TAKES_BACK = re.compile(
+    r"\d|\b(?:yes|no|true|false|right|wrong|correct|incorrect|or|but|unless|except|if|only|maybe|perhaps|possibly)\b"
+)
 _TextOnly = Callable[[str, str], "tuple[Difference] | None"]
 
 
@@ -109,6 +121,8 @@ def _numerals(said: str, meant: str) -> tuple[Difference] | None:
 
 def _times(said: str, meant: str) -> tuple[Difference] | None:
     times = notations.time_of_day(said), notations.time_of_day(meant)
+    if any(time and time.half for time in times):
+        times = notations.glued_time(said), notations.glued_time(meant)
     if times[0] is None or times[1] is None:
         if times[1] and times[1].half:
             raise Unreadable("no time of day")
@@ -130,6 +144,8 @@ def _same_words(said: str, meant: str) -> bool:
     words, wanted = notations.words(said), notations.words(meant)
     if words == wanted and notations.capitals_count(said, meant):
         raise Unreadable("letters that differ in their capitals")
+    if words == wanted and re.search("[-/!]", wanted or "") and notations.bracketed(said) != notations.bracketed(meant):
+        raise Unreadable("the same words and signs in other brackets")
     if words != wanted and notations.bare(words) == notations.bare(wanted):
         raise Unreadable("nearly the same words, or the same around other signs")
     return words == wanted
@@ -147,8 +163,23 @@ def _check_doubts(said: str, meant: str) -> None:
     if any(set(words) <= truth for truth in _TRUTHS):
         raise Unreadable("true, or yes")
     short, long = sorted(words, key=len)
-    if long in _CALENDAR and len(short) > 2 and long.startswith(short):
-        raise Unreadable("a day or month, or its abbreviation")
+    if len(short) == 1 and long.endswith(f" {short}"):
+        raise Unreadable("a letter or number with or without its noun")
+
+
+def _truths(said: str, meant: str) -> tuple[Difference] | None:
+    """ "Yes" and "Yes, it is possible" say the same.
+
+    Raises:
+        Unreadable: what follows the yes or no may take it back, or is asked for too.
+    """
+    (one, _, more), (other, _, asked) = ((notations.words(text) or "").partition(" ") for text in (said, meant))
+    if one != other or more == asked or not any(one in truth for truth in _TRUTHS):
+        return None
+    denied = one in _TRUTHS[0] and set((more or asked).split()) & _DENIALS
+    if (more and asked) or denied or _TAKES_BACK.search(more or asked):
+        raise Unreadable("the same yes or no, and more")
+    return ("",)
 
 
 def _spoken(said: str, meant: str) -> tuple[Difference] | None:
@@ -185,8 +216,27 @@ def _says_less(one: str, other: str) -> bool:
 
 
 def _gist(words: str) -> list[str]:
-    return [word[:_STEM] for word in words.split() if word not in _FILLERS]
+    """What is left of words without fillers and endings, days and months at length, places by their numbers."""
+    said = [_PLACES.get(word, _at_length(word)) for word in words.split() if word not in _FILLERS]
+    return (
+        sorted(word[:_STEM] for word in said) if set(said) & set(_PLACES.values()) else [word[:_STEM] for word in said]
+    )
+
+
+def _at_length(word: str) -> str:
+    """A day or month whose beginning a word of three letters or more is."""
+    return next((day for day in _CALENDAR if len(word) > 2 and day.startswith(word)), word)
 
 
 #: The kinds of answer that text decides, in this order.
-_KINDS: tuple[_TextOnly, ...] = (_nothing, _infinities, _numbers, _number_words, _choices, _numerals, _times, _spoken)
+_KINDS: tuple[_TextOnly, ...] = (
+    _nothing,
+    _infinities,
+    _numbers,
+    _number_words,
+    _choices,
+    _numerals,
+    _times,
+    _truths,
+    _spoken,
+)

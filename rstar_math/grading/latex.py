@@ -110,9 +110,12 @@ def _parsed(text: str) -> Any:
 
 
 def _prepared(text: str) -> str:
-    """`text` with "*" as a product, a blank between an exponent and a number as one too, unless a function stands before
-    it, and x^2 as {x}^2, which the quicker way of looking ahead can read."""
+    r"""`text` with "*" as a product, a blank between an exponent and a number as one too, unless a function stands before
+    it, `\lg` with its base, odd roots of negative numbers real, and x^2 as {x}^2, which the quicker way of looking ahead
+    can read."""
     text = re.sub(rf"{_NO_FUNCTION}(\^(?:\d+|\{{\d+\}}))\s*(?=(?<=\}})\d|(?<=\s)\d)", r"\1\\cdot ", text)
     text = re.sub(r"\^(\d+)(?=\s\d)", r"^{\1}", text)
+    text = re.sub(r"\\sqrt\[(\d*[13579])\]\{\s*-\s*(\d+)\s*\}", r"(-\\sqrt[\1]{\2})", text)
+    text = re.sub(r"\\lg(?![a-z])", r"\\log_{10}", text)
     text = re.sub(r"\\[A-Za-z]+|([A-Za-z])(?=\s*\^)", lambda found: f"{{{found[1]}}}" if found[1] else found[0], text)
     return text.replace("*", "\\cdot ")

@@ -23,6 +23,8 @@ _UNSEEN = (
     (re.compile(r"\{\s*,\s*\}"), ","),
     (re.compile(r"^\W*(?i:(?:the )?(?:final |correct )?answer(?:\s*:| is\b\s*:?))"), ""),
 )
+#: Equations below each other.
+_STACKED = re.compile(r"^\W*\\begin\{(?:cases|aligned|array\}\{[lcr]+)\}([^&]*=[^&]*(?:&=[^&]*)*)\\end\{\w+\}\s*$")
 _SIGN = re.compile(
     r"(?P<open>\\\{|\\lbrace(?![a-z])|\\langle(?![a-z])|[(\[{])|(?P<close>\\\}|\\rbrace(?![a-z])|\\rangle(?![a-z])|[)\]}])"
     r"|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|<=|>=|!=|\\[A-Za-z]+|\\\\|\d+(?:\.\d+)?|\S"
@@ -54,7 +56,11 @@ def shown(text: str) -> str:
     text = characters.plain(text)
     for pattern, replacement in _UNSEEN[1 if "\\begin" in text else 0 :]:
         text = characters.replaced(pattern, replacement, text)
-    return text.rstrip(". ")
+    return _STACKED.sub(_rows_of, text).rstrip(". ")
+
+
+def _rows_of(found: re.Match[str]) -> str:
+    return found[0] if "&" in found[1].replace("&=", "=") else found[1].replace("&=", "=").replace("\\\\", ",")
 
 
 def tree(text: str) -> Items:

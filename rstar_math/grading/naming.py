@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from rstar_math.grading import notations, reals, structure
+from rstar_math.grading.callings import may_say_something_else
 from rstar_math.grading.characters import replaced
 from rstar_math.grading.failures import Unreadable
 from rstar_math.grading.trees import FUNCTIONS
@@ -20,30 +21,20 @@ from rstar_math.grading.units import quantity
 
 _INDEX = r"(?:_(?:\{[^{}]*\}|\\[A-Za-z]+|\w))?'*"
 _SINGLE = (
-    rf"(?:[a-zA-Z]\^\{{-1\}}\s*\([a-z]\)|[A-Z]\^\{{-1\}}|\\?[A-Za-z]+{_INDEX}\s*(?:\([A-Za-z,\s\\]*\))?"
-    r"|\\frac\{d[a-z]?\}\{d[a-z]\}|m?\\(?:overline|angle|triangle|text|vec|mathbf)\s*\{?[A-Za-z\s]+\}?\s*|\|[A-Za-z]+\|"
+    rf"(?:[a-zA-Z]\^\{{-1\}}\s*\([a-z]\)|[A-Z]\^\{{-1\}}|\\?[A-Za-z]+{_INDEX}\s*(?:\((?:[A-Za-z,\s\\]*|-?\d+)\))?"
+    r"|\\frac\{d[a-z]?\}\{d[a-z]\}|m?\\(?:overline|bar|hat|angle|triangle|text|vec|mathbf)\s*\{?[A-Za-z\s]+\}?\s*|\|[A-Za-z]+\|"
     rf"|\\Delta\s*[A-Za-z]{_INDEX}|[A-Z]_\{{[A-Z]+\}}|\\frac\{{[A-Z]+\}}\{{[A-Z]+\}})"
 )
 #: \\sin x = 1 is an equation, no value under a name.
 _APPLIED = re.compile(rf"\\(?:{'|'.join(FUNCTIONS)}|sqrt|frac|binom|pi|infty)(?![a-z])")
 #: What stands left of "=" when the answer is given a name: x, f(x), S_{ABC}, AB:CD, \angle ABC.
 _NAME = re.compile(rf"\s*{_SINGLE}\s*(?::\s*{_SINGLE})?\s*")
-#: A(1, 2) is a point; C(5, 2) and P(5, 2) count, and F(1, 2) may be a value.
-_POINT = re.compile(r"[ABDEI-OQ-Z]'*(?=\()")
-#: Names that say what was done to a symbol: whoever is asked for z and says that its conjugate is 5 has not said that z is.
-_DONE_TO = re.compile(
-    r"\|[A-Za-z]+\||\\overline\s*\{?\s*[A-Za-z]\s*\}?(?![A-Za-z])|(?<![A-Za-z])[A-Z]\^(?:\{-1\}|-1)(?!\()|"
-    r"(?<![A-Za-z])(?:Re|Im)(?![a-z])|"
-    r"^\s*(?:(?:arc|a)?(?:sin|cos|tan|cot|sec|csc)h?|log|ln|lg|exp)(?:[A-Zxyz]|\([^()]*\))\s*$|"
-    r"^\s*(?:abs|floor|ceil|ceiling|sgn|sign|conj|sqrt|cbrt|fact|factorial|inv|neg|norm)\([^()]*\)\s*$|"
-    r"_(?:\d+[a-z]|[a-z][-+])"
-)
-#: Words in a name that say that it is not so, or name another value than the one that was asked for.
-_DENIED = re.compile(
-    r"(?i)(?<![a-z])(?:not?|non|neither|nor|wrong|incorrect|false|invalid|never|minus|negat\w+|opposite|inverse|reciprocal|"
-    r"plus|errors?|more|less|fewer|squared|cubed|(?:square|cube) roots?|doubled?|twice|thrice|tripled?|half|halved|"
-    r"conjugate|without|except|excluding)(?![a-z])"
-)
+#: A(1, 2) is a point; C(5, 2) and P(5, 2) count, N(0, 1) distributes, and F(1, 2) may be a value.
+_POINT = re.compile(r"[ABDEI-MOQ-Z]'*(?=\()")
+#: The greatest m is asked for, and may be called m.
+_EXTREME = re.compile(r"_\\?(?:max|min)$")
+#: Letters that are added up: what contests ask for.
+_SUM = re.compile(r"\s*[a-z](?:\s*\+\s*[a-z])+\s*")
 #: A function of one symbol: f(x), g^-1(x).
 _FUNCTION = re.compile(r"([A-Za-z](?:\^-1)?)\([A-Za-z]\)")
 _Y = re.compile(r"[fgh](?:\^-1)?\(x\)")
@@ -76,15 +67,19 @@ class Named(NamedTuple):
 
     def called_like(self, other: Named) -> bool:
         """Whether both have one name; C is C(h), and y is f(x)."""
-        if self.name == other.name:
+        if self.name == other.name or _EXTREME.sub("", self.name) == _EXTREME.sub("", other.name):
             return True
         plain, applied = sorted((self.name, other.name), key=len)
         function = _FUNCTION.fullmatch(applied)
         return function is not None and (plain == function[1] or (plain == "y" and _Y.fullmatch(applied) is not None))
 
-    def done_to_a_symbol(self) -> bool:
-        """Whether the name is an operation, or denies itself, so that its value is not that of a symbol."""
-        return bool(self.name and (_DONE_TO.search(self.name) or _DENIED.search(self.sides[0])))
+    def sum_of_symbols(self) -> str:
+        """The value of "m + n = 17"; "" of all else."""
+        return self.sides[1] if len(self.sides) == 2 and _SUM.fullmatch(self.sides[0]) else ""
+
+    def is_misleading(self) -> bool:
+        """Whether there is a name that may say something else than that the value is the answer."""
+        return bool(self.name) and not structure.row(self.sides[0]) and may_say_something_else(self.sides[0])
 
 
 def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:

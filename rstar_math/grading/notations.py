@@ -44,20 +44,24 @@ _BASES = {
     "sixteen": 16,
 }
 _TIME = re.compile(
-    r"(\d{1,2})(?=:|\s+[ap]\.?\s?m|[ap]\.\s?m)(?::(\d{2})(?::(\d{2}))?)?\s*(?:([ap])\.?\s?m\.?)?",
+    r"(\d{1,2})(?=:|\s+[ap]\.?\s?m|[ap]\.\s?m)(?::\s?(\d{2})(?::\s?(\d{2}))?)?\s*(?:([ap])\.?\s?m\.?)?",
     re.IGNORECASE | re.ASCII,
 )
+#: Without a blank it may be a product, unless a time is asked for.
+_GLUED = re.compile(r"(\d{1,2})([ap]m)", re.IGNORECASE | re.ASCII)
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _WORDS = re.compile(r"[(]?\s*[A-Za-z][\w\s'’.,;:!?()&/-]*", re.ASCII)
 _CHOICE = re.compile(r"\(?([A-J])\)?|\(([a-j])\)")
 #: A choice and what it says, or the word before it; what follows must neither go on to another choice nor deny it.
 _DENIAL = (
     r"n't\b|\b(?:not|nor|neither|never|nope|nah|wrong|incorrect(?:ly)?|false|untrue|invalid|fail\w*|reject\w*|eliminat\w*|"
-    r"exclud\w*|discard\w*|ruled out|crossed out|impossible|unlikely|mistake\w*|except|but|no(?=\s*(?:[,.;:!]|$)))\b|[✗✘❌☒]"
+    r"exclud\w*|discard\w*|(?:ruled|crossed)[ -]out|cannot|untenable|hardly|distractor|contradict\w*|is (?:out|bad|a trap)|"
+    r"impossible|unlikely|mistake\w*|except|but|no(?=\s*(?:[,.;:!]|$)))\b|[✗✘❌☒]"
 )
 _CHOSEN = re.compile(
     r"(?:(?i:option|choice)\s)?\s*(?:\(([A-Ja-j])\)|([A-Ja-j])[).:]|([A-Ja-df-hj])$)"
-    rf"(?!.*(?:\([A-Ja-j]\)|\b[A-J]\b|\b(?:and|or)\b|(?i:{_DENIAL}))).*",
+    r"(?!.*(?:\([A-Ja-j]\)|\b[A-J]\d?\b|(?<=[\s,;])[a-j][.)](?=[\s,;]|$)|\b(?:and|or|vs)\b|\\cancel|[^\W\d_a-zA-Z]|"
+    rf"(?i:{_DENIAL}))).*",
     re.DOTALL,
 )
 #: Whole answers that are words though short enough to be products of symbols.
@@ -69,7 +73,8 @@ NUMERAL = re.compile(
     r"zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|"
     r"sixty|seventy|eighty|ninety|hundred|thousand|million|dozen|half|third|quarter|infinit\w+)s?\b"
 )
-_ARTICLE = re.compile(r"^(?:the|an?) (?=\w)")
+#: "a" before another letter, "and", "or" and "only" is a letter that is meant.
+_ARTICLE = re.compile(r"^(?:the|an?(?= \w\w)(?! (?:and|or|nor|only|is|are)\b)) (?=\w)")
 #: What of a text in words counts: the words, decimals, a minus sign, the sign of a factorial or of a derivative.
 _SIGNS = re.compile(
     r"-(?=\s?[\d.(]|\s?[a-z](?![a-z]))|\d*\.\d+|(?<![a-z])[a-z]'+(?![a-z])|(?:(?<=\d)|(?<=\))|(?<=\b[a-z]))!|[a-z0-9/]+"
@@ -177,6 +182,11 @@ def time_of_day(text: str) -> Time | None:
     return time if time.hour < (13 if time.half else 25) and time.minute < 60 and time.second < 60 else None
 
 
+def glued_time(text: str) -> Time | None:
+    """The time that "5am" is beside another one."""
+    return time_of_day(replaced(_GLUED, r"\1 \2", text))
+
+
 def choice(gold: str) -> str | None:
     """The letter, in upper case, if a ground truth is nothing but the letter of a choice."""
     found = _CHOICE.fullmatch(replaced(_TEXT, r"\1", gold).strip())
@@ -204,6 +214,11 @@ def words(text: str) -> str | None:
     if not _WORDS.fullmatch(plain):
         return None
     return _ARTICLE.sub("", " ".join(_SIGNS.findall(_ORDINAL.sub("", plain.casefold()))))
+
+
+def bracketed(text: str) -> list[str]:
+    """The words and signs of a text in words, with its brackets among them."""
+    return re.findall(rf"[()]|{_SIGNS.pattern}", replaced(_TEXT, r" \1 ", text).casefold())
 
 
 def bare(spoken: str | None) -> str | None:

@@ -77,7 +77,7 @@ def _check_units(said: Quantity, meant: Quantity) -> None:
     """
     if said.unit != meant.unit and (said.unsure() or meant.unsure()):
         raise Unreadable("letters or words that may be no unit")
-    if (said.several or meant.several) and not (said.unit and meant.unit):
+    if (said.several or meant.several) and not (said.measured() and meant.measured()):
         raise Unreadable("an amount in several units, beside one without any")
 
 
@@ -100,6 +100,6 @@ def _percentages(percentage: Quantity, plain: Quantity, formulas: Formulas) -> D
     if not formulas.same(plain.text, percentage.text):
         return "another percentage"
     value = fraction(plain.text)
-    if value is not None and abs(value) <= 1:
+    if value is None or abs(value) <= 1:
         raise Unreadable("so many percent, or a share")
     return ""

@@ -6,6 +6,7 @@ r"""Are two ratios the same?
 from __future__ import annotations
 
 import re
+from itertools import combinations
 
 from rstar_math.grading import notations, structure
 from rstar_math.grading.characters import replaced
@@ -18,7 +19,8 @@ _TO = re.compile(r"^\s*(\d+)\s*(?:\\text\{\s*to\s*\}|\bto\b)\s*(\d+)\s*$", re.AS
 
 
 def differ(said: str, meant: str, formulas: Formulas) -> Difference:
-    """Why two ratios differ; "" where they do not. Three numbers are compared one by one.
+    """Why two ratios differ; "" where they do not. Of three numbers and more any two have the same ratio on both sides, and
+    noughts stand in the same places.
 
     Raises:
         Unreadable: one of them may be a time, or has no reading.
@@ -35,8 +37,11 @@ def differ(said: str, meant: str, formulas: Formulas) -> Difference:
         return "" if alike else "another ratio"
     if len(parts[0]) != len(parts[1]):
         return "a ratio of another length"
-    products = [
-        formulas.same(f"({one})({parts[1][0]})", f"({other})({parts[0][0]})")
-        for one, other in zip(parts[0][1:], parts[1][1:], strict=True)
-    ]
+    pairs = list(zip(*parts, strict=True))
+    if any(formulas.same(one, "0") != formulas.same(other, "0") for one, other in pairs):
+        return "another ratio"
+    products = (
+        formulas.same(f"({one[0]})\\cdot ({other[1]})", f"({other[0]})\\cdot ({one[1]})")
+        for one, other in combinations(pairs, 2)
+    )
     return "" if all(products) else "another ratio"

@@ -19,14 +19,16 @@ _ZEROS = (("thousand", 3), ("million", 6), ("billion", 9), ("trillion", "{12}"))
 _REWRITES = tuple(
     (re.compile(pattern, re.ASCII), replacement)
     for pattern, replacement in (
-        (r"(?<!\\)\\[()\[\]]", ""),
+        (r"(?<=\d)\s*(?:[$]\s*[$]|\\[)\]]\s*\\[(\[])\s*(?=\d)", "; "),
+        (r"(?<!\\)\\[()\[\]]", " "),
         (r"\\\\\[[\d.]+[a-z]{2}\]", r"\\\\"),
-        (r"\\textcolor\s*\{[a-z]+\}\s*\{([^{}]*)\}|\\color\s*\{[a-z]+\}", r"\1"),
+        (r"\\textcolor\s*\{(?!white\})[a-z]+\}\s*\{([^{}]*)\}|\\color\s*\{(?!white\})[a-z]+\}", r"\1"),
         (r"\\(?:underline|pmb)\s*\{([^{}]*)\}|\\(?:boldsymbol|bm|mathbf)\s*\{([^{}a-zA-Z]*)\}", r"\1\2"),
         (r"\{\s*([-+:])\s*\}|\\text\{\s*([-+])\s*\}", r"\1\2"),
         (r"\{([^{}]*?)\\over(?![a-z])([^{}]*?)\}", r"\\frac{\1}{\2}"),
         (r"\\(?:left|right|middle)(?![a-z])\.?|\\[bB]igg?[lrm]?(?![a-z])|\\limits(?![a-z])", ""),
-        (r"\\(?:displaystyle|textstyle)(?![a-z])|\\!\s*|\\[hv]?phantom\s*(?:\{[^{}]*\}|[^\s{}\\])", ""),
+        (r"\\(?:displaystyle|textstyle)(?![a-z])|\\!\s*", ""),
+        (r"\\[hv]?phantom\s*(?:\{[^{}]*\}|[^\s{}\\])", " "),
         (r"(?<=[\w})])\s*\\q?quad\s*(?=[-\w\\({])(?!\\text|and\b|or\b|\\q?quad)", "; "),
         (r"(?<!\\)\\(?:[,;:> ]|q?quad)|~|\s+", " "),
         (r"(?<!\d)\{\s*,\s*\}|\{\s*,\s*\}(?!\d)|\{\s*,\s*\}(?=\d{3}(?!\d))", ","),  # 1{,}5 is a decimal
@@ -46,6 +48,8 @@ _REWRITES = tuple(
         (r"\\[$]|[$£€¥]", " "),
         (r"\{([^{}]*?)\\choose(?![a-z])([^{}]*?)\}", r"\\binom{\1}{\2}"),
         (r"\\[dtc]frac(?![a-z])", r"\\frac"),
+        (rf"\\frac\s*\\({_GREEK})(?![A-Za-z])\s*(?:\{{([^{{}}]*)\}}|(\d|[A-Za-z]))", r"\\frac{\\\1}{\2\3}"),
+        (rf"\\frac\s*(?:\{{([^{{}}]*)\}}|(\d|[A-Za-z]))\s*\\({_GREEK})(?![A-Za-z])", r"\\frac{\1\2}{\\\3}"),
         (r"\\[dt]binom(?![a-z])", r"\\binom"),
         (r"\\overrightarrow(?![a-z])", r"\\vec"),
         (r"(?<=\d)\s*\\text\{\s*sec\.?\s*\}(?!\s*[\\({^\w])|(?<=\d)\s+sec\.?\s*$", r"\\text{ seconds}"),
@@ -55,6 +59,7 @@ _REWRITES = tuple(
         (r"(\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-z]))\s*(?:-|\\(?=\\\{))\s*(?=\\\{)", r"\1\\setminus "),
         (r"\\(?:text(?:bf|it|rm|sf|normal|tt)?|mbox|hbox|math(?:rm|bf|it|sf)|operatorname\*?)\s*\{", r"\\text{"),
         (r"\{\\(?:rm|bf|it)\s+([^{}]*)\}", r"\\text{\1}"),
+        (r"^\\text\{\s*((?:\(?[A-Za-z]\)?\s*(?:,\s*(?:and|or)?|&|and|or)\s*)+\(?[A-Za-z]\)?)\s*\}$", r"\1"),
         (r"\\text\{\s*\}", " "),
         (r"\\text\{\s*([A-Za-z/ ]+?)\s*\^\s*\{?([23])\}?\s*\}", r"\\text{\1}^\2"),
         (r"^\s*\\text\{([^{}]*\d[^{}]*)\}\s*$", r"\1"),
@@ -86,6 +91,7 @@ _REWRITES = tuple(
         (r"(?<=\d)\{([a-z]{2,})\}", r"\\text{\1}"),
         (r"(?:√|(?<![A-Za-z\\])sqrt)\s*(\d+(?:\.\d+)?|[a-z](?![a-z]))", r"\\sqrt{\1}"),
         (r"√\s*\(", r"\\sqrt ("),
+        (r"∛\s*(\d+|[a-z](?![a-z]))", r"\\sqrt[3]{\1}"),
         (r"(?<![A-Za-z\\])inf(?![A-Za-z])", r"\\infty "),
         (r"(?<=\d)\s?[xX]\s?(?=10\s*(?:\^|\*\*))", r"\\times "),
         (r"^\s*\+\s?/?\s?-\s?(?=[\d\\])", r"\\pm "),
@@ -102,6 +108,14 @@ _REWRITES = tuple(
 )
 #: What a program that escapes backslashes makes of a command; in a matrix two of them end a row.
 _ESCAPED_TWICE = re.compile(r"\\\\(?=[A-Za-z{}%$])")
+#: Values under their names, one below the other, behind a brace or not.
+_SYSTEM = re.compile(
+    r"^\s*(?:\\\{\s*)?\\begin\{(cases|array|aligned)\}(?:\{[lcr]+\})?((?:(?!\\begin|\\text).)*)\\end\{\1\}\s*$",
+    re.DOTALL,
+)
+_COMBINATIONS = re.compile(r"(?<![A-Za-z\\])C\s*_\s*(?:\{(\d+)\}|(\d))\s*\^\s*(?:\{(\d+)\}|(\d))", re.ASCII)
+#: Digits of a number that nobody chooses from.
+_LONG = 9
 _SQUEEZED = re.compile(r"(?<=\^)\s*\(|(?<=\\sqrt)\s*\(")
 
 
@@ -115,10 +129,23 @@ def clean(text: str) -> str:
         text = characters.replaced(_ESCAPED_TWICE, r"\\", text)
     for pattern, replacement in _REWRITES:
         text = characters.replaced(pattern, replacement, text)
-    text = _grouped(text)
+    text = _SYSTEM.sub(_one_by_one, text)
+    text = _grouped(_COMBINATIONS.sub(_chosen, text))
     while text.startswith("{") and closing(text, 0) == len(text) - 1:
         text = text[1:-1]
     return text.strip()
+
+
+def _one_by_one(found: re.Match[str]) -> str:
+    """A system of equations as a list; what holds under conditions is none."""
+    rows = [row.strip(" ,;") for row in re.sub(r"&\s*=|=\s*&", "=", found[2]).split("\\\\") if row.strip()]
+    return ", ".join(rows) if len(rows) > 1 and all("=" in row and "&" not in row for row in rows) else found[0]
+
+
+def _chosen(found: re.Match[str]) -> str:
+    """Five over two, as much of the world writes it; C_1^2 is the square of a constant."""
+    above, below = (found[1] or found[2], found[3] or found[4])
+    return rf"\binom{{{above}}}{{{below}}}" if len(above) < _LONG and int(below) <= int(above) else found[0]
 
 
 def closing(text: str, start: int) -> int:

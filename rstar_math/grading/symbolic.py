@@ -25,6 +25,8 @@ _SYMBOLS = (
     (sympy.Rational(53, 71), sympy.Rational(223, 89), sympy.Rational(41, 37), sympy.Rational(191, 67)),
     (sympy.Rational(-61, 47), sympy.Rational(179, 131), sympy.Rational(-23, 31), sympy.Rational(-109, 83)),
 )
+#: How far from zero, and on which side, sizes are looked at.
+_SCALES = (1, -1, 10, -10)
 #: Functions that follow one law here and another there, so that points tell little.
 _STITCHED = (sympy.floor, sympy.ceiling, sympy.Abs, sympy.Max, sympy.Min, sympy.sign, sympy.Mod, sympy.Piecewise)
 _CONSTANTS = {"e": sympy.E, "pi": sympy.pi, "i": sympy.I, "\\imath": sympy.I}
@@ -53,7 +55,9 @@ def same(said: str, meant: str) -> Testimony:
         return True
     stitched = any(part.free_symbols for side in (left, right) for part in side.atoms(*_STITCHED))
     if stitched or sampling.tree(said) is None or sampling.tree(meant) is None:
-        return True if sympy.simplify(left.doit() - right.doit()) == 0 else None
+        if sympy.simplify(left.doit() - right.doit()) == 0:
+            return True
+        return _alike_on_both_sides(left, right) if stitched else None
     points = _points(left, right)
     agreed = 0
     for point in points:
@@ -66,6 +70,26 @@ def same(said: str, meant: str) -> Testimony:
             return None if max(abs(one), abs(other)) < _TINY else False
         agreed += 1
     return True if agreed >= min(2, len(points)) else None
+
+
+def _alike_on_both_sides(left: Any, right: Any) -> Testimony:
+    """Whether expressions in which nothing is stitched together but logarithms of sizes have the same values near zero and
+    far from it, above and below. Sympy proves little about these; they follow one law on all sides of their zeros."""
+    bare = [side.replace(_is_of_size, lambda _: sympy.Symbol("logarithm")) for side in (left, right)]
+    if any(side.atoms(*_STITCHED) for side in bare):
+        return None
+    points = [
+        {symbol: value * scale for symbol, value in point.items()}
+        for point in _points(left, right)
+        for scale in _SCALES
+    ]
+    values = [(value_at(left, point), value_at(right, point)) for point in points]
+    found = [(one, other) for one, other in values if one is not None and other is not None]
+    return True if 2 * len(found) > len(points) and all(alike(*pair) for pair in found) else None
+
+
+def _is_of_size(part: Any) -> bool:
+    return part.func is sympy.log and part.args[0].func is sympy.Abs and not part.args[0].args[0].atoms(*_STITCHED)
 
 
 def verified(said: str, meant: str) -> Testimony:

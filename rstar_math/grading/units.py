@@ -51,7 +51,7 @@ _NOT_UNITS = re.compile(
     r"squared|cubed|factorials?|transpose|wrong|incorrect|false|rejected|extraneous|excluded|invalid|impossible|repeating|"
     r"percents|minuses|plusses|powers|exponents?|radicals?|complements?|logs|errors?|wrongs|grands|mils|duos|trios|"
     r"quartets?|quintets?|twins|recurring|odd|even|prime|composite|lost|lower|higher|down|ad|bc|short|backwards?|reversed|"
-    r"point|only|base|but|from|through|until|between|choose|with|without"
+    r"fails?|failures?|non|contradictions?|guess\w*|point|only|base|but|from|through|until|between|choose|with|without"
 )
 #: Letters that are units; any other behind a number is a factor, or a million.
 _LETTERS = frozenset("mgshlLNJWVAKCFT")
@@ -109,8 +109,9 @@ _MEASURES = {
 }
 #: Words that only say that something is counted or measured.
 _NEUTRAL = frozenset(["unit", "way", "value", "number", "total", "possible", "different", "distinct"])
-#: Marks the names of units that are none of the above: things that are counted, and letters or words that may be no unit.
-_THINGS, _UNSURE = "things:", "unsure:"
+#: Marks the names of units that are none of the above: things that are counted, what only says so, and letters or words that
+#: may be no unit.
+_THINGS, _VAGUE, _UNSURE = "things:", "vague:", "unsure:"
 _POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
 
 
@@ -127,6 +128,8 @@ class Quantity(NamedTuple):
         """Whether the units are the same, as far as both state one; "apples" are "red apples"."""
         if not (self.unit and other.unit) or self.unit == other.unit:
             return True
+        if _VAGUE in self.unit + other.unit:
+            return _vaguely(*sorted((self.unit, other.unit), key=lambda unit: not unit.startswith(_VAGUE)))
         one, two = (set(unit.removeprefix(_THINGS).split()) for unit in (self.unit, other.unit))
         precise = _THINGS in self.unit + other.unit or "degree" in one & two
         return precise and (one <= two or two <= one)
@@ -137,7 +140,7 @@ class Quantity(NamedTuple):
 
     def measured(self) -> bool:
         """Whether the unit is one of measurement that is known."""
-        return bool(self.unit) and not self.unit.startswith(_THINGS)
+        return bool(self.unit) and not self.unit.startswith((_THINGS, _VAGUE))
 
     def as_radians(self) -> str:
         """The formula of an angle in radians; without a unit it is in radians."""
@@ -232,14 +235,28 @@ def _singular(word: str) -> str:
     return word if word in _MEASURES or word.endswith("ss") or not word.endswith("s") else word[:-1]
 
 
+def _vaguely(vague: str, other: str) -> bool:
+    """Whether what only counts ("ways") or only measures ("square units") may be that unit."""
+    measures = vague.removeprefix(_VAGUE)
+    power = measures.removeprefix("unit")
+    if other.startswith(_VAGUE):
+        return "" in (power, other.removeprefix(f"{_VAGUE}unit")) or _VAGUE in (vague, other)
+    if other.startswith(_THINGS):
+        return not power
+    return bool(measures) and "degree" not in other and other != "radian" and (not power or other.endswith(power))
+
+
 def _measure(spoken: str, below: str | None, power: str | None) -> str:
-    """One spelling for the units that have several; "" for words that name none."""
+    """One spelling for the units that have several; for words that name none, that they count or measure."""
     above, _, per = re.sub(r"\s+per\s+", "/", spoken).partition("/")
     words = [_singular(word) for word in re.findall("[a-z]+", above)]
-    power = power or next((_POWERS[word] for word in words if word in _POWERS), "")
-    words = [word for word in words if word not in _POWERS and word not in _NEUTRAL]
+    power = power or next((_POWERS[word] for word in words[:-1] if word in _POWERS), "")
+    measured = "unit" in words
+    words = [
+        word for at, word in enumerate(words, 1) if not (word in _NEUTRAL or (word in _POWERS and at < len(words)))
+    ]
     if not words:
-        return ""
+        return _VAGUE + (f"unit{power}" if measured else "")
     if not all(word in _MEASURES for word in words):
         return _THINGS + " ".join(words)
     unit = " ".join(_MEASURES[word] for word in words) + power

@@ -231,7 +231,14 @@ class Point:
             raise Undefined("no value here") from None
         if not mp.isfinite(value):
             raise Undefined("no value here")
-        return value if node.op == "add" else self._met(value)
+        if node.op == "power" and parts[0] == 0 and symbols_of(node.parts[1]):
+            raise Undefined("zero to a power that may be zero")
+        return value if node.op == "add" else self._met(value, self._close_to_one(value))
+
+    def _close_to_one(self, value: Any) -> int:
+        """In how many bits a value agrees with one: roots of roots of 2 have a size like it and are others."""
+        apart = abs(value - 1)
+        return max(0, -int(self.mp.mag(apart))) if 0 < apart < 1 else 0
 
     def _met(self, value: Any, bits: int = 0) -> Any:
         """Notes a value's size; `bits` of it count."""

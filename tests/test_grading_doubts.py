@@ -173,6 +173,7 @@ Yes, it is not. | Yes
 Yes, if n is even | Yes
 Yes and no | Yes
 Yes, 5 | Yes
+Yes, B | Yes
 Yes, it is | Yes, this is a subspace.
 """,
     "days, places and what is said of them were other words": r"""

@@ -177,7 +177,7 @@ def _truths(said: str, meant: str) -> tuple[Difference] | None:
     if one != other or more == asked or not any(one in truth for truth in _TRUTHS):
         return None
     denied = one in _TRUTHS[0] and set((more or asked).split()) & _DENIALS
-    if (more and asked) or denied or _TAKES_BACK.search(more or asked):
+    if (more and asked) or " " not in more + asked or denied or _TAKES_BACK.search(more or asked):
         raise Unreadable("the same yes or no, and more")
     return ("",)
 

@@ -19,7 +19,7 @@ from rstar_math.sandbox import ProcessSandbox, open_sandbox
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: Steps that are worth a snapshot: they take processor time, and print something that another run would not.
-COSTLY = "import time\nwhile time.process_time() < 0.02: pass\nborn = time.monotonic_ns()\nprint(born)\n"
+COSTLY = "import os\nfor _ in range(1_000_000): pass\nborn = os.urandom(8).hex()\nprint(born)\n"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -116,6 +116,24 @@ async def test_what_counts_for_the_whole_program_is_judged_as_a_whole(
             "import gc\nseen = []\ngc.callbacks.append(lambda *_: seen.append(1))\ngc.set_threshold(1)\n",
             "print(len(seen) > 99)\n",
         ),
+        (
+            "import gc\nmade = [0]\nclass Again:\n    def __init__(self):\n        self.me = self\n"
+            "    def __del__(self):\n        made[0] += 1\n        Again()\n"
+            "gc.collect()\ngc.freeze()\ngc.set_threshold(1, 0, 0)\nAgain()\n",
+            "gc.disable()\nprint(made[0] > 99)\n",
+        ),
+        ("import sys\nsys.stderr = sys.stdout\n", "n = 1\nprint(n is 1)\n"),
+        (
+            "import sys\ndef refuse(event, _):\n    if event == 'exec':\n        raise RuntimeError('heard')\n"
+            "sys.addaudithook(refuse)\n",
+            "print('fine')\n",
+        ),
+        (
+            "import signal\nheard = []\nsignal.signal(signal.SIGALRM, lambda *_: heard.append(1))\n"
+            "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\nsignal.setitimer(signal.ITIMER_REAL, 0.001)\n"
+            "for _ in range(1_000_000): pass\n",
+            "signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])\nprint(heard)\n",
+        ),
         ("import atexit\natexit.register(print, 'last')\n", "print('step')\n"),
         (
             "import signal, itertools\nn = itertools.count()\nsignal.signal(signal.SIGCONT, lambda *_: next(n))\n",
@@ -130,13 +148,25 @@ async def test_what_counts_for_the_whole_program_is_judged_as_a_whole(
 async def test_a_path_that_changed_its_surroundings_goes_on_as_the_whole_program_would(
     sandbox: ProcessSandbox, without: ProcessSandbox, path: str, step: str
 ) -> None:
-    """Its forks printed elsewhere, shared an open file, ended, or counted who had come before them."""
+    """Its forks printed elsewhere, shared an open file, ended, heard of their own compilation, missed a signal that waited,
+    or counted who had come before them."""
     program = (COSTLY.replace("print(born)\n", "") + path, step)
     await sandbox.run([program[:1]])
     (whole,) = await without.run([program])
     for candidate in range(2):
         (continued,) = await sandbox.run([(program[0], f"{step}# {candidate}\n")])
         assert (continued.status, continued.error, continued.stdout) == (whole.status, whole.error, whole.stdout)
+
+
+async def test_a_time_that_a_path_began_to_measure_does_not_go_on_while_its_snapshot_waits(
+    sandbox: ProcessSandbox,
+) -> None:
+    """A search within two seconds found nothing where its step came three seconds after the one that began to count."""
+    path = COSTLY + "from time import monotonic\nstart = monotonic()\n"
+    await printed(sandbox, (path,))
+    await asyncio.sleep(1)
+    (text,) = await printed(sandbox, (path, "print(monotonic() - start < 0.9)\n"))
+    assert text.endswith("\nTrue\n")
 
 
 async def test_a_path_cannot_keep_the_channel_on_which_its_candidates_are_ordered(sandbox: ProcessSandbox) -> None:
@@ -169,10 +199,10 @@ async def test_no_pipe_or_shared_memory_joins_the_forks_of_a_path(sandbox: Proce
 
 async def test_limits_count_the_whole_path() -> None:
     quick = SandboxConfig(workers=2, wall_seconds=1.0, output_bytes=100)
-    sleep = "import time\nwhile time.process_time() < 0.02: pass\ntime.sleep(0.6)\n"
+    sleep = COSTLY + "sleep = __import__('time').sleep\nsleep(0.6)\n"
     async with open_sandbox(quick) as narrow:
         assert (await narrow.run([(sleep,)]))[0].status is Status.OK
-        assert (await narrow.run([(sleep, "time.sleep(0.6)\n")]))[0].status is Status.TIMEOUT
+        assert (await narrow.run([(sleep, "sleep(0.6)\n")]))[0].status is Status.TIMEOUT
         assert (await narrow.run([(COSTLY, "print('x' * 60)\n")]))[0].status is Status.OK
         assert (await narrow.run([(COSTLY, "print('x' * 60)\n", "print('y' * 60)\n")]))[0].status is Status.OUTPUT_LIMIT
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -18,6 +20,7 @@ import pytest
 import pytest_asyncio
 from sandboxes import CONFIG, gone, run, sandbox_processes
 
+import rstar_math
 from rstar_math.bench.sandbox import left_out
 from rstar_math.config import SandboxConfig
 from rstar_math.errors import SandboxError
@@ -282,6 +285,46 @@ async def test_a_program_sees_libraries_and_nothing_else(sandbox: ProcessSandbox
     }
     ask = f"print([*map(there, ({str(tmp_path)!r}, '/etc/passwd', '/usr/bin/env', os.__file__, *{[*homes]}))])"
     assert (await run(sandbox, look, ask)).stdout == f"{[False, False, False, True, *homes.values()]}\n"
+
+
+#: Asks a sandbox of the package in the folder that is named for the answer to an embedded problem, without the walls named.
+ASKED = r"""
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+from rstar_math.config import SandboxConfig
+from rstar_math.problems import wordproblems
+from rstar_math.sandbox import open_sandbox
+assert wordproblems.__file__.startswith(sys.argv[1])
+async def ask():
+    async with open_sandbox(SandboxConfig(without=tuple(sys.argv[2:]), require=())) as sandbox:
+        for program in (
+            "from rstar_math.problems.wordproblems import generate\nprint(next(iter(generate(0, 5))))\n",
+            f"print(open({wordproblems.__file__!r}).read())\n",
+            "import sympy, numpy\nprint(sympy.sqrt(8), numpy.arange(2))\n",
+        ):
+            (execution,) = await sandbox.run([(program,)])
+            print(execution.status.value, repr(execution.error[:60]), repr(execution.stdout[:60]))
+asyncio.run(ask())
+"""
+
+
+@pytest.mark.parametrize("without", [(), ("root",), ("landlock",), ("namespaces", "root")])
+async def test_a_package_that_lies_among_the_libraries_answers_no_program(
+    without: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Where it was installed and not checked out, a program could import it and make the problems with their answers."""
+    libraries = tmp_path / "site-packages"
+    for folder in ("rstar_math", "conf"):
+        ignored = shutil.ignore_patterns("*.safetensors", "__pycache__")
+        shutil.copytree(Path(rstar_math.__file__).parents[1] / folder, libraries / folder, ignore=ignored)
+    asked = [sys.executable, "-c", ASKED, str(libraries), *without]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    imported, opened, computed = done.stdout.splitlines()
+    assert imported.startswith("error")
+    assert opened.startswith("error")
+    landlock = "landlock" in without  # no file can be opened then, so what is imported late is missing
+    assert computed == r"ok '' '2*sqrt(2) [0 1]\n'" or landlock, computed
 
 
 async def test_a_required_promise_that_is_broken_is_an_error_with_the_way_out() -> None:

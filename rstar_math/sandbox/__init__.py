@@ -20,8 +20,9 @@ What it is to hold, on Linux on x86-64 with Landlock (5.13, signals and abstract
 not:
 
 * no network, no socket of any kind, no signal to another process, no new process or thread, no debugger;
-* no file read but libraries, none written, made, renamed or removed, and where a mount namespace can be had no name of
-  another one seen; no environment, memory or descriptor of the search;
+* no file read but libraries, and of these not this package, which makes problems with their answers; none written, made,
+  renamed or removed, and where a mount namespace can be had no name of another one seen; no environment, memory or
+  descriptor of the search;
 * no more memory, processor time, wall-clock time and output than configured; nothing is left running;
 * a status that the program's words cannot change: it comes from the kernel, the clock and the count of bytes.
 
@@ -38,7 +39,9 @@ What it does not hold:
 * Time, processor load and the numbers of the sandbox's own processes are visible.
 * Run step by step, three things differ from running in one piece: what lies between steps (equal constants are two
   objects, a string at a step's head becomes `__doc__`), the process number, and `time.process_time()`, which begins again
-  in each fork (the limit counts all of it).
+  in each fork (the limit counts all of it). What a step leaves in the buffer of standard output is written at its end,
+  before anything that the next one writes past that buffer. A path that imports a clock is run again whole: a snapshot's
+  waiting would be part of what it measures.
 * At a program's end `atexit` is done and standard output written; what lies in other writers of its own, `__del__` and what
   stands behind a generator's `finally` is not. Every machine has two cores in here.
 * `asyncio` runs tasks, queues and timeouts; what would need a socket, a thread or a process is refused there as elsewhere.
@@ -47,8 +50,10 @@ What it does not hold:
 * With `file_mb` each program has a file system of its own, where the kernel lends it namespaces of its own; elsewhere those
   that run at the same time share one, see the names of each other's files, and may fill it up.
 * With either of the two the programs of a root's sandbox belong to user 65534 (with `file_mb` alone only in namespaces).
-* Memory is counted a program. What all may hold together (as many as run at once times `memory_mb`, `snapshot_mb`, the warm
-  parents) is held by a control group only where the kernel lends one.
+* Memory is counted a program. With `processes` it is counted for each of its own, and those that together take more than
+  `memory_mb` may end programs beside them. What all may hold together (as many as run at once times `memory_mb` and what
+  they change of their warm parent, `snapshot_mb`, the warm parents) is held by a control group only where the kernel lends
+  one.
 * A fault in the kernel or its few allowed calls breaks it; for code of strangers put a virtual machine around it.
 * Without namespaces, Landlock or seccomp less is held: without Landlock no file can be opened at all once the
   libraries are there (late imports fail); without seccomp (not x86-64) sockets other than TCP and new processes are

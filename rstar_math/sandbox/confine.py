@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rstar_math.sandbox.root import OWN_PACKAGE
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _SET_PARENT_DEATH_SIGNAL, _SET_DUMPABLE, _DROP_BOUND, _SET_NO_NEW_PRIVILEGES = 1, 4, 24, 38
@@ -168,7 +170,8 @@ def landlock_version() -> int:
 
 
 def fence(readable: Iterable[Path], writable: Path | None = None) -> int:
-    """A Landlock ruleset as a descriptor: read below `readable`, also write below `writable`, nothing else anywhere.
+    """A Landlock ruleset as a descriptor: read below `readable`, but for the files of `OWN_PACKAGE`, also write below
+    `writable`, nothing else anywhere.
 
     TCP is refused from ABI 4 on, signals and abstract sockets to processes outside from ABI 6 on.
 
@@ -182,11 +185,21 @@ def fence(readable: Iterable[Path], writable: Path | None = None) -> int:
     attributes = struct.pack("QQQ", rights, network, scopes)[:size]
     ruleset = _checked(_libc.syscall(_CREATE_RULESET, attributes, size, 0), "landlock_create_ruleset")
     for path in readable:
-        if path.exists():
-            _allow(ruleset, path, _READ_FILE | _READ_FOLDER if path.is_dir() else _READ_FILE)
+        _allow_to_read(ruleset, path)
     if writable is not None:
         _allow(ruleset, writable, rights & ~_NEVER)
     return ruleset
+
+
+def _allow_to_read(ruleset: int, path: Path) -> None:
+    """A folder in which this package lies is opened part by part: what a rule allows below a folder no other takes back."""
+    if not path.exists():
+        return
+    within = path.is_dir() and OWN_PACKAGE.is_relative_to(path.resolve())
+    if within and path.resolve() != OWN_PACKAGE:
+        for part in path.iterdir():
+            _allow_to_read(ruleset, part)
+    _allow(ruleset, path, _READ_FOLDER if within else _READ_FILE | _READ_FOLDER if path.is_dir() else _READ_FILE)
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:

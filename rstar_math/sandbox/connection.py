@@ -66,7 +66,8 @@ def _limits(config: SandboxConfig) -> Limits:
 def _group(config: SandboxConfig, workers: int) -> cgroup.Group:
     """What all programs, snapshots and warm parents may take together."""
     programs = workers * (1 + config.slow)
-    memory = (programs * config.memory_mb + config.snapshot_mb) * _MB + len(TIERS) * _WARM_BYTES
+    # A program may change what the warm parent left it, beside what it may take itself.
+    memory = programs * (config.memory_mb * _MB + _WARM_BYTES) + config.snapshot_mb * _MB + len(TIERS) * _WARM_BYTES
     # As many again of each may have been killed and not be buried yet (`Snapshots.room`).
     processes = 2 * (programs * (1 + config.processes) + config.snapshots) + PARENTS + _OWN_PROCESSES
     return cgroup.make(memory, processes, cgroup.own_trees())

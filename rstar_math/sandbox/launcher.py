@@ -8,6 +8,7 @@ with it ends everything that it started.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import math
 import os
@@ -67,6 +68,7 @@ class Plan(NamedTuple):
 def main(plan_text: str) -> NoReturn:
     """Runs the launcher until the search process is gone. `plan_text`: a `Plan` as JSON."""
     plan = Plan(**json.loads(plan_text))
+    sys.orig_argv[:] = sys.argv  # it holds the plan
     owner = os.pidfd_open(plan.owner)
     if os.getppid() != plan.owner:
         raise SystemExit("the search process ended before its sandbox began")
@@ -116,6 +118,8 @@ def _go_into_place(plan: Plan, readable: Sequence[Path], limits: Limits) -> tupl
         root = root if "root" in plan.without else "none (it needs namespaces)"
     else:
         _be_first_process()
+        with contextlib.suppress(OSError):
+            socket.sethostname("sandbox")
         if "root" not in plan.without:
             root = show_only(readable, place, (plan.workers + plan.slow) * limits.file_bytes)
         if root.startswith("none"):

@@ -18,6 +18,7 @@ import re
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from types import CodeType, ModuleType, TracebackType
 
@@ -30,11 +31,14 @@ _ERROR_CHARACTERS = 500
 _FEATURES = sum({getattr(futures, name).compiler_flag for name in futures.all_feature_names})
 #: A word that means something else at the head of a program, or counts for lines before it.
 _LOOKS_BACK = re.compile(r"\b(?:__future__|global|nonlocal)\b")
+#: Who reads a clock measures how long a snapshot waits, and who listens to the interpreter hears what runs a step.
+_outlives = re.compile(r"\b(?:import|from)\b[\w., ]*\b(?:time|timeit|datetime)\b|\baddaudithook\b").search
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 # The program may rename these in their modules; this file keeps its own.
 _fstat, _timer, _any = os.fstat, signal.getitimer, any
 _handler, _GOES_ON, _UNHEARD = signal.getsignal, signal.SIGCONT, signal.SIG_DFL
 _tracer, _profiler, _collections = sys.gettrace, sys.getprofile, gc.callbacks
+_pending, _threshold, _THRESHOLD = signal.sigpending, gc.get_threshold, gc.get_threshold()
 _exits, _count_exits = atexit._run_exitfuncs, atexit._ncallbacks
 _OK, _ERROR, _MEMORY = Status.OK.value, Status.ERROR.value, Status.MEMORY.value
 
@@ -65,7 +69,10 @@ class Program:
             source = "\n" * earlier + "".join(lines)
             if continues and _LOOKS_BACK.search(source):
                 return TOGETHER, ""
-            code: CodeType = compile(source, _SOURCE, "exec", self._features, dont_inherit=True)
+            with warnings.catch_warnings() if continues else contextlib.nullcontext():
+                if continues:  # in one piece these would come before the program could listen
+                    warnings.simplefilter("ignore")
+                code: CodeType = compile(source, _SOURCE, "exec", self._features, dont_inherit=True)
             self._features |= code.co_flags & _FEATURES
             continues = False
             exec(code, self._main.__dict__)
@@ -86,14 +93,17 @@ class Program:
         return ok, ""
 
     def can_go_on(self, most: int) -> bool:
-        """Whether forks of this process continue as the program itself would: no timer runs, nobody traces calls or would
-        notice that it is stopped and goes on, nothing was done that belongs to a program's end, and of `most` descriptors
-        those are open that were, to the same files; forks would share what else was opened, and how far it was read."""
+        """Whether forks of this process continue as the program itself would: no timer runs or signal waits, nobody reads a
+        clock, traces calls or would notice that it is stopped and goes on, nothing was done that belongs to a program's end,
+        and of `most` descriptors those are open that were, to the same files; forks would share what else was opened, and
+        how far it was read."""
         try:
             return (
-                not (self._leaves or _any(_timer(which)[0] for which in _TIMERS))
+                not (self._leaves or _any(_timer(which)[0] for which in _TIMERS) or _pending())
+                and _outlives("".join(self._lines)) is None
                 and _tracer() is _profiler() is None
                 and not (_monitored() or _collections)
+                and _threshold() == _THRESHOLD
                 and _handler(_GOES_ON) == _UNHEARD
                 and [_file(number) for number in self._descriptors] == self._files
                 and not _any(_file(number) for number in range(self._descriptors.stop, most))

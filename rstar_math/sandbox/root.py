@@ -18,6 +18,8 @@ from pathlib import Path
 _libc = ctypes.CDLL(None, use_errno=True)
 #: Where a program works; empty, and writable where the configuration allows files.
 WORKPLACE = Path("/scratch")
+#: This package, which lies among the libraries where it is installed: whoever imports it makes the answers of its problems.
+OWN_PACKAGE = Path(__file__).resolve().parents[1]
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(platform.machine(), -1)
 _MOUNT_SETATTR, _HERE, _RECURSIVELY = 442, -100, 0x8000
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_EXECUTION = 1, 2, 4, 8
@@ -29,7 +31,8 @@ _BYTES_A_NAME = 1 << 12
 
 
 def show_only(paths: Iterable[Path], at: Path, writable_bytes: int) -> str:
-    """Makes `paths` all that this process and its children see, and an empty `WORKPLACE` that holds `writable_bytes`.
+    """Makes `paths` all that this process and its children see, without `OWN_PACKAGE`, and an empty `WORKPLACE` that holds
+    `writable_bytes`.
 
     Args:
         at: an empty folder to build the new root on; it is free again afterwards.
@@ -41,6 +44,7 @@ def show_only(paths: Iterable[Path], at: Path, writable_bytes: int) -> str:
         _mount("tmpfs", at, "tmpfs", _NO_SETUID | _NO_DEVICES, _ROOT_OPTIONS)
         for path in _outermost(paths):
             _show(path, at)
+        _hide(at / OWN_PACKAGE.relative_to("/"))
         (at / "proc").mkdir()
         seen = _mount_proc(at / "proc")
         workplace = at / WORKPLACE.relative_to("/")
@@ -116,6 +120,12 @@ def _show(path: Path, root: Path) -> None:
     attributes = struct.pack("QQQQ", _READ_ONLY | _NO_SETUID | no_devices, 0, 0, 0)
     arguments = _HERE, bytes(there), _RECURSIVELY, attributes, len(attributes)
     _checked(_libc.syscall(_MOUNT_SETATTR, *arguments), f"mount_setattr {path}")
+
+
+def _hide(folder: Path) -> None:
+    """Leaves nothing of a folder, if it is there, but its name."""
+    if folder.is_dir():
+        _mount("tmpfs", folder, "tmpfs", _READ_ONLY | _NO_SETUID | _NO_DEVICES, "mode=755,size=4k")
 
 
 def _mount(source: str | None, target: Path, kind: str | None, flags: int, options: str | None = None) -> None:

@@ -21,14 +21,14 @@ _BESIDE = re.compile(
     r"(?!.*(?:[=+*<>\u2260]|\\(?:cdot|times|div|frac|ne|le|ge|approx)))"
     r"(?!.*\b(?i:answers?|final(?:ly)?|so|thus|therefore|hence|then|wait|no|not|correct\w*|actually|is|are|gives?|gets?|we|result\w*|"
     r"in total|total|sum|check\w*|step|verif\w*|conclu\w*|i\.e\.?|namely|that)\b)"
-    r"\W*(?:\w+\W*){0,3}"
+    r"\W*(?:\w+\b\W*){0,3}"
 )
 #: The same with longer texts: nothing at all, or the next part's number; what takes the first one back, or sets another
 #: beside it; or what stands behind the first box (its unit, a part's name), the joiner, and a name before the second.
 _JOINED = re.compile(
     r"|(?:\(\w{1,3}\)|\w{1,3}[.)])|"
     r"\.?\s?,?\s?(?i:alternatively|otherwise|or else|(?:but\s)?(?:possibly|maybe|perhaps)|as well as|along with)\b,?|"
-    r"\W*(?i:or|and also|but also|plus|vs|versus|oder)\b(?:\W+\w+){0,7}\W*|(?:\W*\w+){0,4}\W*(?i:otherwise)\W*|"
+    r"\W*(?i:or|and also|but also|plus|vs|versus|oder)\b(?:\W+\w+){0,7}\W*|(?:\W*\w+\b){0,4}\W*(?i:otherwise)\W*|"
     r"(?:\w+\b\s?|\(\w+\)\s?){0,4}"
     r"(?:,\s?(?:and|or)?|;|/|&|\\vee|\\lor|\(?\band(?:/or)?\b|\(?\bor\b(?:\s\w+){0,3})\s?"
     r"(?:\\?[A-Za-z]+(?:_?\w+)?\s?=)?"

@@ -465,6 +465,8 @@ HOSTILE = {
     "braces": "{" * 30_000,
     "letters between boxes": "\\boxed{5} " + "a" * 20_000 + " \\boxed{6}",
     "words between boxes": "\\boxed{5} " + "a " * 99 + "\\boxed{6}",
+    "a word of 199 letters between boxes": "\\boxed{5}" + "a" * 199 + "\\boxed{6}",
+    "letters that are no list after all": "\\text{" + "A, " * 200 + "!}",
     "a fraction of fractions": "1" + "/1" * 700,
     "powers of powers": "5" + "²" * 700,
     "signs": "-" * 700 + "5",

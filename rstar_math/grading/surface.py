@@ -59,7 +59,7 @@ _REWRITES = tuple(
         (r"(\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-z]))\s*(?:-|\\(?=\\\{))\s*(?=\\\{)", r"\1\\setminus "),
         (r"\\(?:text(?:bf|it|rm|sf|normal|tt)?|mbox|hbox|math(?:rm|bf|it|sf)|operatorname\*?)\s*\{", r"\\text{"),
         (r"\{\\(?:rm|bf|it)\s+([^{}]*)\}", r"\\text{\1}"),
-        (r"^\\text\{\s*((?:\(?[A-Za-z]\)?\s*(?:,\s*(?:and|or)?|&|and|or)\s*)+\(?[A-Za-z]\)?)\s*\}$", r"\1"),
+        (r"^\\text\{\s*((?:\(?[A-Za-z]\)?\s*(?:[,&]\s*(?:(?:and|or)\s+)?|(?:and|or)\s+))+\(?[A-Za-z]\)?)\s*\}$", r"\1"),
         (r"\\text\{\s*\}", " "),
         (r"\\text\{\s*([A-Za-z/ ]+?)\s*\^\s*\{?([23])\}?\s*\}", r"\\text{\1}^\2"),
         (r"^\s*\\text\{([^{}]*\d[^{}]*)\}\s*$", r"\1"),

@@ -14,28 +14,24 @@ _MENTION = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\.|(?P<open>\{)|(?P<close>\})", re.DOTALL)
 #: Between two boxes: markup that shows nothing.
 _MARKUP = re.compile(
-    r"</?[a-z]+\s*/?>|\\[()\[\];:,! ]|\\q?quad(?![a-z])|\\text(?:bf|rm|it|normal)?\s*\{([^{}]*)\}|[${}*~]|\s+"
+    r"<br\s*/?>|\\[()\[\];:,! ]|\\q?quad(?![a-z])|\\text(?:bf|rm|it|normal)?\s*\{([^{}]*)\}|[${}*~]|\s+"
 )
-#: Between two boxes of one list: signs alone, unless they compute, and up to three words, unless these lead to an answer.
-_BESIDE = re.compile(
-    r"(?!.*(?:[=+*<>\u2260]|\\(?:cdot|times|div|frac|ne|le|ge|approx)))"
-    r"(?!.*\b(?i:answers?|final(?:ly)?|so|thus|therefore|hence|then|wait|no|not|correct\w*|actually|is|are|gives?|gets?|we|result\w*|"
-    r"in total|total|sum|check\w*|step|verif\w*|conclu\w*|i\.e\.?|namely|that)\b)"
-    r"\W*(?:\w+\b\W*){0,3}"
-)
-#: The same with longer texts: nothing at all, or the next part's number; what takes the first one back, or sets another
-#: beside it; or what stands behind the first box (its unit, a part's name), the joiner, and a name before the second.
+#: Nothing at all, or the next part's number; what takes the first one back, or sets another beside it; or what stands behind
+#: the first box (its unit, a part's name), the joiner, and a name with "=" before the second.
 _JOINED = re.compile(
-    r"|(?:\(\w{1,3}\)|\w{1,3}[.)])|"
-    r"\.?\s?,?\s?(?i:alternatively|otherwise|or else|(?:but\s)?(?:possibly|maybe|perhaps)|as well as|along with)\b,?|"
-    r"\W*(?i:or|and also|but also|plus|vs|versus|oder)\b(?:\W+\w+){0,7}\W*|(?:\W*\w+\b){0,4}\W*(?i:otherwise)\W*|"
+    r"|(?:\(\w{1,3}\)|\w{1,3}[.)])|[:;.,]?\s?(?i:case|option)\s\w{1,2}[:.)]|\||\\cup|"
+    r"\.?\s?,?\s?(?i:alternatively|otherwise|or else|(?:but\s)?(?:possibly|maybe|perhaps))\b,?|"
+    r"[.,]?\s?(?i:or|and also|but also|as well as|along with|vs|versus|oder)\b[.:]?|"
     r"(?:\w+\b\s?|\(\w+\)\s?){0,4}"
     r"(?:,\s?(?:and|or)?|;|/|&|\\vee|\\lor|\(?\band(?:/or)?\b|\(?\bor\b(?:\s\w+){0,3})\s?"
     r"(?:\\?[A-Za-z]+(?:_?\w+)?\s?=)?"
 )
-#: What takes back the box that follows: it is struck out, hidden, or what the answer is not.
+#: Items below each other.
+_BULLET = re.compile(r"[\s$.;,]*\n\s*(?:[-*•])\s+\$?")
+#: What takes back the box that follows: it is struck out or hidden, or what the answer is not.
 _TAKEN_BACK = re.compile(
-    r"(?:^|\s)~~$|(?:\\(?:[bx]?cancel|sout|st|[hv]?phantom)\s*\{|(?:\b(?i:not|rather than|instead of)|\\neq?|≠)[\s$({}]*)\s*$"
+    r"(?:(?:^|\s)~~|\\(?:[bx]?cancel|sout|st|[hv]?phantom)\s*\{\s*|[,;]\s*(?:and |but )?not[\s$({]*|"
+    r"\b(?:rather than|instead of)[\s$({]*)\Z"
 )
 #: Longer texts between two boxes are sentences.
 _LONGEST_JOINER = 200
@@ -102,6 +98,7 @@ def _content(reply: str, boxes: list[_Box], place: int) -> str:
 def _joins(between: str) -> bool:
     if len(between) > _LONGEST_JOINER:
         return False
+    if _BULLET.fullmatch(between):
+        return True
     shown = _MARKUP.sub(lambda found: f" {found[1] or ''} ", between)
-    shown = " ".join(shown.split())
-    return bool(_JOINED.fullmatch(shown) or _BESIDE.fullmatch(shown))
+    return bool(_JOINED.fullmatch(" ".join(shown.split())))

@@ -518,7 +518,11 @@ def test_a_file_of_questions_is_answered_in_its_order_without_any_ground_truth(s
         ("3", "3 + 3?", None, None),
     ]
     assert rows[0]["path"] == ["a", "b"]
-    assert [out for _, out, _ in stages] == ["mine/problems", "mine/seed-0/mcts/trees", "mine/seed-0/mcts/scores"]
+    assert [out for _, out, _ in stages] == [
+        "questions/problems",
+        "questions/seed-0/mcts/trees",
+        "questions/seed-0/mcts/scores",
+    ]
     assert (stages[1][2]["ppm"], stages[0][2]["problems"].path) == (Path("runs"), str(tmp_path / "mine.jsonl"))
 
 
@@ -543,11 +547,13 @@ def test_a_file_of_questions_has_no_scores_where_no_ppm_was_asked(solve_all, tmp
         (["mine.jsonl", "out=x", "strategy=mcts"], "mcts needs a PPM"),
         (["mine.jsonl", "out=x", "strategy=mutual"], "discriminator=MODEL"),
         (["1 + 1? " * 99, "out=x"], "there is no file 1 + 1?"),
+        (["answers.jsonl", "out=."], "would be written over it"),
     ],
 )
 def test_a_file_that_cannot_be_solved_is_refused_before_anything_starts(words, said, monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.jsonl").write_text('{"question": "1 + 1?"}\n')
+    for name in ("mine", "answers"):
+        (tmp_path / f"{name}.jsonl").write_text('{"question": "1 + 1?"}\n')
     result = CliRunner().invoke(main, ["solve", *words, f"policy={MODEL_PATH}"])
     assert result.exit_code == 2
     assert said in result.output

@@ -73,6 +73,12 @@ x=1, 3, y=2, 4 | x=1, 2, y=3, 4
 1 \text{ and } 2, 3 \text{ and } 4 | 1 \text{ and } 3, 2 \text{ and } 4
 1 \text{ and } 2 \text{ or } 3 \text{ and } 4 | 1, 2, 3, 4
 """,
+    "the least was the greatest, a numbered constant's square a binomial": r"""
+x_{\max} = 5 | x_{\min} = 5
+f_{\max}=1, f_{\min}=5 | f_{\min}=1, f_{\max}=5
+C_1x+C_2^2 | C_1x+1
+\frac{C_1^2+C_2^2}{2} | \frac{C_1^2+1}{2}
+""",
     "a letter was taken for an article": r"""
 C | \text{A,C}
 D, F, G, H | \text{A, D, F, G, H}
@@ -169,7 +175,13 @@ y = (A+B\ln x)x^2 | y=x^{2}(c_{1}+c_{2} \ln x)
 x=\frac{\pi}{6}+n\pi | x=\frac{\pi}{6}+k\pi
 """,
     "a sentence that begins with yes was a list": r"""
+\text{Yes} | \text{Yes, this is a subspace.}
+Yes, the series converges | Yes
+\text{No, it is not.} | \text{no}
 Yes, it is not. | Yes
+Yes | Yes, when x is positive
+Yes, it cannot | Yes
+No solution exists | No
 Yes, if n is even | Yes
 Yes and no | Yes
 Yes, 5 | Yes
@@ -183,6 +195,17 @@ Yes, it is | Yes, this is a subspace.
 \text{I} | \text{Quadrant I}
 \text{equal} | \text{They are equal}
 B | \text{Brand B}
+""",
+    "numbered constants, letters before letters, an exponent's E and a lost sign": r"""
+Ae^x+Be^{-x} | C_1e^x+C_2e^{-x}
+Cx^2 | Kx^2
+1e2^3 | 1000000
+x2^3 | x_2^3
+\ln(x^2-5x+6) | \ln|x^2-5x+6|
+x+y = 1 | 1
+i+e = 5 | 5
+x+x = 10 | 10
+\begin{cases}x=1+t\\y=2-t\end{cases} | \begin{cases}x=1+s\\y=2-s\end{cases}
 """,
     "a line over a formula was a symbol of its own": r"""
 \overline{3+4i} | 3-4i
@@ -386,9 +409,6 @@ x=1, y=2 \text{ or } x=3, y=4 | x=3, y=4; x=1, y=2
 x=1, 3, y=2, 4 | y=4, 2, x=3, 1
 r=5, h=8, h/r=1.6 | r=5, h=8, h/r=1.6
 1 \text{ and } 2 \text{ and } 3 | 1, 2, \text{ and } 3
-\text{Yes} | \text{Yes, this is a subspace.}
-Yes, the series converges | Yes
-\text{No, it is not.} | \text{no}
 \sqrt[3]{-8} | -2
 C, A | \text{A,C}
 A, D, F, G and H | \text{A, D, F, G, H}

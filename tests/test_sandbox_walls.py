@@ -287,19 +287,22 @@ async def test_a_program_sees_libraries_and_nothing_else(sandbox: ProcessSandbox
     assert (await run(sandbox, look, ask)).stdout == f"{[False, False, False, True, *homes.values()]}\n"
 
 
-#: Asks a sandbox of the package in the folder that is named for the answer to an embedded problem, without the walls named.
+#: Asks a sandbox of the package in the first folder for the answer to an embedded problem, without the walls named; the
+#: second folder is a library too.
 ASKED = r"""
 import asyncio, sys
-sys.path.insert(0, sys.argv[1])
+home, other, *without = sys.argv[1:]
+sys.path[:0] = [home, other]
 from rstar_math.config import SandboxConfig
 from rstar_math.problems import wordproblems
 from rstar_math.sandbox import open_sandbox
-assert wordproblems.__file__.startswith(sys.argv[1])
+assert wordproblems.__file__.startswith(home)
 async def ask():
-    async with open_sandbox(SandboxConfig(without=tuple(sys.argv[2:]), require=())) as sandbox:
+    async with open_sandbox(SandboxConfig(without=tuple(without), require=())) as sandbox:
         for program in (
+            "import sys\nfor name in [*sys.modules]:\n    if name.startswith('rstar'): del sys.modules[name]\n"
             "from rstar_math.problems.wordproblems import generate\nprint(next(iter(generate(0, 5))))\n",
-            f"print(open({wordproblems.__file__!r}).read())\n",
+            f"print(open('{other}/rstar_math/problems/wordproblems.py').read())\n",
             "import sympy, numpy\nprint(sympy.sqrt(8), numpy.arange(2))\n",
         ):
             (execution,) = await sandbox.run([(program,)])
@@ -308,16 +311,21 @@ asyncio.run(ask())
 """
 
 
+@pytest.mark.parametrize("form", ["installed", "through a link", "beside a checkout"])
 @pytest.mark.parametrize("without", [(), ("root",), ("landlock",), ("namespaces", "root")])
 async def test_a_package_that_lies_among_the_libraries_answers_no_program(
-    without: tuple[str, ...], tmp_path: Path
+    without: tuple[str, ...], form: str, tmp_path: Path
 ) -> None:
     """Where it was installed and not checked out, a program could import it and make the problems with their answers."""
-    libraries = tmp_path / "site-packages"
+    checkout, libraries = Path(rstar_math.__file__).parents[1], tmp_path / "real" / "site-packages"
     for folder in ("rstar_math", "conf"):
         ignored = shutil.ignore_patterns("*.safetensors", "__pycache__")
-        shutil.copytree(Path(rstar_math.__file__).parents[1] / folder, libraries / folder, ignore=ignored)
-    asked = [sys.executable, "-c", ASKED, str(libraries), *without]
+        shutil.copytree(checkout / folder, libraries / folder, ignore=ignored)
+    if form == "through a link":
+        (tmp_path / "link").symlink_to(tmp_path / "real")
+        libraries = tmp_path / "link" / "site-packages"
+    home = checkout if form == "beside a checkout" else libraries
+    asked = [sys.executable, "-c", ASKED, str(home), str(libraries), *without]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     imported, opened, computed = done.stdout.splitlines()

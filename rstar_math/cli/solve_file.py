@@ -16,13 +16,14 @@ from rstar_math.cli.compose import compose
 from rstar_math.cli.evaluate import Measuring, measure
 from rstar_math.cli.launch import open_run
 from rstar_math.cli.solve import asked_models
+from rstar_math.errors import InputError
 from rstar_math.evaluation.strategies import Strategy, strategies
 from rstar_math.mutual.ways import is_way, ways
 from rstar_math.problems.sets import read_set
 from rstar_math.search.task import Task
 
-#: What is left of it all, in OUT.
-ANSWERS = "answers.jsonl"
+#: What is left of it all, in OUT, and the folder of its stages there.
+ANSWERS, _QUESTIONS = "answers.jsonl", "questions"
 
 
 def solve_file(file: Path, out: Path, overrides: Sequence[str], given: Mapping[str, str]) -> bool:
@@ -30,8 +31,11 @@ def solve_file(file: Path, out: Path, overrides: Sequence[str], given: Mapping[s
 
     Raises:
         ConfigError: as for one question, or the way of answering lacks a model.
-        InputError: the file's rows hold no questions.
+        InputError: the file's rows hold no questions, or it is where the answers are written.
     """
+    answers = out / ANSWERS
+    if answers.exists() and answers.samefile(file):
+        raise InputError(f"the answers to {file} would be written over it; name another out=FOLDER")
     config, models, discriminator = asked_models(overrides, given)
     number = config.rounds
     evaluation = config.plan(number).evaluation
@@ -50,21 +54,24 @@ def solve_file(file: Path, out: Path, overrides: Sequence[str], given: Mapping[s
         Path(models.ppm) if models.ppm else None,
         number,
         evaluation,
-        {file.stem: questions},
+        {_QUESTIONS: questions},
         found,
         1,
         discriminator=discriminator,
         mutual=mutual,
         known=False,
     )
+    if answers.exists():
+        answers.unlink()  # of another way of answering, or to be read from the stages again
     with open_run(replace(config, cluster=replace(config.cluster, keep_engines=True)), out) as run:
         run.fleet.to_come = asked.demand()
         ((scores,),) = measure(run, asked).values()
-        rows = list(_rows(out / file.stem / "problems", scores, name, scored=models.ppm is not None))
+        rows = list(_rows(out / _QUESTIONS / "problems", scores, name, scored=models.ppm is not None))
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (out / ANSWERS).write_text("".join(lines), encoding="utf-8")
+        answers.with_suffix(".partial").write_text("".join(lines), encoding="utf-8")
+        answers.with_suffix(".partial").replace(answers)
         answered = sum(row["answer"] is not None for row in rows)
-        run.progress.say(f"{answered} of {len(rows)} questions have an answer: {out / ANSWERS}")
+        run.progress.say(f"{answered} of {len(rows)} questions have an answer: {answers}")
     return answered > 0
 
 

@@ -151,9 +151,8 @@ def _write_scores(
     if every and not any(row.problem.answer for row in every):
         return {"answered": sum(row.choice is not None for row in every)}
     for name in names:
-        metrics |= score_metrics(
-            name, rows.get(name, []), **drawing
-        )  # nothing is held out, and every name has its numbers
+        # Where nothing is held out every name still has its numbers.
+        metrics |= score_metrics(name, rows.get(name, []), **drawing)
     for search, readings in searches.items():
         strategy = readings[0]
         scaling += scaling_rows(search, [rows.get(each.name, []) for each in readings], **drawing)

@@ -25,7 +25,9 @@ _INDEXED = re.compile(r"(?<![A-Za-z\\])([Cc])(?=\s*_\s*\{?\s*\d)")
 #: "f(5) = 2", where 5 may be the answer.
 _AT_A_NUMBER = re.compile(r"\s*[A-Za-z]\(-?\d+\)\s*=")
 #: What stands for a constant or a whole number, and so many of them are looked at under each other's names.
-_FREE = re.compile(r"(?<![A-Za-z\\])(?:[ABCKck](?:_(?:\d|\{\w+\}))?|[j-n])(?![A-Za-z_])")
+_NUMBERED = r"(?:_(?:\d|\{\w+\}))?"
+_FREE = re.compile(rf"(?<![A-Za-z\\])(?:[ABCK]{_NUMBERED}(?!_|[A-Za-z]{{3}})|(?:[ck]{_NUMBERED}|[j-n])(?![A-Za-z_]))")
+_WORDS = re.compile(r"\\text\{[^{}]*\}")
 _MOST_RENAMED = 2
 #: Letters of choices, and what may stand between them.
 _LETTERS = re.compile(r"[A-J](?:(?:\s|[,;&]|and|\\text\{\s*and\s*\})*[A-J])+")
@@ -47,7 +49,7 @@ def check(said: str, meant: str, same: Callable[[str], bool]) -> None:
 
 def _renamed(said: str, meant: str) -> Iterator[str]:
     """`said` with its constants, and letters for whole numbers, under the names that they have in `meant` alone."""
-    letters = [dict.fromkeys(_FREE.findall(text)) for text in (said, meant)]
+    letters = [dict.fromkeys(_FREE.findall(_WORDS.sub("", text))) for text in (said, meant)]
     own, others = ([letter for letter in one if letter not in other] for one, other in (letters, letters[::-1]))
     if not 0 < len(own) == len(others) <= _MOST_RENAMED:
         return

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from rstar_math.grading.failures import Unreadable
-from rstar_math.grading.signs import ACCENTS, GREEK, HALVES, NAMES_OF_FUNCTIONS, NUMBER, OVER, TIMES, tokens
+from rstar_math.grading.signs import ACCENTS, GREEK, HALVES, NAMES_OF_FUNCTIONS, NUMBER, OVER, TIMES, is_base, tokens
 from rstar_math.grading.trees import FUNCTIONS, INVERSES, MINUS_ONE, TWO, Node, depth, negative, product
 
 #: Levels of a tree: 1/1/1/1 has as many as there are bars, and who computes it goes as deep.
@@ -110,10 +110,10 @@ class _Reader:
         )
 
     def _juxtaposed(self, factors: list[Node], token: str, divided: bool) -> Node:
-        """A factor without a sign before it. Numbers stand beside powers and factorials only, or as a power's base beside
-        what is no number: "1 1/2" and "2 \\frac12" are no products."""
+        """A factor without a sign. Numbers stand beside powers and factorials, or as a base: "1 1/2" is no product."""
         last = factors[-1]
-        raised = self._tokens[self._at + 1 : self._at + 2] == ["^"] and last.op != "number"
+        beside = str(last.value) if last.op == "symbol" else ""
+        raised = last.op != "number" and is_base(self._tokens[self._at + 1 : self._at + 4], beside)
         if NUMBER.fullmatch(token) and not (raised or last.op in ("power", "factorial")):
             raise Unreadable("two numbers stand side by side")
         if token == "\\frac" and last.op == "number":

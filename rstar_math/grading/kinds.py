@@ -43,10 +43,6 @@ _PLACES = {
 }
 _STEM = 6
 _DENIALS = frozenset(["not", "no", "never", "neither", "nor"])
-#: In a sentence that begins with yes or no: that it is not meant, or a value beside it.
-_TAKES_BACK = re.compile(
-    r"\d|\b(?:yes|no|true|false|right|wrong|correct|incorrect|or|but|unless|except|if|only|maybe|perhaps|possibly)\b"
-)
 _TextOnly = Callable[[str, str], "tuple[Difference] | None"]
 
 
@@ -163,23 +159,23 @@ def _check_doubts(said: str, meant: str) -> None:
     if any(set(words) <= truth for truth in _TRUTHS):
         raise Unreadable("true, or yes")
     short, long = sorted(words, key=len)
+    if long in _CALENDAR and len(short) > 2 and long.startswith(short):
+        raise Unreadable("a day or month, or its abbreviation")
     if len(short) == 1 and long.endswith(f" {short}"):
         raise Unreadable("a letter or number with or without its noun")
 
 
 def _truths(said: str, meant: str) -> tuple[Difference] | None:
-    """ "Yes" and "Yes, it is possible" say the same.
+    """ "Yes, it is possible" is more than "yes", and no list of words tells whether it takes that back.
 
     Raises:
-        Unreadable: what follows the yes or no may take it back, or is asked for too.
+        Unreadable: both begin with the same yes or no, and one of them goes on.
     """
-    (one, _, more), (other, _, asked) = ((notations.words(text) or "").partition(" ") for text in (said, meant))
-    if one != other or more == asked or not any(one in truth for truth in _TRUTHS):
-        return None
-    denied = one in _TRUTHS[0] and set((more or asked).split()) & _DENIALS
-    if (more and asked) or " " not in more + asked or denied or _TAKES_BACK.search(more or asked):
+    words = [notations.words(text) or "" for text in (said, meant)]
+    first = {spoken.partition(" ")[0] for spoken in words}
+    if len(first) == 1 and words[0] != words[1] and any(first <= truth for truth in _TRUTHS):
         raise Unreadable("the same yes or no, and more")
-    return ("",)
+    return None
 
 
 def _spoken(said: str, meant: str) -> tuple[Difference] | None:

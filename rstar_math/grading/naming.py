@@ -33,8 +33,8 @@ _NAME = re.compile(rf"\s*{_SINGLE}\s*(?::\s*{_SINGLE})?\s*")
 _POINT = re.compile(r"[ABDEI-MOQ-Z]'*(?=\()")
 #: The greatest m is asked for, and may be called m.
 _EXTREME = re.compile(r"_\\?(?:max|min)$")
-#: Letters that are added up: what contests ask for.
-_SUM = re.compile(r"\s*[a-z](?:\s*\+\s*[a-z])+\s*")
+#: Letters that are added up: what contests ask for. A sum of others may be a condition.
+_SUM = re.compile(r"\s*[a-dkm-t](?:\s*\+\s*[a-dkm-t])+\s*")
 #: A function of one symbol: f(x), g^-1(x).
 _FUNCTION = re.compile(r"([A-Za-z](?:\^-1)?)\([A-Za-z]\)")
 _Y = re.compile(r"[fgh](?:\^-1)?\(x\)")
@@ -67,7 +67,11 @@ class Named(NamedTuple):
 
     def called_like(self, other: Named) -> bool:
         """Whether both have one name; C is C(h), and y is f(x)."""
-        if self.name == other.name or _EXTREME.sub("", self.name) == _EXTREME.sub("", other.name):
+        if (
+            self.name == other.name
+            or other.name in _without_extreme(self.name)
+            or self.name in _without_extreme(other.name)
+        ):
             return True
         plain, applied = sorted((self.name, other.name), key=len)
         function = _FUNCTION.fullmatch(applied)
@@ -75,11 +79,19 @@ class Named(NamedTuple):
 
     def sum_of_symbols(self) -> str:
         """The value of "m + n = 17"; "" of all else."""
-        return self.sides[1] if len(self.sides) == 2 and _SUM.fullmatch(self.sides[0]) else ""
+        if len(self.sides) != 2 or not _SUM.fullmatch(self.sides[0]):
+            return ""
+        letters = re.findall("[a-z]", self.sides[0])
+        return self.sides[1] if len(set(letters)) == len(letters) else ""
 
     def is_misleading(self) -> bool:
         """Whether there is a name that may say something else than that the value is the answer."""
         return bool(self.name) and not structure.row(self.sides[0]) and may_say_something_else(self.sides[0])
+
+
+def _without_extreme(name: str) -> list[str]:
+    """The name without the index that says that it is the greatest or least; nothing if it has none."""
+    return [_EXTREME.sub("", name)] if _EXTREME.search(name) else []
 
 
 def named(text: str, rounds: Callable[[str, str], bool] | None = None) -> Named:

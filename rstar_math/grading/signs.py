@@ -7,6 +7,7 @@ symbols has misread it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rstar_math.grading.characters import replaced
 from rstar_math.grading.failures import Unreadable
@@ -47,6 +48,14 @@ _BRACED = re.compile(r"(?<=[\^_])\{\s*(\\[A-Za-z]+|[A-Za-z\d])\s*\}(?!\s*\d)")
 def squeezed(text: str) -> str:
     """`text` without the blanks and braces that mean nothing; 2^3 5 is not 2^35."""
     return replaced(_BLANK, r"\1", replaced(_BRACED, r"\1 ", text))
+
+
+def is_base(following: Sequence[str], beside: str) -> bool:
+    """Whether a number is the base of a power, by the tokens that follow it. `beside`: the symbol right before it, if it is
+    one: "1e2^3" has another reading, and "x2^3" has lost a sign."""
+    if following[:1] != ["^"]:
+        return False
+    return not beside or (beside != "e" and re.search("[A-Za-z]", "".join(following)) is not None)
 
 
 def tokens(text: str) -> list[str]:

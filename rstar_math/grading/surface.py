@@ -113,7 +113,11 @@ _SYSTEM = re.compile(
     r"^\s*(?:\\\{\s*)?\\begin\{(cases|array|aligned)\}(?:\{[lcr]+\})?((?:(?!\\begin|\\text).)*)\\end\{\1\}\s*$",
     re.DOTALL,
 )
+#: A name and a value without a symbol.
+_VALUE = re.compile(r"[A-Za-z](?:_\{?\w\}?)?\s*=(?:[^A-Za-z=&\\]|\\(?:[dt]?frac|sqrt|pi|cdot|times)(?![a-z]))+")
 _COMBINATIONS = re.compile(r"(?<![A-Za-z\\])C\s*_\s*(?:\{(\d+)\}|(\d))\s*\^\s*(?:\{(\d+)\}|(\d))", re.ASCII)
+#: A constant with its number.
+_CONSTANT = re.compile(r"(?<![A-Za-z\\])C\s*_\s*(?:\{\d+\}|\d)(?!\s*\^)", re.ASCII)
 #: Digits of a number that nobody chooses from.
 _LONG = 9
 _SQUEEZED = re.compile(r"(?<=\^)\s*\(|(?<=\\sqrt)\s*\(")
@@ -130,22 +134,24 @@ def clean(text: str) -> str:
     for pattern, replacement in _REWRITES:
         text = characters.replaced(pattern, replacement, text)
     text = _SYSTEM.sub(_one_by_one, text)
-    text = _grouped(_COMBINATIONS.sub(_chosen, text))
+    if not _CONSTANT.search(text):
+        text = _COMBINATIONS.sub(_chosen, text)
+    text = _grouped(text)
     while text.startswith("{") and closing(text, 0) == len(text) - 1:
         text = text[1:-1]
     return text.strip()
 
 
 def _one_by_one(found: re.Match[str]) -> str:
-    """A system of equations as a list; what holds under conditions is none."""
+    """Values under names as a list; what holds under conditions, or is yet to be solved, is none."""
     rows = [row.strip(" ,;") for row in re.sub(r"&\s*=|=\s*&", "=", found[2]).split("\\\\") if row.strip()]
-    return ", ".join(rows) if len(rows) > 1 and all("=" in row and "&" not in row for row in rows) else found[0]
+    return ", ".join(rows) if len(rows) > 1 and all(map(_VALUE.fullmatch, rows)) else found[0]
 
 
 def _chosen(found: re.Match[str]) -> str:
-    """Five over two, as much of the world writes it; C_1^2 is the square of a constant."""
+    """Five over two, as much of the world writes it; C_1^2 and C_2^2 are squares of constants."""
     above, below = (found[1] or found[2], found[3] or found[4])
-    return rf"\binom{{{above}}}{{{below}}}" if len(above) < _LONG and int(below) <= int(above) else found[0]
+    return rf"\binom{{{above}}}{{{below}}}" if len(above) < _LONG and 2 < int(above) >= int(below) else found[0]
 
 
 def closing(text: str, start: int) -> int:

@@ -74,9 +74,10 @@ def same(said: str, meant: str) -> Testimony:
 
 def _alike_on_both_sides(left: Any, right: Any) -> Testimony:
     """Whether expressions in which nothing is stitched together but logarithms of sizes have the same values near zero and
-    far from it, above and below. Sympy proves little about these; they follow one law on all sides of their zeros."""
+    far from it, above and below. Sympy proves little about these; they follow one law on all sides of their zeros, if
+    every logarithm is of a size, or of a square."""
     bare = [side.replace(_is_of_size, lambda _: sympy.Symbol("logarithm")) for side in (left, right)]
-    if any(side.atoms(*_STITCHED) for side in bare):
+    if any(part.free_symbols for side in bare for part in side.atoms(*_STITCHED, sympy.log)):
         return None
     points = [
         {symbol: value * scale for symbol, value in point.items()}
@@ -89,7 +90,12 @@ def _alike_on_both_sides(left: Any, right: Any) -> Testimony:
 
 
 def _is_of_size(part: Any) -> bool:
-    return part.func is sympy.log and part.args[0].func is sympy.Abs and not part.args[0].args[0].atoms(*_STITCHED)
+    """Whether it is the logarithm of a size or of an even power."""
+    if part.func is not sympy.log:
+        return False
+    inner = part.args[0]
+    even = inner.is_Pow and inner.exp.is_even
+    return (even or inner.func is sympy.Abs) and not inner.args[0].atoms(*_STITCHED)
 
 
 def verified(said: str, meant: str) -> Testimony:

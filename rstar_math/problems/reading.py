@@ -84,8 +84,8 @@ def _columns(name: str, rows: Iterable[Row], chosen: Mapping[str, str], required
     spelled = {column.strip().lower(): column for column in reversed(present)}
     columns = {}
     for field, usual in USUAL_NAMES.items():
-        if field in _REQUIRED and field not in required:
-            continue
+        if field in (*_REQUIRED, *_SELDOM) and not {field, "answer"} & set(required):
+            continue  # questions alone have no answers, nor what is said of them
         found = chosen.get(field) or next((spelled[column] for column in usual if column in spelled), None)
         if found in present:
             columns[field] = str(found)

@@ -40,8 +40,8 @@ What it does not hold:
 * Run step by step, three things differ from running in one piece: what lies between steps (equal constants are two
   objects, a string at a step's head becomes `__doc__`), the process number, and `time.process_time()`, which begins again
   in each fork (the limit counts all of it). What a step leaves in the buffer of standard output is written at its end,
-  before anything that the next one writes past that buffer. A path that imports a clock is run again whole: a snapshot's
-  waiting would be part of what it measures.
+  before anything that the next one writes past that buffer. A path with an import of `time`, `timeit` or `datetime` is
+  run again whole: a snapshot's waiting would be part of what it measures.
 * At a program's end `atexit` is done and standard output written; what lies in other writers of its own, `__del__` and what
   stands behind a generator's `finally` is not. Every machine has two cores in here.
 * `asyncio` runs tasks, queues and timeouts; what would need a socket, a thread or a process is refused there as elsewhere.

@@ -12,11 +12,9 @@ import mmap
 import os
 import resource
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from rstar_math.sandbox.root import OWN_PACKAGE
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -169,9 +167,9 @@ def landlock_version() -> int:
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION)))
 
 
-def fence(readable: Iterable[Path], writable: Path | None = None) -> int:
-    """A Landlock ruleset as a descriptor: read below `readable`, but for the files of `OWN_PACKAGE`, also write below
-    `writable`, nothing else anywhere.
+def fence(readable: Iterable[Path], hidden: Collection[Path], writable: Path | None = None) -> int:
+    """A Landlock ruleset as a descriptor: read below `readable`, but for the files of `hidden`, also write below `writable`,
+    nothing else anywhere.
 
     TCP is refused from ABI 4 on, signals and abstract sockets to processes outside from ABI 6 on.
 
@@ -185,20 +183,23 @@ def fence(readable: Iterable[Path], writable: Path | None = None) -> int:
     attributes = struct.pack("QQQ", rights, network, scopes)[:size]
     ruleset = _checked(_libc.syscall(_CREATE_RULESET, attributes, size, 0), "landlock_create_ruleset")
     for path in readable:
-        _allow_to_read(ruleset, path)
+        _allow_to_read(ruleset, path, hidden)
     if writable is not None:
         _allow(ruleset, writable, rights & ~_NEVER)
     return ruleset
 
 
-def _allow_to_read(ruleset: int, path: Path) -> None:
-    """A folder in which this package lies is opened part by part: what a rule allows below a folder no other takes back."""
+def _allow_to_read(ruleset: int, path: Path, hidden: Collection[Path]) -> None:
+    """A folder in which something hidden lies is opened part by part: what a rule allows below it no other takes back. A link
+    among the parts opens nothing: what it leads to has a rule of its own, or none."""
     if not path.exists():
         return
-    within = path.is_dir() and OWN_PACKAGE.is_relative_to(path.resolve())
-    if within and path.resolve() != OWN_PACKAGE:
+    names = {path, path.resolve()}
+    within = path.is_dir() and any(each.is_relative_to(name) for each in hidden for name in names)
+    if within and not names & set(hidden):
         for part in path.iterdir():
-            _allow_to_read(ruleset, part)
+            if not part.is_symlink():
+                _allow_to_read(ruleset, part, hidden)
     _allow(ruleset, path, _READ_FOLDER if within else _READ_FILE | _READ_FOLDER if path.is_dir() else _READ_FILE)
 
 

@@ -24,7 +24,7 @@ from typing import NamedTuple, NoReturn
 from rstar_math.sandbox import cgroup, confine, forks
 from rstar_math.sandbox.controller import Controller
 from rstar_math.sandbox.node import REPORT, Cage, Limits, go_apart
-from rstar_math.sandbox.root import WORKPLACE, own_processes, show_only
+from rstar_math.sandbox.root import WORKPLACE, own_packages, own_processes, show_only
 from rstar_math.sandbox.running import can_see_waiting
 from rstar_math.sandbox.snapshots import Snapshots
 from rstar_math.sandbox.syscalls import Filter, missing
@@ -85,12 +85,13 @@ def main(plan_text: str) -> NoReturn:
     cgroup.enter(plan.groups)
     limits = Limits(*plan.limits)  # type: ignore[arg-type]
     readable = tuple(map(Path, (*_READABLE, *_DEVICES, *filter(None, sys.path))))
-    place, walls = _go_into_place(plan, readable, limits)
+    hidden = own_packages(plan.libraries)
+    place, walls = _go_into_place(plan, readable, hidden, limits)
     confine.drop_privileges()
     _be_reaper()
     here = os.getpid()
     try:
-        cage = _cage(plan, readable, limits, walls)
+        cage = _cage(plan, readable, hidden, limits, walls)
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=plan.channel)
         channel.sendall(pack(walls))
         turns = Turns(plan.workers, 0 if walls["slow"] else plan.slow)
@@ -101,7 +102,9 @@ def main(plan_text: str) -> NoReturn:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _go_into_place(plan: Plan, readable: Sequence[Path], limits: Limits) -> tuple[Path, dict[str, str]]:
+def _go_into_place(
+    plan: Plan, readable: Sequence[Path], hidden: Sequence[Path], limits: Limits
+) -> tuple[Path, dict[str, str]]:
     """Enters namespaces and a root of its own, as far as the kernel lets it; returns where programs work, and the words
     for what holds."""
     place = Path(plan.scratch)
@@ -121,7 +124,7 @@ def _go_into_place(plan: Plan, readable: Sequence[Path], limits: Limits) -> tupl
         with contextlib.suppress(OSError):
             socket.sethostname("sandbox")
         if "root" not in plan.without:
-            root = show_only(readable, place, (plan.workers + plan.slow) * limits.file_bytes)
+            root = show_only(readable, hidden, place, (plan.workers + plan.slow) * limits.file_bytes)
         if root.startswith("none"):
             own_processes(Path("/proc"))
         else:
@@ -178,13 +181,15 @@ def _wait_for(child: int) -> NoReturn:
     os._exit(os.waitstatus_to_exitcode(ended[1]) & 0xFF)
 
 
-def _cage(plan: Plan, readable: tuple[Path, ...], limits: Limits, walls: dict[str, str]) -> Cage:
+def _cage(
+    plan: Plan, readable: tuple[Path, ...], hidden: tuple[Path, ...], limits: Limits, walls: dict[str, str]
+) -> Cage:
     """The walls that every program shares; the words for them are added to `walls`."""
     fence: int | None = None
     filters: Filter | None = None
     walls["landlock"] = _LEFT_OUT if "landlock" in plan.without else "none (the kernel has no Landlock)"
     if "landlock" not in plan.without and (version := confine.landlock_version()):
-        fence = confine.fence([*readable, Path.cwd()])
+        fence = confine.fence([*readable, Path.cwd()], hidden)
         walls["landlock"] = f"ABI {version}"
     walls["seccomp"] = _LEFT_OUT if "seccomp" in plan.without else missing()
     loose = walls["seccomp"] and "none (without a filter nobody decides about forks)"
@@ -208,6 +213,7 @@ def _cage(plan: Plan, readable: tuple[Path, ...], limits: Limits, walls: dict[st
     return Cage(
         limits,
         None if fence is None else readable,
+        hidden,
         fence,
         filters,
         neighbours,

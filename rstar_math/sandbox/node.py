@@ -75,6 +75,7 @@ class Cage(NamedTuple):
     """The walls around a program, prepared once.
 
     readable:   files and folders open to all; None where the kernel has no Landlock.
+    hidden:     folders below these that are not.
     fence:      the Landlock ruleset that says so; None without Landlock.
     filter:     the seccomp filter; None where the kernel or this machine's call numbers are unknown.
     neighbours: processes of the sandbox itself, which `RLIMIT_NPROC` counts too.
@@ -86,6 +87,7 @@ class Cage(NamedTuple):
 
     limits: Limits
     readable: tuple[Path, ...] | None
+    hidden: tuple[Path, ...]
     fence: int | None
     filter: Filter | None
     neighbours: int
@@ -169,7 +171,7 @@ def _shut_in(cage: Cage, space: int) -> None:
     if limits.file_bytes:
         folder = Path.cwd() if cage.apart else _own_folder()
         if cage.readable is not None:
-            confine.stay_behind(confine.fence([*cage.readable, folder], folder))
+            confine.stay_behind(confine.fence([*cage.readable, folder], cage.hidden, folder))
     elif cage.fence is not None:
         confine.stay_behind(cage.fence)
     if cage.fence is not None:

@@ -32,7 +32,9 @@ _FEATURES = sum({getattr(futures, name).compiler_flag for name in futures.all_fe
 #: A word that means something else at the head of a program, or counts for lines before it.
 _LOOKS_BACK = re.compile(r"\b(?:__future__|global|nonlocal)\b")
 #: Who reads a clock measures how long a snapshot waits, and who listens to the interpreter hears what runs a step.
-_outlives = re.compile(r"\b(?:import|from)\b[\w., ]*\b(?:time|timeit|datetime)\b|\baddaudithook\b").search
+_outlives = re.compile(
+    r"(?m)(?:^|;)[ \t]*(?:from[ \t]+|import[ \t][\w., \t]*\b)(?:time|timeit|datetime)\b|\baddaudithook\b"
+).search
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 # The program may rename these in their modules; this file keeps its own.
 _fstat, _timer, _any = os.fstat, signal.getitimer, any

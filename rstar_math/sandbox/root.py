@@ -18,8 +18,7 @@ from pathlib import Path
 _libc = ctypes.CDLL(None, use_errno=True)
 #: Where a program works; empty, and writable where the configuration allows files.
 WORKPLACE = Path("/scratch")
-#: This package, which lies among the libraries where it is installed: whoever imports it makes the answers of its problems.
-OWN_PACKAGE = Path(__file__).resolve().parents[1]
+_OWN_PACKAGE = Path(__file__).parents[1]
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(platform.machine(), -1)
 _MOUNT_SETATTR, _HERE, _RECURSIVELY = 442, -100, 0x8000
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_EXECUTION = 1, 2, 4, 8
@@ -30,11 +29,18 @@ _ROOT_OPTIONS = "mode=755,size=4m"
 _BYTES_A_NAME = 1 << 12
 
 
-def show_only(paths: Iterable[Path], at: Path, writable_bytes: int) -> str:
-    """Makes `paths` all that this process and its children see, without `OWN_PACKAGE`, and an empty `WORKPLACE` that holds
-    `writable_bytes`.
+def own_packages(libraries: Iterable[str]) -> tuple[Path, ...]:
+    """Where copies of this package lie among the libraries, by all their names: whoever imports one makes the answers of its
+    problems."""
+    copies = [_OWN_PACKAGE, *(Path(folder) / _OWN_PACKAGE.name for folder in filter(None, libraries))]
+    return tuple(dict.fromkeys(name for copy in copies if copy.is_dir() for name in (copy.absolute(), copy.resolve())))
+
+
+def show_only(paths: Iterable[Path], hidden: Iterable[Path], at: Path, writable_bytes: int) -> str:
+    """Makes `paths` all that this process and its children see, and an empty `WORKPLACE` that holds `writable_bytes`.
 
     Args:
+        hidden: folders below these of which nothing is shown but the name.
         at: an empty folder to build the new root on; it is free again afterwards.
 
     Returns the words for what holds now; starting with "none", and with everything as before, where the kernel refuses.
@@ -44,7 +50,8 @@ def show_only(paths: Iterable[Path], at: Path, writable_bytes: int) -> str:
         _mount("tmpfs", at, "tmpfs", _NO_SETUID | _NO_DEVICES, _ROOT_OPTIONS)
         for path in _outermost(paths):
             _show(path, at)
-        _hide(at / OWN_PACKAGE.relative_to("/"))
+        for folder in hidden:
+            _hide(at.resolve() / folder.relative_to("/"))
         (at / "proc").mkdir()
         seen = _mount_proc(at / "proc")
         workplace = at / WORKPLACE.relative_to("/")
@@ -123,8 +130,9 @@ def _show(path: Path, root: Path) -> None:
 
 
 def _hide(folder: Path) -> None:
-    """Leaves nothing of a folder, if it is there, but its name."""
-    if folder.is_dir():
+    """Leaves nothing of a folder, if it is there, but its name. A link on the way to it leads outside; what it leads to has
+    another name here."""
+    if folder.is_dir() and folder.resolve() == folder.absolute():
         _mount("tmpfs", folder, "tmpfs", _READ_ONLY | _NO_SETUID | _NO_DEVICES, "mode=755,size=4k")
 
 

@@ -287,12 +287,12 @@ async def test_a_program_sees_libraries_and_nothing_else(sandbox: ProcessSandbox
     assert (await run(sandbox, look, ask)).stdout == f"{[False, False, False, True, *homes.values()]}\n"
 
 
-#: Asks a sandbox of the package in the first folder for the answer to an embedded problem, without the walls named; the
-#: second folder is a library too.
+#: Asks a sandbox of the package in the first folder for the answer to an embedded problem, and for the third one's files,
+#: without the walls named; the second folder is a library too.
 ASKED = r"""
 import asyncio, sys
-home, other, *without = sys.argv[1:]
-sys.path[:0] = [home, other]
+home, library, package, *without = sys.argv[1:]
+sys.path[:0] = [home, library]
 from rstar_math.config import SandboxConfig
 from rstar_math.problems import wordproblems
 from rstar_math.sandbox import open_sandbox
@@ -302,7 +302,7 @@ async def ask():
         for program in (
             "import sys\nfor name in [*sys.modules]:\n    if name.startswith('rstar'): del sys.modules[name]\n"
             "from rstar_math.problems.wordproblems import generate\nprint(next(iter(generate(0, 5))))\n",
-            f"print(open('{other}/rstar_math/problems/wordproblems.py').read())\n",
+            f"print(open('{package}/problems/wordproblems.py').read())\n",
             "import sympy, numpy\nprint(sympy.sqrt(8), numpy.arange(2))\n",
         ):
             (execution,) = await sandbox.run([(program,)])
@@ -311,21 +311,24 @@ asyncio.run(ask())
 """
 
 
-@pytest.mark.parametrize("form", ["installed", "through a link", "beside a checkout"])
+@pytest.mark.parametrize("form", ["installed", "through a link", "beside a checkout", "below a library"])
 @pytest.mark.parametrize("without", [(), ("root",), ("landlock",), ("namespaces", "root")])
 async def test_a_package_that_lies_among_the_libraries_answers_no_program(
     without: tuple[str, ...], form: str, tmp_path: Path
 ) -> None:
     """Where it was installed and not checked out, a program could import it and make the problems with their answers."""
     checkout, libraries = Path(rstar_math.__file__).parents[1], tmp_path / "real" / "site-packages"
+    library = libraries
+    if form == "below a library":
+        libraries /= "site-packages"
     for folder in ("rstar_math", "conf"):
         ignored = shutil.ignore_patterns("*.safetensors", "__pycache__")
         shutil.copytree(checkout / folder, libraries / folder, ignore=ignored)
     if form == "through a link":
         (tmp_path / "link").symlink_to(tmp_path / "real")
-        libraries = tmp_path / "link" / "site-packages"
-    home = checkout if form == "beside a checkout" else libraries
-    asked = [sys.executable, "-c", ASKED, str(home), str(libraries), *without]
+        libraries = library = tmp_path / "link" / "site-packages"
+    home = libraries if form in ("installed", "through a link") else checkout
+    asked = [sys.executable, "-c", ASKED, str(home), str(library), str(libraries / "rstar_math"), *without]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     imported, opened, computed = done.stdout.splitlines()

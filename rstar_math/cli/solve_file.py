@@ -61,9 +61,8 @@ def solve_file(file: Path, out: Path, overrides: Sequence[str], given: Mapping[s
         mutual=mutual,
         known=False,
     )
-    if answers.exists():
-        answers.unlink()  # of another way of answering, or to be read from the stages again
     with open_run(replace(config, cluster=replace(config.cluster, keep_engines=True)), out) as run:
+        answers.unlink(missing_ok=True)  # those of another way of answering must not look like this one's
         run.fleet.to_come = asked.demand()
         ((scores,),) = measure(run, asked).values()
         rows = list(_rows(out / _QUESTIONS / "problems", scores, name, scored=models.ppm is not None))

@@ -77,6 +77,7 @@ def enter_namespaces(*, with_nobody: bool = False) -> str:
             _unshare_for_one(*_NAMESPACES)
     except OSError as error:
         return f"none ({error.strerror})"
+    _libc.sethostname(b"sandbox", 7)  # that of the machine is nobody's business
     return ", ".join(_NAMESPACES)
 
 

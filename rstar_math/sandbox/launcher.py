@@ -8,7 +8,6 @@ with it ends everything that it started.
 from __future__ import annotations
 
 import builtins
-import contextlib
 import json
 import math
 import os
@@ -85,7 +84,7 @@ def main(plan_text: str) -> NoReturn:
     cgroup.enter(plan.groups)
     limits = Limits(*plan.limits)  # type: ignore[arg-type]
     readable = tuple(map(Path, (*_READABLE, *_DEVICES, *filter(None, sys.path))))
-    hidden = own_packages(plan.libraries)
+    hidden = own_packages(readable)
     place, walls = _go_into_place(plan, readable, hidden, limits)
     confine.drop_privileges()
     _be_reaper()
@@ -121,8 +120,6 @@ def _go_into_place(
         root = root if "root" in plan.without else "none (it needs namespaces)"
     else:
         _be_first_process()
-        with contextlib.suppress(OSError):
-            socket.sethostname("sandbox")
         if "root" not in plan.without:
             root = show_only(readable, hidden, place, (plan.workers + plan.slow) * limits.file_bytes)
         if root.startswith("none"):

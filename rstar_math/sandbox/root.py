@@ -29,11 +29,14 @@ _ROOT_OPTIONS = "mode=755,size=4m"
 _BYTES_A_NAME = 1 << 12
 
 
-def own_packages(libraries: Iterable[str]) -> tuple[Path, ...]:
+def own_packages(readable: Iterable[Path]) -> tuple[Path, ...]:
     """Where copies of this package lie among the libraries, by all their names: whoever imports one makes the answers of its
-    problems."""
-    copies = [_OWN_PACKAGE, *(Path(folder) / _OWN_PACKAGE.name for folder in filter(None, libraries))]
-    return tuple(dict.fromkeys(name for copy in copies if copy.is_dir() for name in (copy.absolute(), copy.resolve())))
+    problems. A standard library has folders of further ones below it, on the path or not."""
+    copies = [_OWN_PACKAGE]
+    for folder in filter(Path.is_dir, readable):
+        for below in ("", "*-packages/", "python*/*-packages/"):
+            copies += folder.glob(below + _OWN_PACKAGE.name)
+    return tuple(dict.fromkeys(name for copy in copies for name in (copy.absolute(), copy.resolve())))
 
 
 def show_only(paths: Iterable[Path], hidden: Iterable[Path], at: Path, writable_bytes: int) -> str:
